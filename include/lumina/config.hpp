@@ -1,0 +1,76 @@
+// Version, instruction-set namespace and error hook. Everything else includes this header.
+#pragma once
+
+#include <cstdlib>
+
+#if defined(__cpp_exceptions)
+#include <stdexcept>
+#endif
+
+#define LUMINA_VERSION_MAJOR 0
+#define LUMINA_VERSION_MINOR 1
+#define LUMINA_VERSION_PATCH 0
+
+// The instruction set that this translation unit is compiled for. All of the library lives in an
+// inline namespace of that name, so translation units built with different flags link into one
+// program without sharing a single inline function. (A macro, because a namespace cannot be a
+// template parameter.) Define LUMINA_NO_XSIMD to get the scalar architecture on any machine.
+#if defined(LUMINA_NO_XSIMD) || !__has_include(<xsimd/xsimd.hpp>)
+#define LUMINA_ISA_NAMESPACE isa_scalar
+#define LUMINA_ISA_SCALAR 1
+#elif defined(__AVX512F__) && defined(__AVX512CD__) && defined(__AVX512DQ__) && \
+    defined(__AVX512BW__) && defined(__FMA__)
+#define LUMINA_ISA_NAMESPACE isa_avx512
+#define LUMINA_ISA_AVX512 1
+#elif defined(__AVX2__) && defined(__FMA__)
+#define LUMINA_ISA_NAMESPACE isa_avx2
+#define LUMINA_ISA_AVX2 1
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+#define LUMINA_ISA_NAMESPACE isa_neon
+#define LUMINA_ISA_NEON 1
+#else
+#define LUMINA_ISA_NAMESPACE isa_scalar
+#define LUMINA_ISA_SCALAR 1
+#endif
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+struct Version {
+  int major, minor, patch;
+};
+inline constexpr Version version{LUMINA_VERSION_MAJOR, LUMINA_VERSION_MINOR, LUMINA_VERSION_PATCH};
+
+/// What happens when an argument is wrong. `message` says what was wrong, with the shapes; it is
+/// valid during the call only. A handler may throw, stop the program, or return: when it returns,
+/// the call that found the error returns too and has written nothing.
+using ErrorHandler = void (*)(const char* message);
+
+namespace detail {
+
+/// Throws `std::invalid_argument`; without exceptions it ends the program.
+[[noreturn]] inline void default_error_handler(const char* message) {
+#if defined(__cpp_exceptions)
+  throw std::invalid_argument(message);
+#else
+  static_cast<void>(message);
+  std::abort();
+#endif
+}
+
+inline ErrorHandler current_error_handler = &default_error_handler;
+
+inline void report_error(const char* message) { current_error_handler(message); }
+
+}  // namespace detail
+
+/// Installs `handler` (nullptr: the default one) and returns the one before it. Not synchronised:
+/// call it before threads start. Each instruction set's namespace has its own handler.
+inline ErrorHandler set_error_handler(ErrorHandler handler) noexcept {
+  const ErrorHandler before = detail::current_error_handler;
+  detail::current_error_handler = handler != nullptr ? handler : &detail::default_error_handler;
+  return before;
+}
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,35 @@
+// The scalar architecture: plain C++, no xsimd; what a microcontroller gets.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../../config.hpp"
+#include "../portable_batch.hpp"
+#include "generic.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+struct Scalar : GenericOperations {
+  static constexpr const char* name = "scalar";
+  template <class T>
+  using Batch = PortableBatch<T>;
+
+  // Block sizes. A chunk of rows meets one noise panel (128 columns) at a time; its accumulators
+  // wait for their epilogue in chunk_rows × 128 floats on the stack.
+  static constexpr std::size_t max_tile_rows = 4;
+  static constexpr std::size_t chunk_rows = 4;
+  static constexpr std::size_t tile_columns(std::size_t rows) { return rows <= 2 ? 8 : 4; }
+
+  /// Lane-wise product modulo 2^64.
+  static PortableBatch<std::uint64_t> multiply_low(const PortableBatch<std::uint64_t>& a,
+                                                   std::uint64_t b) {
+    return a * PortableBatch<std::uint64_t>(b);
+  }
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,47 @@
+// Error texts without the heap and without <cstdio>, so that firmware can afford them.
+#pragma once
+
+#include <charconv>
+#include <cstddef>
+#include <string_view>
+
+#include "../config.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// A text of at most 255 characters, put together piece by piece; what does not fit is cut.
+class Message {
+ public:
+  Message& operator<<(std::string_view text) {
+    for (const char c : text) {
+      if (length_ + 1 == sizeof(text_)) break;
+      text_[length_++] = c;
+    }
+    text_[length_] = '\0';
+    return *this;
+  }
+  Message& operator<<(std::size_t number) {
+    char digits[20];
+    const auto end = std::to_chars(digits, digits + sizeof(digits), number).ptr;
+    return *this << std::string_view(digits, static_cast<std::size_t>(end - digits));
+  }
+  const char* c_str() const { return text_; }
+
+ private:
+  char text_[256] = {};
+  std::size_t length_ = 0;
+};
+
+/// A shape as errors print it: "[rows, cols]".
+struct Shape {
+  std::size_t rows, cols;
+  friend Message& operator<<(Message& message, const Shape& shape) {
+    return message << "[" << shape.rows << ", " << shape.cols << "]";
+  }
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,136 @@
+// A vector in plain C++, for the scalar architecture: the part of xsimd::batch's interface that
+// the library uses, over an array that compilers keep in whatever registers there are.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "../config.hpp"
+#include "scalar_math.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+inline constexpr std::size_t kPortableBatchBytes = 16;
+
+static_assert(std::endian::native == std::endian::little,
+              "lumina: the noise stream is defined on little-endian words");
+
+/// The lanes' truth values that a comparison of PortableBatches yields.
+template <class T>
+struct PortableMask {
+  static constexpr std::size_t size = kPortableBatchBytes / sizeof(T);
+  bool lane[size];
+
+  friend bool all(const PortableMask& mask) {
+    bool result = true;
+    for (const bool lane : mask.lane) result = result && lane;
+    return result;
+  }
+};
+
+template <class T>
+class PortableBatch {
+ public:
+  using value_type = T;
+  using Mask = PortableMask<T>;
+  static constexpr std::size_t size = kPortableBatchBytes / sizeof(T);
+
+  PortableBatch() = default;
+  PortableBatch(T value) {
+    for (T& lane : lane_) lane = value;
+  }
+
+  static PortableBatch load_unaligned(const T* from) {
+    PortableBatch result;
+    for (std::size_t i = 0; i < size; ++i) result.lane_[i] = from[i];
+    return result;
+  }
+  static PortableBatch load_aligned(const T* from) { return load_unaligned(from); }
+  void store_unaligned(T* to) const {
+    for (std::size_t i = 0; i < size; ++i) to[i] = lane_[i];
+  }
+  void store_aligned(T* to) const { store_unaligned(to); }
+
+  T get(std::size_t i) const { return lane_[i]; }
+
+  /// f(lane of a, lane of b, ...) in every lane.
+  template <class F, class... Batches>
+  static PortableBatch map(F f, const Batches&... batches) {
+    PortableBatch result;
+    for (std::size_t i = 0; i < size; ++i) result.lane_[i] = f(batches.get(i)...);
+    return result;
+  }
+  template <class F>
+  static Mask compare(F f, const PortableBatch& a, const PortableBatch& b) {
+    Mask result;
+    for (std::size_t i = 0; i < size; ++i) result.lane[i] = f(a.lane_[i], b.lane_[i]);
+    return result;
+  }
+
+  friend PortableBatch operator+(const PortableBatch& a, const PortableBatch& b) {
+    return map([](T x, T y) { return static_cast<T>(x + y); }, a, b);
+  }
+  friend PortableBatch operator-(const PortableBatch& a, const PortableBatch& b) {
+    return map([](T x, T y) { return static_cast<T>(x - y); }, a, b);
+  }
+  friend PortableBatch operator*(const PortableBatch& a, const PortableBatch& b) {
+    return map([](T x, T y) { return static_cast<T>(x * y); }, a, b);
+  }
+  friend PortableBatch operator/(const PortableBatch& a, const PortableBatch& b) {
+    return map([](T x, T y) { return static_cast<T>(x / y); }, a, b);
+  }
+  friend PortableBatch operator&(const PortableBatch& a, const PortableBatch& b) {
+    return map([](T x, T y) { return static_cast<T>(x & y); }, a, b);
+  }
+  friend PortableBatch operator|(const PortableBatch& a, const PortableBatch& b) {
+    return map([](T x, T y) { return static_cast<T>(x | y); }, a, b);
+  }
+  friend PortableBatch operator^(const PortableBatch& a, const PortableBatch& b) {
+    return map([](T x, T y) { return static_cast<T>(x ^ y); }, a, b);
+  }
+  friend PortableBatch operator<<(const PortableBatch& a, int bits) {
+    return map([bits](T x) { return static_cast<T>(x << bits); }, a);
+  }
+  friend PortableBatch operator>>(const PortableBatch& a, int bits) {
+    return map([bits](T x) { return static_cast<T>(x >> bits); }, a);
+  }
+  friend PortableBatch operator-(const PortableBatch& a) {
+    return map([](T x) { return static_cast<T>(-x); }, a);
+  }
+  friend Mask operator<(const PortableBatch& a, const PortableBatch& b) {
+    return compare([](T x, T y) { return x < y; }, a, b);
+  }
+  friend Mask operator<=(const PortableBatch& a, const PortableBatch& b) {
+    return compare([](T x, T y) { return x <= y; }, a, b);
+  }
+  friend Mask operator>(const PortableBatch& a, const PortableBatch& b) { return b < a; }
+  friend Mask operator>=(const PortableBatch& a, const PortableBatch& b) { return b <= a; }
+  friend PortableBatch select(const Mask& mask, const PortableBatch& a, const PortableBatch& b) {
+    PortableBatch result;
+    for (std::size_t i = 0; i < size; ++i) result.lane_[i] = mask.lane[i] ? a.lane_[i] : b.lane_[i];
+    return result;
+  }
+  friend PortableBatch min(const PortableBatch& a, const PortableBatch& b) {
+    return map([](T x, T y) { return y < x ? y : x; }, a, b);
+  }
+  friend PortableBatch max(const PortableBatch& a, const PortableBatch& b) {
+    return map([](T x, T y) { return x < y ? y : x; }, a, b);
+  }
+  friend PortableBatch sqrt(const PortableBatch& a) {
+    return map([](T x) { return std::sqrt(x); }, a);
+  }
+  friend PortableBatch abs(const PortableBatch& a) {
+    return map([](T x) { return std::fabs(x); }, a);
+  }
+
+ private:
+  T lane_[size];
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,204 @@
+// Vector operations that the kernels need beyond operators: one name for each, whatever the
+// vector is (PortableBatch, or xsimd::batch of the series 8 to 14, whose interfaces differ).
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "../config.hpp"
+#include "portable_batch.hpp"
+
+#if !defined(LUMINA_ISA_SCALAR)
+#include <xsimd/xsimd.hpp>
+#endif
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// The vector of T that has as many bytes as the vector Batch.
+template <class Batch, class T>
+struct Rebind;
+
+template <class Batch, class T>
+using rebind_t = typename Rebind<Batch, T>::type;
+
+template <class T, class U>
+struct Rebind<PortableBatch<T>, U> {
+  using type = PortableBatch<U>;
+};
+
+/// The same bits, seen as lanes of another type.
+template <class To, class From>
+PortableBatch<To> bits_as(const PortableBatch<From>& from) {
+  return std::bit_cast<PortableBatch<To>>(from);
+}
+
+/// Signed integers, each rounded to the nearest float.
+inline PortableBatch<float> to_float(const PortableBatch<std::int32_t>& from) {
+  PortableBatch<float> result(0.0f);
+  float lanes[PortableBatch<float>::size];
+  for (std::size_t i = 0; i < result.size; ++i) lanes[i] = static_cast<float>(from.get(i));
+  return PortableBatch<float>::load_unaligned(lanes);
+}
+
+/// max(a, b), and b where a or b is NaN.
+inline PortableBatch<float> max_or_second(const PortableBatch<float>& a,
+                                          const PortableBatch<float>& b) {
+  return max(b, a);
+}
+/// min(a, b), and b where a or b is NaN.
+inline PortableBatch<float> min_or_second(const PortableBatch<float>& a,
+                                          const PortableBatch<float>& b) {
+  return min(b, a);
+}
+
+/// a·b + c rounded once.
+inline PortableBatch<float> fused_multiply_add(const PortableBatch<float>& a,
+                                               const PortableBatch<float>& b,
+                                               const PortableBatch<float>& c) {
+  return PortableBatch<float>::map([](float x, float y, float z) { return std::fma(x, y, z); }, a,
+                                   b, c);
+}
+
+/// The square root, rounded to nearest.
+inline PortableBatch<float> square_root(const PortableBatch<float>& a) { return sqrt(a); }
+
+/// a / b, rounded to nearest.
+inline PortableBatch<float> quotient(const PortableBatch<float>& a, const PortableBatch<float>& b) {
+  return a / b;
+}
+
+/// One link of a dot product's chain, see scalar_math.hpp.
+inline PortableBatch<float> chain_multiply_add(const PortableBatch<float>& a,
+                                               const PortableBatch<float>& b,
+                                               const PortableBatch<float>& c) {
+  return PortableBatch<float>::map(
+      [](float x, float y, float z) { return chain_multiply_add(x, y, z); }, a, b, c);
+}
+
+/// a·b rounded by itself, see scalar_math.hpp.
+inline PortableBatch<float> product(const PortableBatch<float>& a, const PortableBatch<float>& b) {
+  return PortableBatch<float>::map([](float x, float y) { return product(x, y); }, a, b);
+}
+
+#if !defined(LUMINA_ISA_SCALAR)
+
+template <class T, class A, class U>
+struct Rebind<xsimd::batch<T, A>, U> {
+  using type = xsimd::batch<U, A>;
+};
+
+template <class To, class From, class A>
+xsimd::batch<To, A> bits_as(const xsimd::batch<From, A>& from) {
+#if XSIMD_VERSION_MAJOR >= 9
+  return xsimd::bitwise_cast<To>(from);
+#else
+  return xsimd::bitwise_cast<xsimd::batch<To, A>>(from);
+#endif
+}
+
+template <class A>
+xsimd::batch<float, A> to_float(const xsimd::batch<std::int32_t, A>& from) {
+  return xsimd::batch_cast<float>(from);
+}
+
+// xsimd 14 turned the order of these two round, to agree with std::max and std::min.
+template <class A>
+xsimd::batch<float, A> max_or_second(const xsimd::batch<float, A>& a,
+                                     const xsimd::batch<float, A>& b) {
+#if XSIMD_VERSION_MAJOR >= 14
+  return xsimd::max(b, a);
+#else
+  return xsimd::max(a, b);
+#endif
+}
+template <class A>
+xsimd::batch<float, A> min_or_second(const xsimd::batch<float, A>& a,
+                                     const xsimd::batch<float, A>& b) {
+#if XSIMD_VERSION_MAJOR >= 14
+  return xsimd::min(b, a);
+#else
+  return xsimd::min(a, b);
+#endif
+}
+
+template <class A>
+xsimd::batch<float, A> fused_multiply_add(const xsimd::batch<float, A>& a,
+                                          const xsimd::batch<float, A>& b,
+                                          const xsimd::batch<float, A>& c) {
+  // xsimd 8 has a product and a sum for these two: two roundings.
+#if defined(LUMINA_ISA_AVX512)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(LUMINA_ISA_NEON)
+  return vfmaq_f32(c, a, b);
+#else
+  return xsimd::fma(a, b, c);
+#endif
+}
+
+template <class A>
+xsimd::batch<float, A> square_root(const xsimd::batch<float, A>& a) {
+#if defined(LUMINA_ISA_NEON)
+  return vsqrtq_f32(a);  // xsimd 8 refines an estimate here, which is not always the nearest.
+#else
+  return xsimd::sqrt(a);
+#endif
+}
+
+template <class A>
+xsimd::batch<float, A> quotient(const xsimd::batch<float, A>& a, const xsimd::batch<float, A>& b) {
+#if defined(LUMINA_ISA_NEON)
+  return vdivq_f32(a, b);  // as above
+#else
+  return a / b;
+#endif
+}
+
+template <class A>
+xsimd::batch<float, A> chain_multiply_add(const xsimd::batch<float, A>& a,
+                                          const xsimd::batch<float, A>& b,
+                                          const xsimd::batch<float, A>& c) {
+  return fused_multiply_add(a, b, c);
+}
+
+template <class A>
+xsimd::batch<float, A> product(const xsimd::batch<float, A>& a, const xsimd::batch<float, A>& b) {
+  return fused_multiply_add(a, b, xsimd::batch<float, A>(-0.0f));
+}
+
+#endif
+
+/// Nearest integer, ties to even, for |v| < 2^22; a result of zero is +0. Equal to the scalar form.
+template <class Floats>
+Floats round_half_even(const Floats& v) {
+  const Floats shift(12582912.0f);
+  return (v + shift) - shift;
+}
+
+/// v, limited to [lo, hi]; NaN stays NaN.
+template <class Floats>
+Floats clamp_keeping_nan(const Floats& v, const Floats& lo, const Floats& hi) {
+  return min_or_second(hi, max_or_second(lo, v));
+}
+
+/// The first `count` lanes from memory, the others 0; reads nothing behind them.
+template <class Floats>
+Floats load_first(const float* from, std::size_t count) {
+  alignas(64) float lanes[Floats::size] = {};
+  for (std::size_t i = 0; i < count; ++i) lanes[i] = from[i];
+  return Floats::load_aligned(lanes);
+}
+
+/// The first `count` lanes to memory; writes nothing behind them.
+template <class Floats>
+void store_first(const Floats& values, float* to, std::size_t count) {
+  alignas(64) float lanes[Floats::size];
+  values.store_aligned(lanes);
+  for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];
+}
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,24 @@
+// Loops whose count is a constant, written out by the compiler.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include "../config.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// Calls f(constant 0), …, f(constant Count − 1): arrays indexed by these stay in registers.
+template <std::size_t Count, class F>
+[[gnu::always_inline]] constexpr void unroll(F&& f) {
+  [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<std::size_t, I>{}), ...);
+  }(std::make_index_sequence<Count>{});
+}
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

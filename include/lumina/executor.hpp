@@ -1,0 +1,59 @@
+// Executors: who runs the tasks of a call. Any callable executor(std::size_t tasks, body) that
+// calls body(0), …, body(tasks − 1), in any order and on any threads, and returns when all are done.
+// Results do not depend on it.
+#pragma once
+
+#include <cstddef>
+
+#include "config.hpp"
+
+#if defined(LUMINA_WITH_TBB)
+#include <tbb/parallel_for.h>
+#include <tbb/partitioner.h>
+#include <tbb/task_arena.h>
+#endif
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+/// All tasks on the calling thread, in order.
+struct Serial {
+  template <class Body>
+  void operator()(std::size_t tasks, const Body& body) const {
+    for (std::size_t task = 0; task < tasks; ++task) body(task);
+  }
+};
+
+#if defined(_OPENMP)
+/// `threads` OpenMP threads; each gets neighbouring tasks. Compile with OpenMP on.
+struct OpenMP {
+  int threads;
+
+  template <class Body>
+  void operator()(std::size_t tasks, const Body& body) const {
+    const auto count = static_cast<std::ptrdiff_t>(tasks);
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (std::ptrdiff_t task = 0; task < count; ++task) body(static_cast<std::size_t>(task));
+  }
+};
+#endif
+
+#if defined(LUMINA_WITH_TBB)
+/// `threads` oneTBB threads. Define LUMINA_WITH_TBB and link oneTBB.
+struct TBB {
+  int threads;
+
+  template <class Body>
+  void operator()(std::size_t tasks, const Body& body) const {
+    tbb::task_arena arena(threads);
+    arena.execute([&] {
+      tbb::parallel_for(
+          std::size_t{0}, tasks, [&](std::size_t task) { body(task); },
+          tbb::static_partitioner());
+    });
+  }
+};
+#endif
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

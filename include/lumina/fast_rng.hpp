@@ -1,0 +1,131 @@
+// FastRng: Xoshiro256++ for those who want a sequence rather than a noise field (noise.hpp).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "config.hpp"
+#include "detail/arch/native.hpp"
+#include "detail/noise_lanes.hpp"
+#include "detail/scalar_math.hpp"
+#include "detail/xoshiro.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+/// Xoshiro256++ 1.0, seeded by SplitMix64: the published sequence bit for bit. Models
+/// std::uniform_random_bit_generator.
+///
+/// Normals come from a sequence of their own: the first one asked for takes one 64-bit word as the
+/// seed of eight lanes (detail/noise_lanes.hpp). However the calls are split (normal() three times
+/// and fill_normal of five, or fill_normal of eight), the normals are the same, on every machine.
+class FastRng {
+ public:
+  using result_type = std::uint64_t;
+  static constexpr result_type min() { return 0; }
+  static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }
+
+  explicit constexpr FastRng(std::uint64_t seed) {
+    detail::SplitMix64 seeder{seed};
+    for (std::uint64_t& word : state_) word = seeder();
+  }
+
+  constexpr std::uint64_t operator()() {
+    return detail::xoshiro256pp_next<detail::WordOperations>(state_);
+  }
+
+  /// Advances by 2^128 words: streams for parallel use. The normals start anew.
+  constexpr void jump() {
+    advance({0x180ec6d33cfd0abau, 0xd5a61266f0c9392cu, 0xa9582618e03fc9aau, 0x39abdc4529b1661cu});
+  }
+  /// Advances by 2^192 words: beginnings for groups of jump()s. The normals start anew.
+  constexpr void long_jump() {
+    advance({0x76e15d3efefdcbbfu, 0xc5004e441c522fb3u, 0x77710069854ee241u, 0x39109bb02acbe635u});
+  }
+
+  /// [0, 1), a multiple of 2^-24; takes one word.
+  float uniform() { return static_cast<float>((*this)() >> 40) * 0x1p-24f; }
+
+  /// N(0, 1), |result| < 6.67.
+  float normal() {
+    if (next_normal_ == block_size) refill();
+    return normals_[next_normal_++];
+  }
+
+  /// Fills `out` with mean + stddev·N(0, 1), vectorised; an FMA, so rounded once.
+  void fill_normal(std::span<float> out, float mean = 0.0f, float stddev = 1.0f);
+
+ private:
+  using Lanes = detail::NoiseLanes<detail::Native>;
+  static constexpr std::size_t block_size = detail::kNoiseBlockColumns;
+
+  constexpr void advance(const std::array<std::uint64_t, 4>& polynomial);
+  void refill();
+  Lanes lanes();
+
+  std::uint64_t state_[4]{};
+  typename Lanes::State lanes_{};
+  bool lanes_seeded_ = false;
+  std::size_t next_normal_ = block_size;  // index into normals_: those before it are used up
+  std::array<float, block_size> normals_{};
+};
+
+constexpr void FastRng::advance(const std::array<std::uint64_t, 4>& polynomial) {
+  std::uint64_t advanced[4]{};
+  for (const std::uint64_t coefficients : polynomial) {
+    for (int bit = 0; bit < 64; ++bit) {
+      if ((coefficients >> bit & 1) != 0) {
+        for (std::size_t i = 0; i < 4; ++i) advanced[i] ^= state_[i];
+      }
+      (*this)();
+    }
+  }
+  for (std::size_t i = 0; i < 4; ++i) state_[i] = advanced[i];
+  lanes_seeded_ = false;
+  next_normal_ = block_size;
+}
+
+inline FastRng::Lanes FastRng::lanes() {
+  if (lanes_seeded_) return Lanes(lanes_);
+  lanes_seeded_ = true;
+  return Lanes((*this)());
+}
+
+inline void FastRng::refill() {
+  Lanes generator = lanes();
+  Lanes::store(generator.next_block(), normals_.data());
+  lanes_ = generator.state();
+  next_normal_ = 0;
+}
+
+inline void FastRng::fill_normal(std::span<float> out, float mean, float stddev) {
+  using Floats = Lanes::Floats;
+  std::size_t done = 0;
+  const auto from_buffer = [&] {
+    while (done < out.size() && next_normal_ < block_size) {
+      out[done++] = detail::fused_multiply_add(stddev, normals_[next_normal_++], mean);
+    }
+  };
+  from_buffer();
+  if (out.size() - done >= block_size) {
+    Lanes generator = lanes();
+    for (; out.size() - done >= block_size; done += block_size) {
+      Lanes::Block block = generator.next_block();
+      for (Floats& values : block) {
+        values = detail::fused_multiply_add(Floats(stddev), values, Floats(mean));
+      }
+      Lanes::store(block, out.data() + done);
+    }
+    lanes_ = generator.state();
+  }
+  if (done < out.size()) {
+    refill();
+    from_buffer();
+  }
+}
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

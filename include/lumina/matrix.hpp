@@ -1,0 +1,139 @@
+// Row-major matrices: MatrixView looks at somebody's memory, Matrix owns its own.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "config.hpp"
+#include "detail/message.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+/// A view of `rows` × `cols` elements, row after row. Copying a view copies no elements.
+template <class T>
+class MatrixView {
+ public:
+  constexpr MatrixView() = default;
+
+  constexpr MatrixView(T* data, std::size_t rows, std::size_t cols)
+      : MatrixView(data, rows, cols, cols) {}
+
+  /// `row_stride`: elements from one row's beginning to the next one's, at least `cols`.
+  constexpr MatrixView(T* data, std::size_t rows, std::size_t cols, std::size_t row_stride)
+      : data_(data), rows_(rows), cols_(cols), row_stride_(row_stride) {
+    if (rows > 1 && row_stride < cols) {
+      rows_ = 0;
+      detail::report_error((detail::Message() << "lumina::MatrixView: row_stride " << row_stride
+                                              << " is smaller than cols " << cols)
+                               .c_str());
+    }
+  }
+
+  /// A view that may write converts to one that only reads.
+  template <class U>
+    requires(std::is_same_v<const U, T> && !std::is_const_v<U>)
+  constexpr MatrixView(const MatrixView<U>& other)
+      : MatrixView(other.data(), other.rows(), other.cols(), other.row_stride()) {}
+
+  constexpr T& operator()(std::size_t row, std::size_t col) const {
+    return data_[row * row_stride_ + col];
+  }
+  constexpr T* data() const { return data_; }
+  constexpr std::size_t rows() const { return rows_; }
+  constexpr std::size_t cols() const { return cols_; }
+  constexpr std::size_t row_stride() const { return row_stride_; }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t rows_ = 0;
+  std::size_t cols_ = 0;
+  std::size_t row_stride_ = 0;
+};
+
+namespace detail {
+
+inline constexpr std::size_t kCacheLine = 64;
+
+/// `count` zeroed elements of a trivial type, aligned to a cache line; moves, does not copy.
+template <class T>
+class AlignedBuffer {
+  static_assert(std::is_trivially_copyable_v<T>);
+
+ public:
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(std::size_t count) : count_(count) {
+    if (count == 0) return;
+    data_ = static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t{kCacheLine}));
+    std::memset(static_cast<void*>(data_), 0, count * sizeof(T));
+  }
+  AlignedBuffer(AlignedBuffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), count_(std::exchange(other.count_, 0)) {}
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(count_, other.count_);
+    return *this;
+  }
+  ~AlignedBuffer() { ::operator delete(data_, std::align_val_t{kCacheLine}); }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  std::size_t size() const { return count_; }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t count_ = 0;
+};
+
+}  // namespace detail
+
+/// An owning matrix: 64-byte aligned, zeroed, rows close together (row_stride() == cols()).
+/// Throws std::bad_alloc (where there are exceptions) when memory runs out.
+template <class T>
+class Matrix {
+ public:
+  Matrix() = default;
+  Matrix(std::size_t rows, std::size_t cols)
+      : elements_(rows * cols), rows_(rows), cols_(cols) {}
+
+  Matrix(Matrix&& other) noexcept
+      : elements_(std::move(other.elements_)),
+        rows_(std::exchange(other.rows_, 0)),
+        cols_(std::exchange(other.cols_, 0)) {}
+  Matrix& operator=(Matrix&& other) noexcept {
+    std::swap(elements_, other.elements_);
+    std::swap(rows_, other.rows_);
+    std::swap(cols_, other.cols_);
+    return *this;
+  }
+  Matrix(const Matrix& other) : Matrix(other.rows_, other.cols_) {
+    if (other.elements_.size() != 0) {
+      std::memcpy(static_cast<void*>(data()), other.data(), elements_.size() * sizeof(T));
+    }
+  }
+  Matrix& operator=(const Matrix& other) { return *this = Matrix(other); }
+
+  T& operator()(std::size_t row, std::size_t col) { return data()[row * cols_ + col]; }
+  const T& operator()(std::size_t row, std::size_t col) const { return data()[row * cols_ + col]; }
+  T* data() { return elements_.data(); }
+  const T* data() const { return elements_.data(); }
+  std::size_t rows() const { return rows_; }
+  std::size_t cols() const { return cols_; }
+  std::size_t row_stride() const { return cols_; }
+
+  MatrixView<T> view() { return {data(), rows_, cols_}; }
+  MatrixView<const T> view() const { return {data(), rows_, cols_}; }
+  operator MatrixView<T>() { return view(); }
+  operator MatrixView<const T>() const { return view(); }
+
+ private:
+  detail::AlignedBuffer<T> elements_;
+  std::size_t rows_ = 0;
+  std::size_t cols_ = 0;
+};
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

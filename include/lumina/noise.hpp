@@ -1,0 +1,119 @@
+// The noise of one element: a pure function of (seed, stream, row, column).
+//
+// docs/numerics.md defines the stream so that it can be written again elsewhere. This header is
+// that definition in plain scalar code; detail/noise_lanes.hpp computes the same bits in vectors.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "config.hpp"
+#include "detail/normal_constants.hpp"
+#include "detail/scalar_math.hpp"
+#include "detail/xoshiro.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+/// Names a noise field: one normal for every (row, column).
+struct NoiseKey {
+  std::uint64_t seed = 0;
+  std::uint64_t stream = 0;      ///< say, the layer or the step: streams are independent.
+  std::uint64_t row_offset = 0;  ///< added to each row: where a shard of a batch begins.
+};
+
+namespace detail {
+
+/// A panel: this many columns share one seeding of the generator.
+inline constexpr std::size_t kNoisePanelColumns = 128;
+/// Two steps of the generator yield this many normals.
+inline constexpr std::size_t kNoiseBlockColumns = 32;
+inline constexpr std::size_t kNoiseLanes = 8;
+
+/// What seed, stream and draw contribute to the seeding. Draw d is the d-th independent normal of
+/// an element: the first noise stage of an epilogue uses draw 0, the next draw 1, and so on.
+constexpr std::uint64_t noise_field_state(const NoiseKey& key, std::uint64_t draw) {
+  SplitMix64 hash{key.seed};
+  hash.state = hash() ^ key.stream;
+  hash.state = hash() ^ draw;
+  return hash();
+}
+
+/// … and the row, counted from the beginning of the unsharded batch …
+constexpr std::uint64_t noise_row_state(std::uint64_t field_state, std::uint64_t global_row) {
+  return SplitMix64{field_state ^ global_row}();
+}
+
+/// … and the panel: the state of the SplitMix64 that seeds the panel's eight lanes.
+constexpr std::uint64_t noise_panel_state(std::uint64_t row_state, std::uint64_t panel) {
+  return row_state ^ panel;
+}
+
+/// Box–Muller on two 32-bit words: the radius from one, the angle from the other.
+struct NormalPair {
+  float cosine, sine;
+};
+
+inline NormalPair box_muller(std::uint32_t radius_word, std::uint32_t angle_word) {
+  // u in (0, 1], never 0: the smallest is 2^-32, so the largest radius is 6.66.
+  const auto odd_steps = static_cast<float>(static_cast<std::int32_t>(radius_word >> 1));
+  const float u = fused_multiply_add(odd_steps, 0x1p-31f, 0x1p-32f);
+
+  // −2·ln u, with u = 2^exponent · (1 + f) and 1 + f in [2/3, 4/3).
+  const auto bits = std::bit_cast<std::int32_t>(u);
+  const std::int32_t exponent = (bits - kLogPivotBits) >> 23;
+  const float f = std::bit_cast<float>(bits - exponent * (1 << 23)) - 1.0f;
+  float log_ratio = kLogCoefficients[7];
+  for (int i = 6; i >= 0; --i) log_ratio = fused_multiply_add(log_ratio, f, kLogCoefficients[i]);
+  const float radius_squared =
+      fused_multiply_add(static_cast<float>(exponent), kMinusTwoLn2, product(log_ratio, f));
+  const float radius = std::sqrt(radius_squared);
+
+  // The lower 31 bits are an angle x·π with x in [−1/2, 1/2); the highest bit turns it by π.
+  const float x = static_cast<float>(static_cast<std::int32_t>(angle_word << 1)) * 0x1p-32f;
+  const float x2 = product(x, x);
+  float sine = kSineCoefficients[4];
+  float cosine = kCosineCoefficients[4];
+  for (int i = 3; i >= 0; --i) {
+    sine = fused_multiply_add(sine, x2, kSineCoefficients[i]);
+    cosine = fused_multiply_add(cosine, x2, kCosineCoefficients[i]);
+  }
+  const float turned_radius = (angle_word >> 31) != 0 ? -radius : radius;
+  return {product(turned_radius, cosine), product(turned_radius, product(x, sine))};
+}
+
+}  // namespace detail
+
+/// The normal N(0, 1) that every kernel adds at (row, col) of an output, with the same bits on
+/// every machine. `row` counts within the call; key.row_offset is added to it. `draw`: which of
+/// the element's independent normals (the first noise stage of an epilogue uses 0).
+/// |result| < 6.67.
+inline float standard_normal_at(const NoiseKey& key, std::size_t row, std::size_t col,
+                                std::size_t draw = 0) {
+  using namespace detail;
+  const std::uint64_t row_state =
+      noise_row_state(noise_field_state(key, draw), key.row_offset + row);
+  const std::size_t word = col % (kNoiseBlockColumns / 2);  // 16 32-bit words in a step
+  const std::size_t lane = word / 2;
+
+  // Lane l is an Xoshiro256++ whose state is the outputs 4·l … 4·l + 3 of a SplitMix64.
+  SplitMix64 seeder{noise_panel_state(row_state, col / kNoisePanelColumns) +
+                    4 * lane * SplitMix64::increment};
+  std::uint64_t state[4];
+  for (std::uint64_t& s : state) s = seeder();
+
+  // Each block of 32 columns takes two steps: radii, then angles.
+  const std::size_t block = col % kNoisePanelColumns / kNoiseBlockColumns;
+  for (std::size_t step = 0; step < 2 * block; ++step) xoshiro256pp_next<WordOperations>(state);
+  const std::uint64_t radius_lane = xoshiro256pp_next<WordOperations>(state);
+  const std::uint64_t angle_lane = xoshiro256pp_next<WordOperations>(state);
+  const int shift = word % 2 == 0 ? 0 : 32;
+  const NormalPair pair = box_muller(static_cast<std::uint32_t>(radius_lane >> shift),
+                                     static_cast<std::uint32_t>(angle_lane >> shift));
+  return col % kNoiseBlockColumns < kNoiseBlockColumns / 2 ? pair.cosine : pair.sine;
+}
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,229 @@
+// Quantizers: what a DAC and an ADC do to a value.
+//
+//   Quantizer<Bits>           codes 0 … 2^Bits − 1 over [lo, hi]
+//   RuntimeQuantizer          the same, with the number of bits chosen at run time
+//   SymmetricQuantizer<Bits>  codes ± (2^(Bits−1) − 1) over [−limit, limit]; 0 is exact: weights
+//
+// The rule, in float arithmetic with each operation rounded to nearest:
+//   encode(v) = clamp(rint((v − lo) / step), 0, max_code), ties to even;  decode(c) = lo + c·step
+// with the last one rounded once (an FMA) and step = (hi − lo) / max_code correctly rounded.
+// ±Inf saturates; encode(NaN) is 0, NaN stays NaN through operator(). The results have the same
+// bits in constant expressions, scalar and vector code. Each is also a stage (epilogue.hpp).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "config.hpp"
+#include "detail/arch/native.hpp"
+#include "detail/message.hpp"
+#include "detail/scalar_math.hpp"
+#include "detail/simd.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+namespace detail {
+
+/// In place, f(vector) on all of `values`; the last vector is padded with zeros.
+template <class F>
+void transform_in_place(std::span<float> values, F f) {
+  using Floats = Native::Batch<float>;
+  float* const data = values.data();
+  const std::size_t whole = values.size() / Floats::size * Floats::size;
+  for (std::size_t i = 0; i < whole; i += Floats::size) {
+    f(Floats::load_unaligned(data + i)).store_unaligned(data + i);
+  }
+  if (const std::size_t rest = values.size() - whole; rest != 0) {
+    store_first(f(load_first<Floats>(data + whole, rest)), data + whole, rest);
+  }
+}
+
+/// The arithmetic that Quantizer and RuntimeQuantizer share; max_code at most 65535.
+class UniformQuantizer {
+ public:
+  constexpr float lo() const { return lo_; }
+  constexpr float hi() const { return hi_; }
+  constexpr float step() const { return step_; }
+
+  constexpr std::uint32_t encode(float v) const {
+    const float position = (v - lo_) / step_;
+    if (!(position > 0.0f)) return 0;
+    return static_cast<std::uint32_t>(round_half_even(position < top_ ? position : top_));
+  }
+  constexpr float decode(std::uint32_t code) const {
+    return fused_multiply_add(static_cast<float>(code), step_, lo_);
+  }
+  constexpr float operator()(float v) const { return v != v ? v : decode(encode(v)); }
+
+  /// In place, vectorised.
+  void apply(std::span<float> values) const {
+    transform_in_place(values, [this](const auto& v) { return quantize(v); });
+  }
+
+  /// As a stage of an epilogue.
+  static constexpr std::size_t normals_per_element = 0;
+  template <class Floats, class Coordinates, class ActiveLanes, class Normals>
+  Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&, const Normals&) const {
+    return quantize(values);
+  }
+
+ protected:
+  /// An invalid range is an error; should the handler return, the range is [0, 1].
+  constexpr UniformQuantizer(std::uint32_t max_code, float lo, float hi)
+      : lo_(lo + 0.0f), hi_(hi + 0.0f), top_(static_cast<float>(max_code)) {
+    const double range = static_cast<double>(hi) - static_cast<double>(lo);
+    step_ = static_cast<float>(range / max_code);
+    constexpr double kLargest = 3.4028234663852886e38;
+    if (!(lo < hi)) {
+      reject("lumina::Quantizer: lo must be smaller than hi, and neither may be NaN");
+    } else if (!(range <= kLargest)) {
+      reject("lumina::Quantizer: hi - lo must be finite");
+    } else if (!(step_ > 0.0f)) {
+      reject("lumina::Quantizer: hi - lo is so small that the step is 0");
+    } else if (max_code <= kMostCodesByProduct && step_ > 0x1p-125f && step_ < 0x1p+125f) {
+      inverse_step_ = 1.0f / step_;
+      surely_nearest_ = 0.5f - top_ * 0x1p-22f;
+    }
+  }
+
+ private:
+  /// With more codes ties are near so often that the quotient is faster.
+  static constexpr std::uint32_t kMostCodesByProduct = 4095;
+
+  void reject(const char* message) {  // not constexpr: a wrong constant does not compile
+    lo_ = 0.0f;
+    hi_ = 1.0f;
+    step_ = 1.0f / top_;
+    report_error(message);
+  }
+
+  template <class Floats>
+  [[gnu::always_inline]] Floats quantize(const Floats& v) const {
+    const Floats offset = v - Floats(lo_);
+    const auto clamp = [this](const Floats& position) {
+      return clamp_keeping_nan(position, Floats(0.0f), Floats(top_));
+    };
+    // A product instead of the quotient, where it cannot change the code.
+    const Floats position = clamp(product(offset, Floats(inverse_step_)));
+    Floats code = round_half_even(position);
+    if (!all(abs(position - code) <= Floats(surely_nearest_))) [[unlikely]] {
+      code = round_half_even(clamp(quotient(offset, Floats(step_))));
+    }
+    return fused_multiply_add(code, Floats(step_), Floats(lo_));
+  }
+
+  float lo_;
+  float hi_;
+  float step_ = 0.0f;
+  float top_;
+  // offset·inverse_step_ and offset/step_ differ by less than 4·2^-24·max_code: three roundings.
+  // Where the product is farther than that from a tie, both have the same nearest integer. The
+  // values here say that the product is never to be trusted.
+  float inverse_step_ = 0.0f;
+  float surely_nearest_ = -1.0f;
+};
+
+}  // namespace detail
+
+/// A DAC or ADC of `Bits` bits, 1 ≤ Bits ≤ 16, over [lo, hi].
+template <int Bits>
+class Quantizer : public detail::UniformQuantizer {
+  static_assert(Bits >= 1 && Bits <= 16, "lumina::Quantizer: Bits must be in 1..16");
+
+ public:
+  static constexpr int bits = Bits;
+  static constexpr std::uint32_t max_code = (std::uint32_t{1} << Bits) - 1;
+
+  /// Error: lo >= hi, NaN, a range that is infinite or too small for float.
+  constexpr Quantizer(float lo, float hi) : UniformQuantizer(max_code, lo, hi) {}
+};
+
+/// Quantizer with the number of bits, 1 … 16, chosen at run time.
+class RuntimeQuantizer : public detail::UniformQuantizer {
+ public:
+  /// Errors: bits outside 1 … 16, and those of Quantizer.
+  constexpr RuntimeQuantizer(int bits, float lo, float hi)
+      : UniformQuantizer(codes_below(checked(bits)), lo, hi), bits_(checked_quietly(bits)) {}
+
+  template <int Bits>
+  constexpr RuntimeQuantizer(const Quantizer<Bits>& other)
+      : UniformQuantizer(other), bits_(Bits) {}
+
+  constexpr int bits() const { return bits_; }
+  constexpr std::uint32_t max_code() const { return codes_below(bits_); }
+
+ private:
+  static constexpr std::uint32_t codes_below(int bits) { return (std::uint32_t{1} << bits) - 1; }
+  static constexpr int checked_quietly(int bits) { return bits >= 1 && bits <= 16 ? bits : 1; }
+  static constexpr int checked(int bits) {
+    if (bits < 1 || bits > 16) detail::report_error("lumina::RuntimeQuantizer: bits must be in 1..16");
+    return checked_quietly(bits);
+  }
+  int bits_;
+};
+
+/// Symmetric codes for weights: −max_code … max_code, 2 ≤ Bits ≤ 16.
+/// encode(v) = clamp(rint(v / step), −max_code, max_code), step = limit / max_code.
+template <int Bits>
+class SymmetricQuantizer {
+  static_assert(Bits >= 2 && Bits <= 16, "lumina::SymmetricQuantizer: Bits must be in 2..16");
+
+ public:
+  static constexpr int bits = Bits;
+  static constexpr std::int32_t max_code = (std::int32_t{1} << (Bits - 1)) - 1;
+
+  /// Error: `limit` that is not positive and finite, or too small for float.
+  constexpr explicit SymmetricQuantizer(float limit)
+      : limit_(limit), step_(limit / static_cast<float>(max_code)) {
+    if (!(step_ > 0.0f && limit <= 3.40282347e38f)) {
+      limit_ = 1.0f;
+      step_ = 1.0f / static_cast<float>(max_code);
+      detail::report_error("lumina::SymmetricQuantizer: limit must be positive and finite");
+    }
+  }
+
+  constexpr float limit() const { return limit_; }
+  constexpr float step() const { return step_; }
+
+  constexpr std::int32_t encode(float v) const {
+    if (v != v) return 0;
+    constexpr float top = static_cast<float>(max_code);
+    const float position = v / step_;
+    const float clamped = position < -top ? -top : position < top ? position : top;
+    return static_cast<std::int32_t>(detail::round_half_even(clamped));
+  }
+  constexpr float decode(std::int32_t code) const {
+    return detail::fused_multiply_add(static_cast<float>(code), step_, 0.0f);
+  }
+  constexpr float operator()(float v) const { return v != v ? v : decode(encode(v)); }
+
+  /// In place, vectorised.
+  void apply(std::span<float> values) const {
+    detail::transform_in_place(values, [this](const auto& v) { return quantize(v); });
+  }
+
+  /// As a stage of an epilogue.
+  static constexpr std::size_t normals_per_element = 0;
+  template <class Floats, class Coordinates, class ActiveLanes, class Normals>
+  Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&, const Normals&) const {
+    return quantize(values);
+  }
+
+ private:
+  template <class Floats>
+  Floats quantize(const Floats& v) const {
+    using namespace detail;
+    const Floats top(static_cast<float>(max_code));
+    const Floats position = quotient(v, Floats(step_));
+    const Floats code = round_half_even(clamp_keeping_nan(position, -top, top));
+    return fused_multiply_add(code, Floats(step_), Floats(0.0f));
+  }
+
+  float limit_;
+  float step_;
+};
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
