@@ -82,9 +82,9 @@ def cosine(x2):
 if __name__ == "__main__":
     third, quarter = mp.mpf(1) / 3, mp.mpf(1) / 4
     show("-2 ln(1 + f) / f on [-1/3, 1/3], relative",
-         remez(log_ratio, lambda f: 1 / abs(log_ratio(f)), -third, third, 7))
+         remez(log_ratio, lambda f: 1 / abs(log_ratio(f)), -third, third, 6))
     show("sin(pi x) / x in x^2 on [0, 1/4], relative",
-         remez(sine_ratio, lambda x2: 1 / sine_ratio(x2), mp.mpf(0), quarter, 4))
+         remez(sine_ratio, lambda x2: 1 / sine_ratio(x2), mp.mpf(0), quarter, 3))
     show("cos(pi x) in x^2 on [0, 1/4], absolute",
          remez(cosine, lambda x2: mp.mpf(1), mp.mpf(0), quarter, 4))
-    print("-2 ln 2:", as_float(-2 * mp.log(2)).hex(), f"{as_float(-2 * math.log(2)):.9g}")
+    print("-2 ln 2 / 2^23:", as_float(-2 * math.log(2) / 2**23).hex())

@@ -22,6 +22,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <tuple>
 #include <utility>
@@ -70,9 +71,9 @@ struct AddBias {
 
   bool valid_for(std::size_t rows, std::size_t cols) const {
     if (bias.size() == cols) return true;
-    detail::report_error((detail::Message() << "lumina::AddBias: bias has " << bias.size()
-                                            << " elements, the output is "
-                                            << detail::Shape{rows, cols})
+    detail::report_error((detail::Message()
+                          << "lumina::AddBias: bias has " << bias.size()
+                          << " elements, the output is " << detail::Shape{rows, cols})
                              .c_str());
     return false;
   }
@@ -108,7 +109,7 @@ struct Attenuation {
 namespace detail {
 
 inline bool valid_strength(float strength, const char* what) {
-  if (strength >= 0.0f && strength <= 3.40282347e38f) return true;
+  if (strength >= 0.0f && strength <= std::numeric_limits<float>::max()) return true;
   report_error((Message() << what << " must be finite and not negative").c_str());
   return false;
 }
@@ -151,7 +152,7 @@ namespace detail {
 template <class T>
 inline constexpr std::size_t normals_of = 0;
 template <class T>
-  requires requires { T::normals_per_element; }
+requires requires { T::normals_per_element; }
 inline constexpr std::size_t normals_of<T> = T::normals_per_element;
 
 template <class T, class Floats>
@@ -179,8 +180,9 @@ concept Stage = detail::StageOn<T, detail::Native::Batch<float>>;
 /// Stages, applied first to last; itself a stage.
 template <class... Stages>
 class Epilogue {
-  static_assert((Stage<Stages> && ...),
-                "lumina::epilogue: a stage needs apply(values, coordinates, active_lanes, normals)");
+  static_assert(
+      (Stage<Stages> && ...),
+      "lumina::epilogue: a stage needs apply(values, coordinates, active_lanes, normals)");
 
  public:
   static constexpr std::size_t normals_per_element = (detail::normals_of<Stages> + ... + 0);

@@ -1,6 +1,6 @@
 // Executors: who runs the tasks of a call. Any callable executor(std::size_t tasks, body) that
-// calls body(0), …, body(tasks − 1), in any order and on any threads, and returns when all are done.
-// Results do not depend on it.
+// calls body(0), …, body(tasks − 1), in any order and on any threads, and returns when all are
+// done. Results do not depend on it.
 #pragma once
 
 #include <cstddef>
@@ -48,8 +48,7 @@ struct TBB {
     tbb::task_arena arena(threads);
     arena.execute([&] {
       tbb::parallel_for(
-          std::size_t{0}, tasks, [&](std::size_t task) { body(task); },
-          tbb::static_partitioner());
+          std::size_t{0}, tasks, [&](std::size_t task) { body(task); }, tbb::static_partitioner());
     });
   }
 };

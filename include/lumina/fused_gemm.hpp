@@ -36,9 +36,10 @@ bool overlap(MatrixView<T> a, MatrixView<U> b) {
     return reinterpret_cast<std::uintptr_t>(&v(v.rows() - 1, 0) + v.cols());
   };
   if (begin(a) >= end(b) || begin(b) >= end(a)) return false;
-  if (a.row_stride() != b.row_stride() || sizeof(T) != sizeof(U)) return true;
-  // The same rows: they are apart when the columns are, counted from a's first one.
-  const std::size_t row_bytes = a.row_stride() * sizeof(T);
+  if (sizeof(T) != sizeof(U) || (a.rows() == 1 && b.rows() == 1)) return true;
+  if (a.rows() > 1 && b.rows() > 1 && a.row_stride() != b.row_stride()) return true;
+  // Rows of one stride: they are apart when the columns are, counted from a's first one.
+  const std::size_t row_bytes = (a.rows() > 1 ? a.row_stride() : b.row_stride()) * sizeof(T);
   const std::size_t shift = begin(b) >= begin(a)
                                 ? (begin(b) - begin(a)) % row_bytes
                                 : (row_bytes - (begin(a) - begin(b)) % row_bytes) % row_bytes;
@@ -86,10 +87,11 @@ bool operands_valid(MatrixView<const float> x, const Weights& weights, MatrixVie
 }  // namespace detail
 
 /// y = epilogue(x·wᵀ). `weights`: PackedWeights, or a matrix or view w [out, in] of floats, which
-/// is packed on the way (that allocates; packed weights do not). Noise: see NoiseKey.
+/// is packed on the way (that allocates; packed weights do not). Without noise stages the key is
+/// unused.
 template <class Weights, class Epilogue, class Executor = Serial>
 void fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<float> y,
-                const Epilogue& epilogue, const NoiseKey& key, const Executor& executor = {}) {
+                const Epilogue& epilogue, const NoiseKey& key = {}, const Executor& executor = {}) {
   if (!detail::operands_valid(x, weights, y) ||
       !detail::stage_valid_for(epilogue, y.rows(), y.cols())) {
     return;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 #include <new>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -35,7 +36,7 @@ class MatrixView {
 
   /// A view that may write converts to one that only reads.
   template <class U>
-    requires(std::is_same_v<const U, T> && !std::is_const_v<U>)
+  requires(std::is_same_v<const U, T>)
   constexpr MatrixView(const MatrixView<U>& other)
       : MatrixView(other.data(), other.rows(), other.cols(), other.row_stride()) {}
 
@@ -58,17 +59,17 @@ namespace detail {
 
 inline constexpr std::size_t kCacheLine = 64;
 
-/// `count` zeroed elements of a trivial type, aligned to a cache line; moves, does not copy.
+/// `count` elements of a trivial type, aligned to a cache line; moves, does not copy.
 template <class T>
 class AlignedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
   AlignedBuffer() = default;
+  /// The elements are not initialised.
   explicit AlignedBuffer(std::size_t count) : count_(count) {
     if (count == 0) return;
     data_ = static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t{kCacheLine}));
-    std::memset(static_cast<void*>(data_), 0, count * sizeof(T));
   }
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), count_(std::exchange(other.count_, 0)) {}
@@ -83,6 +84,10 @@ class AlignedBuffer {
   const T* data() const { return data_; }
   std::size_t size() const { return count_; }
 
+  void fill_with_zeros() {
+    if (count_ != 0) std::memset(static_cast<void*>(data_), 0, count_ * sizeof(T));
+  }
+
  private:
   T* data_ = nullptr;
   std::size_t count_ = 0;
@@ -96,8 +101,9 @@ template <class T>
 class Matrix {
  public:
   Matrix() = default;
-  Matrix(std::size_t rows, std::size_t cols)
-      : elements_(rows * cols), rows_(rows), cols_(cols) {}
+  Matrix(std::size_t rows, std::size_t cols) : elements_(rows * cols), rows_(rows), cols_(cols) {
+    elements_.fill_with_zeros();
+  }
 
   Matrix(Matrix&& other) noexcept
       : elements_(std::move(other.elements_)),
@@ -123,6 +129,10 @@ class Matrix {
   std::size_t rows() const { return rows_; }
   std::size_t cols() const { return cols_; }
   std::size_t row_stride() const { return cols_; }
+
+  /// All elements, row after row.
+  std::span<T> elements() { return {data(), elements_.size()}; }
+  std::span<const T> elements() const { return {data(), elements_.size()}; }
 
   MatrixView<T> view() { return {data(), rows_, cols_}; }
   MatrixView<const T> view() const { return {data(), rows_, cols_}; }

@@ -51,37 +51,42 @@ constexpr std::uint64_t noise_panel_state(std::uint64_t row_state, std::uint64_t
   return row_state ^ panel;
 }
 
+/// Horner's rule, each step rounded once; coefficients lowest power first.
+template <std::size_t Count>
+float polynomial(const float (&coefficients)[Count], float x) {
+  float sum = coefficients[Count - 1];
+  for (std::size_t i = Count - 1; i > 0; --i) {
+    sum = fused_multiply_add(sum, x, coefficients[i - 1]);
+  }
+  return sum;
+}
+
 /// Box–Muller on two 32-bit words: the radius from one, the angle from the other.
 struct NormalPair {
   float cosine, sine;
 };
 
 inline NormalPair box_muller(std::uint32_t radius_word, std::uint32_t angle_word) {
-  // u in (0, 1], never 0: the smallest is 2^-32, so the largest radius is 6.66.
-  const auto odd_steps = static_cast<float>(static_cast<std::int32_t>(radius_word >> 1));
-  const float u = fused_multiply_add(odd_steps, 0x1p-31f, 0x1p-32f);
+  // As a signed integer the radius word has a magnitude, from which u in (0, 1] comes, never 0 (the
+  // smallest is 2^-32, so the largest radius is 6.66), and a sign, which turns the angle by π.
+  const auto signed_steps = static_cast<float>(static_cast<std::int32_t>(radius_word));
+  const float u = fused_multiply_add(std::fabs(signed_steps), 0x1p-31f, 0x1p-32f);
 
-  // −2·ln u, with u = 2^exponent · (1 + f) and 1 + f in [2/3, 4/3).
+  // −2·ln u, with u = 2^e · (1 + f), 1 + f in [2/3, 4/3), and e in the place of u's exponent.
   const auto bits = std::bit_cast<std::int32_t>(u);
-  const std::int32_t exponent = (bits - kLogPivotBits) >> 23;
-  const float f = std::bit_cast<float>(bits - exponent * (1 << 23)) - 1.0f;
-  float log_ratio = kLogCoefficients[7];
-  for (int i = 6; i >= 0; --i) log_ratio = fused_multiply_add(log_ratio, f, kLogCoefficients[i]);
-  const float radius_squared =
-      fused_multiply_add(static_cast<float>(exponent), kMinusTwoLn2, product(log_ratio, f));
-  const float radius = std::sqrt(radius_squared);
+  const std::int32_t exponent = (bits - kLogPivotBits) & kExponentMask;
+  const float f = std::bit_cast<float>(bits - exponent) - 1.0f;
+  const float log_ratio = polynomial(kLogCoefficients, f);
+  const float radius = std::sqrt(
+      fused_multiply_add(static_cast<float>(exponent), kMinusTwoLn2, product(log_ratio, f)));
+  const float signed_radius = std::signbit(signed_steps) ? -radius : radius;
 
-  // The lower 31 bits are an angle x·π with x in [−1/2, 1/2); the highest bit turns it by π.
-  const float x = static_cast<float>(static_cast<std::int32_t>(angle_word << 1)) * 0x1p-32f;
+  // The angle word is x·π with x in [−1/2, 1/2).
+  const float x = static_cast<float>(static_cast<std::int32_t>(angle_word)) * 0x1p-32f;
   const float x2 = product(x, x);
-  float sine = kSineCoefficients[4];
-  float cosine = kCosineCoefficients[4];
-  for (int i = 3; i >= 0; --i) {
-    sine = fused_multiply_add(sine, x2, kSineCoefficients[i]);
-    cosine = fused_multiply_add(cosine, x2, kCosineCoefficients[i]);
-  }
-  const float turned_radius = (angle_word >> 31) != 0 ? -radius : radius;
-  return {product(turned_radius, cosine), product(turned_radius, product(x, sine))};
+  const float cosine = polynomial(kCosineCoefficients, x2);
+  const float sine = product(x, polynomial(kSineCoefficients, x2));
+  return {product(signed_radius, cosine), product(signed_radius, sine)};
 }
 
 }  // namespace detail

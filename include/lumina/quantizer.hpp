@@ -11,8 +11,10 @@
 // bits in constant expressions, scalar and vector code. Each is also a stage (epilogue.hpp).
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "config.hpp"
@@ -40,6 +42,15 @@ void transform_in_place(std::span<float> values, F f) {
   }
 }
 
+/// range / codes, rounded to float; down, where rounding up would carry the highest level,
+/// lo + codes·step, beyond float.
+constexpr float step_of(double range, double codes, double lo) {
+  const auto step = static_cast<float>(range / codes);
+  constexpr double kRoundsToInfinity = 0x1.ffffffp+127;
+  if (step * codes + lo < kRoundsToInfinity) return step;
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(step) - 1);
+}
+
 /// The arithmetic that Quantizer and RuntimeQuantizer share; max_code at most 65535.
 class UniformQuantizer {
  public:
@@ -59,7 +70,7 @@ class UniformQuantizer {
 
   /// In place, vectorised.
   void apply(std::span<float> values) const {
-    transform_in_place(values, [this](const auto& v) { return quantize(v); });
+    transform_in_place(values, [this](const auto& v) { return this->quantize(v); });
   }
 
   /// As a stage of an epilogue.
@@ -74,8 +85,8 @@ class UniformQuantizer {
   constexpr UniformQuantizer(std::uint32_t max_code, float lo, float hi)
       : lo_(lo + 0.0f), hi_(hi + 0.0f), top_(static_cast<float>(max_code)) {
     const double range = static_cast<double>(hi) - static_cast<double>(lo);
-    step_ = static_cast<float>(range / max_code);
-    constexpr double kLargest = 3.4028234663852886e38;
+    step_ = step_of(range, max_code, lo);
+    constexpr double kLargest = std::numeric_limits<float>::max();
     if (!(lo < hi)) {
       reject("lumina::Quantizer: lo must be smaller than hi, and neither may be NaN");
     } else if (!(range <= kLargest)) {
@@ -148,8 +159,7 @@ class RuntimeQuantizer : public detail::UniformQuantizer {
       : UniformQuantizer(codes_below(checked(bits)), lo, hi), bits_(checked_quietly(bits)) {}
 
   template <int Bits>
-  constexpr RuntimeQuantizer(const Quantizer<Bits>& other)
-      : UniformQuantizer(other), bits_(Bits) {}
+  constexpr RuntimeQuantizer(const Quantizer<Bits>& other) : UniformQuantizer(other), bits_(Bits) {}
 
   constexpr int bits() const { return bits_; }
   constexpr std::uint32_t max_code() const { return codes_below(bits_); }
@@ -158,7 +168,8 @@ class RuntimeQuantizer : public detail::UniformQuantizer {
   static constexpr std::uint32_t codes_below(int bits) { return (std::uint32_t{1} << bits) - 1; }
   static constexpr int checked_quietly(int bits) { return bits >= 1 && bits <= 16 ? bits : 1; }
   static constexpr int checked(int bits) {
-    if (bits < 1 || bits > 16) detail::report_error("lumina::RuntimeQuantizer: bits must be in 1..16");
+    if (bits < 1 || bits > 16)
+      detail::report_error("lumina::RuntimeQuantizer: bits must be in 1..16");
     return checked_quietly(bits);
   }
   int bits_;
@@ -176,8 +187,8 @@ class SymmetricQuantizer {
 
   /// Error: `limit` that is not positive and finite, or too small for float.
   constexpr explicit SymmetricQuantizer(float limit)
-      : limit_(limit), step_(limit / static_cast<float>(max_code)) {
-    if (!(step_ > 0.0f && limit <= 3.40282347e38f)) {
+      : limit_(limit), step_(detail::step_of(limit, max_code, 0.0)) {
+    if (!(step_ > 0.0f && limit <= std::numeric_limits<float>::max())) {
       limit_ = 1.0f;
       step_ = 1.0f / static_cast<float>(max_code);
       detail::report_error("lumina::SymmetricQuantizer: limit must be positive and finite");
@@ -201,7 +212,7 @@ class SymmetricQuantizer {
 
   /// In place, vectorised.
   void apply(std::span<float> values) const {
-    detail::transform_in_place(values, [this](const auto& v) { return quantize(v); });
+    detail::transform_in_place(values, [this](const auto& v) { return this->quantize(v); });
   }
 
   /// As a stage of an epilogue.

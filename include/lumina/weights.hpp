@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "config.hpp"
 #include "detail/pack.hpp"
@@ -15,6 +16,16 @@ inline namespace LUMINA_ISA_NAMESPACE {
 class PackedWeights {
  public:
   PackedWeights() = default;
+  PackedWeights(PackedWeights&& other) noexcept
+      : panels_(std::move(other.panels_)),
+        rows_(std::exchange(other.rows_, 0)),
+        cols_(std::exchange(other.cols_, 0)) {}
+  PackedWeights& operator=(PackedWeights&& other) noexcept {
+    std::swap(panels_, other.panels_);
+    std::swap(rows_, other.rows_);
+    std::swap(cols_, other.cols_);
+    return *this;
+  }
 
   std::size_t rows() const { return rows_; }  ///< outputs
   std::size_t cols() const { return cols_; }  ///< inputs

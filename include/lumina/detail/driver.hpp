@@ -29,8 +29,7 @@ struct Piece {
 constexpr Piece even_piece(std::size_t length, std::size_t parts, std::size_t index) {
   const std::size_t shorter = length / parts;
   const std::size_t longer_ones = length % parts;
-  return {index * shorter + std::min(index, longer_ones),
-          shorter + (index < longer_ones ? 1 : 0)};
+  return {index * shorter + std::min(index, longer_ones), shorter + (index < longer_ones ? 1 : 0)};
 }
 /// The same in pairs: all pieces but the last one have even sizes, which is where compilers make
 /// the best tiles. `parts` is at most half of length, or 1.
@@ -41,6 +40,9 @@ constexpr Piece even_sized_piece(std::size_t length, std::size_t parts, std::siz
 constexpr std::size_t divide_rounding_up(std::size_t a, std::size_t b) {
   return a / b + (a % b != 0 ? 1 : 0);
 }
+
+/// Weights of a noise panel that stay in the second-level cache from one chunk to the next.
+inline constexpr std::size_t kNearBytes = std::size_t{1} << 20;
 
 /// One call: its operands, and the numbering of its tasks.
 template <class Arch, class EpilogueT>
@@ -53,30 +55,36 @@ class FusedGemm {
         y_(y),
         epilogue_(epilogue),
         row_offset_(key.row_offset),
-        chunks_(divide_rounding_up(y.rows(), Arch::chunk_rows)) {
+        tiles_(divide_rounding_up(y.rows(), Arch::max_tile_rows)),
+        chunks_(divide_rounding_up(tiles_, Arch::chunk_tiles)) {
     for (std::size_t draw = 0; draw < kDraws; ++draw) {
       field_state_[draw] = noise_field_state(key, draw);
     }
   }
 
-  std::size_t tasks() const {
-    return chunks_ * divide_rounding_up(y_.cols(), kNoisePanelColumns);
-  }
+  std::size_t tasks() const { return chunks_ * divide_rounding_up(y_.cols(), kNoisePanelColumns); }
 
   /// Tasks that follow each other use the same weights.
   void run(std::size_t task) const {
     const std::size_t panel = task / chunks_;
     const std::size_t chunk = task % chunks_;
-    const Piece rows = even_piece(y_.rows(), chunks_, chunk);
     const std::size_t columns =
         std::min(kNoisePanelColumns, y_.cols() - panel * kNoisePanelColumns);
-    alignas(kCacheLine) float sums[Arch::chunk_rows * kTileStride];
-    multiply(panel, chunk, columns, rows, sums);
-    std::size_t i = 0;
-    for (; i + 2 <= rows.size; i += 2) {
-      finish_rows<2>(rows.begin + i, panel, columns, sums + i * kTileStride);
+    alignas(kCacheLine) float sums[Arch::chunk_tiles * Arch::max_tile_rows * kTileStride];
+    multiply(chunk, panel, columns, sums);
+
+    const Piece tiles = even_piece(tiles_, chunks_, chunk);
+    const std::size_t begin = rows_of_tile(tiles.begin).begin;
+    const Piece last = rows_of_tile(tiles.begin + tiles.size - 1);
+    const std::size_t end = last.begin + last.size;
+    constexpr std::size_t at_once = Arch::epilogue_rows;
+    std::size_t row = begin;
+    for (; row + at_once <= end; row += at_once) {
+      finish_rows<at_once>(row, panel, columns, sums + (row - begin) * kTileStride);
     }
-    if (i < rows.size) finish_rows<1>(rows.begin + i, panel, columns, sums + i * kTileStride);
+    for (; row < end; ++row) {
+      finish_rows<1>(row, panel, columns, sums + (row - begin) * kTileStride);
+    }
   }
 
  private:
@@ -84,101 +92,98 @@ class FusedGemm {
   static constexpr std::size_t kDraws = normals_of<EpilogueT>;
   static constexpr std::size_t kVectors = kNoiseBlockColumns / Floats::size;
 
-  /// The dot products of a task. While a tile computes, it brings the weights that the next
-  /// tiles read first into the second-level cache: left to themselves they would come too late.
-  void multiply(std::size_t panel, std::size_t chunk, std::size_t columns, Piece rows,
-                float* sums) const {
+  Piece rows_of_tile(std::size_t tile) const { return even_sized_piece(y_.rows(), tiles_, tile); }
+
+  /// The dot products of a task. While a tile computes, it brings the weights that the next tiles
+  /// read first into the second-level cache, and before it the lines of y that its results will
+  /// fill: left to themselves they would come too late.
+  void multiply(std::size_t chunk, std::size_t panel, std::size_t columns, float* sums) const {
     const std::size_t depth = x_.cols();
-    const std::size_t tiles = divide_rounding_up(rows.size, Arch::max_tile_rows);
-    const std::size_t widest = Arch::tile_columns(even_sized_piece(rows.size, tiles, 0).size);
+    const Piece tiles = even_piece(tiles_, chunks_, chunk);
+    const std::size_t first_row = rows_of_tile(tiles.begin).begin;
+    const std::size_t widest = Arch::tile_columns(rows_of_tile(tiles.begin).size);
     const std::size_t padded_columns = panel_count(columns) * kPanelColumns;
     const std::size_t first_panel = panel * (kNoisePanelColumns / kPanelColumns);
+    const bool panels_stay_near = kNoisePanelColumns * depth * sizeof(float) <= kNearBytes;
 
     for (std::size_t column = 0; column < padded_columns;) {
       std::size_t width = widest;
       while (column + width > padded_columns) width /= 2;
       const float* const weights =
           weights_.panel(first_panel + column / kPanelColumns) + column % kPanelColumns;
-      const bool new_weights = column + width < padded_columns ? chunk == 0 : chunk + 1 == chunks_;
-      const std::size_t share = new_weights ? width * depth / tiles : 0;
-      for (std::size_t tile = 0; tile < tiles; ++tile) {
-        const Piece piece = even_sized_piece(rows.size, tiles, tile);
+      const bool next_is_far =
+          column + width < padded_columns ? chunk == 0 || !panels_stay_near : chunk + 1 == chunks_;
+      const std::size_t share = next_is_far ? width * depth / tiles.size : 0;
+      for (std::size_t tile = 0; tile < tiles.size; ++tile) {
+        const Piece rows = rows_of_tile(tiles.begin + tile);
+        for (std::size_t row = rows.begin; row < rows.begin + rows.size; ++row) {
+          prefetch_for_writing(&y_(row, panel * kNoisePanelColumns) + column,
+                               std::min(width, columns - std::min(columns, column)));
+        }
         const TileOperands operands{
-            .x = &x_(rows.begin + piece.begin, 0),
+            .x = &x_(rows.begin, 0),
             .x_stride = x_.row_stride(),
             .depth = depth,
             .weights = weights,
             .panel_size = weights_.panel_size(),
-            .next_weights = Prefetch::spread(weights + tiles * share + tile * share,
+            .next_weights = Prefetch::spread(weights + tiles.size * share + tile * share,
                                              share * sizeof(float), depth)};
-        tile_kernel<Arch>(piece.size, width)(operands, sums + piece.begin * kTileStride + column);
+        tile_kernel<Arch>(rows.size, width)(operands,
+                                            sums + (rows.begin - first_row) * kTileStride + column);
       }
       column += width;
     }
   }
 
   /// The epilogue of Rows neighbouring rows: their generators' long chains of operations run side
-  /// by side.
+  /// by side. Members are copied first, for the compiler cannot know that y does not contain them.
   template <std::size_t Rows>
   void finish_rows(std::size_t first_row, std::size_t panel, std::size_t columns,
                    const float* sums) const {
+    const EpilogueT epilogue = epilogue_;
+    const MatrixView<float> y = y_;
+    const std::uint64_t global_row = row_offset_ + first_row;
+    const std::size_t first_column = panel * kNoisePanelColumns;
+
     NoiseLanes<Arch> lanes[Rows][kDraws + 1];  // + 1: arrays are never empty
     unroll<Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
       constexpr std::size_t row = i / kDraws, draw = i % kDraws;
-      const std::uint64_t row_state =
-          noise_row_state(field_state_[draw], row_offset_ + first_row + row);
+      const std::uint64_t row_state = noise_row_state(field_state_[draw], global_row + row);
       lanes[row][draw] = NoiseLanes<Arch>(noise_panel_state(row_state, panel));
     });
-    const std::size_t first_column = panel * kNoisePanelColumns;
-    for (std::size_t column = 0; column < columns; column += kNoiseBlockColumns) {
-      std::array<typename NoiseLanes<Arch>::Block, kDraws> normals[Rows];
+    // finish(row, vector, values): one vector of a block of 32 columns, through all stages.
+    const auto for_block = [&](std::size_t column, auto finish) __attribute__((always_inline)) {
+      typename NoiseLanes<Arch>::Block normals[Rows][kDraws + 1];
       unroll<Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
         normals[i / kDraws][i % kDraws] = lanes[i / kDraws][i % kDraws].next_block();
       });
-      const bool whole = columns - column >= kNoiseBlockColumns;
-      unroll<Rows>([&](auto i) __attribute__((always_inline)) {
-        const Coordinates at{first_row + i, first_column + column, row_offset_ + first_row + i};
-        const float* const block = sums + i * kTileStride + column;
-        if (whole) {
-          finish_block(at, normals[i], block);
-        } else {
-          finish_last_block(at, columns - column, normals[i], block);
-        }
+      unroll<Rows * kVectors>([&](auto i) __attribute__((always_inline)) {
+        constexpr std::size_t row = i / kVectors, vector = i % kVectors;
+        std::array<Floats, kDraws> own;
+        for (std::size_t draw = 0; draw < kDraws; ++draw) own[draw] = normals[row][draw][vector];
+        finish(Coordinates{first_row + row, first_column + column + vector * Floats::size,
+                           global_row + row},
+               Floats::load_aligned(sums + row * kTileStride + column + vector * Floats::size),
+               own);
+      });
+    };
+
+    std::size_t column = 0;
+    for (; column + kNoiseBlockColumns <= columns; column += kNoiseBlockColumns) {
+      for_block(
+          column, [&](const Coordinates& at, const Floats& sum, const auto& normals)
+                      __attribute__((always_inline)) {
+                        epilogue.apply(sum, at, ActiveLanes{Floats::size}, normals)
+                            .store_unaligned(&y(at.row, at.column));
+                      });
+    }
+    if (column < columns) {
+      for_block(column, [&](const Coordinates& at, const Floats& sum, const auto& normals) {
+        if (at.column >= y.cols()) return;
+        const ActiveLanes active{std::min(Floats::size, y.cols() - at.column)};
+        store_first(epilogue.apply(sum, at, active, normals), &y(at.row, at.column), active.count);
       });
     }
-  }
-
-  /// 32 columns of a row to y.
-  template <class Normals>
-  [[gnu::always_inline]] void finish_block(const Coordinates& at, const Normals& normals,
-                                           const float* sums) const {
-    unroll<kVectors>([&](auto i) __attribute__((always_inline)) {
-      finish_vector<i>(at, {Floats::size}, normals, sums)
-          .store_unaligned(&y_(at.row, at.column + i * Floats::size));
-    });
-  }
-
-  /// The last, fewer than 32, columns of a row to y.
-  template <class Normals>
-  void finish_last_block(const Coordinates& at, std::size_t columns, const Normals& normals,
-                         const float* sums) const {
-    unroll<kVectors>([&](auto i) __attribute__((always_inline)) {
-      constexpr std::size_t first = i * Floats::size;
-      if (first >= columns) return;
-      const ActiveLanes active{std::min(Floats::size, columns - first)};
-      store_first(finish_vector<i>(at, active, normals, sums), &y_(at.row, at.column + first),
-                  active.count);
-    });
-  }
-
-  /// Vector number I of a block of 32 columns.
-  template <std::size_t I, class Normals>
-  [[gnu::always_inline]] Floats finish_vector(const Coordinates& block, const ActiveLanes& active,
-                                              const Normals& normals, const float* sums) const {
-    std::array<Floats, kDraws> own;
-    for (std::size_t draw = 0; draw < kDraws; ++draw) own[draw] = normals[draw][I];
-    const Coordinates at{block.row, block.column + I * Floats::size, block.global_row};
-    return epilogue_.apply(Floats::load_aligned(sums + I * Floats::size), at, active, own);
   }
 
   MatrixView<const float> x_;
@@ -186,6 +191,7 @@ class FusedGemm {
   MatrixView<float> y_;
   const EpilogueT& epilogue_;
   std::uint64_t row_offset_;
+  std::size_t tiles_;
   std::size_t chunks_;
   std::array<std::uint64_t, kDraws> field_state_{};
 };
@@ -199,8 +205,8 @@ void run_fused_gemm(MatrixView<const float> x, const PackedWeights& weights, Mat
   if (y.rows() == 0 || y.cols() == 0) return;
   const FusedGemm<Arch, EpilogueT> call(x, weights, y, epilogue, key);
   const auto body = [&call](std::size_t task) { call.run(task); };
-  const double work = static_cast<double>(y.rows()) * static_cast<double>(y.cols()) *
-                      static_cast<double>(x.cols());
+  const double work =
+      static_cast<double>(y.rows()) * static_cast<double>(y.cols()) * static_cast<double>(x.cols());
   if (work < kSmallestParallelWork) {
     Serial()(call.tasks(), body);
   } else {

@@ -12,18 +12,20 @@ namespace detail {
 
 /// Bits of 2/3: the significand's interval is [2/3, 4/3).
 inline constexpr std::int32_t kLogPivotBits = 0x3f2aaaab;
+/// Sign and exponent of a float.
+inline constexpr std::int32_t kExponentMask = -(std::int32_t{1} << 23);
 
-/// −2·ln 2.
-inline constexpr float kMinusTwoLn2 = -1.38629436f;
+/// −2·ln 2 / 2^23: an exponent counts in its place, 23 bits up.
+inline constexpr float kMinusTwoLn2 = -0x1.62e43p-23f;
 
-/// −2·ln(1 + f) / f for f in [−1/3, 1/3]; relative error of the fit 1.7e-7.
-inline constexpr float kLogCoefficients[8] = {
-    -0x1.fffffap+0f, 0x1.ffffd6p-1f, -0x1.55618ap-1f, 0x1.0013fap-1f,
-    -0x1.956702p-2f, 0x1.50488cp-2f, -0x1.5e6fdep-2f, 0x1.3ab07cp-2f};
+/// −2·ln(1 + f) / f for f in [−1/3, 1/3]; relative error of the fit 1.1e-6.
+inline constexpr float kLogCoefficients[7] = {-0x1.fffffcp+0f, 0x1.0002fp+0f,   -0x1.5560b4p-1f,
+                                              0x1.fcc1d6p-2f,  -0x1.958f24p-2f, 0x1.8d782cp-2f,
+                                              -0x1.5d7f16p-2f};
 
-/// sin(π·x) / x in x² for x in [−1/2, 1/2]; relative error of the fit 5.3e-9.
-inline constexpr float kSineCoefficients[5] = {0x1.921fb6p+1f, -0x1.4abbc2p+2f, 0x1.4668b0p+1f,
-                                               -0x1.324ccap-1f, 0x1.3daff6p-4f};
+/// sin(π·x) / x in x² for x in [−1/2, 1/2]; relative error of the fit 9.4e-7.
+inline constexpr float kSineCoefficients[4] = {0x1.921f9cp+1f, -0x1.4ab628p+2f, 0x1.4594d8p+1f,
+                                               -0x1.1de616p-1f};
 
 /// cos(π·x) in x² for x in [−1/2, 1/2]; absolute error of the fit 4.7e-8.
 inline constexpr float kCosineCoefficients[5] = {0x1.fffffep-1f, -0x1.3bd3a6p+2f, 0x1.03bd06p+2f,

@@ -27,7 +27,7 @@ struct PortableMask {
 
   friend bool all(const PortableMask& mask) {
     bool result = true;
-    for (const bool lane : mask.lane) result = result && lane;
+    for (const bool truth : mask.lane) result = result && truth;
     return result;
   }
 };
@@ -126,8 +126,23 @@ class PortableBatch {
   friend PortableBatch abs(const PortableBatch& a) {
     return map([](T x) { return std::fabs(x); }, a);
   }
+  /// a₀ b₀ a₁ b₁ … of the first and of the second halves.
+  friend PortableBatch zip_lo(const PortableBatch& a, const PortableBatch& b) {
+    return zip(a, b, 0);
+  }
+  friend PortableBatch zip_hi(const PortableBatch& a, const PortableBatch& b) {
+    return zip(a, b, size / 2);
+  }
 
  private:
+  static PortableBatch zip(const PortableBatch& a, const PortableBatch& b, std::size_t first) {
+    PortableBatch result;
+    for (std::size_t i = 0; i < size; ++i) {
+      result.lane_[i] = (i % 2 == 0 ? a : b).lane_[first + i / 2];
+    }
+    return result;
+  }
+
   T lane_[size];
 };
 

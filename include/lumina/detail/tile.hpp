@@ -15,8 +15,8 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// Memory that is needed soon. A tile fetches it on the way: three of four steps of k fetch from
-/// `address` and move it on by `bytes`.
+/// Memory that is needed soon. A tile fetches it on the way: for every four steps of k at three
+/// addresses, `bytes` apart. None where `bytes` is 0.
 struct Prefetch {
   const char* address;
   std::size_t bytes;
@@ -44,6 +44,17 @@ struct TileOperands {
   __builtin_prefetch(address, 0, 2);
 #else
   static_cast<void>(address);
+#endif
+}
+
+/// The same for `count` floats that will be written, into the first-level cache.
+[[gnu::always_inline]] inline void prefetch_for_writing(const float* values, std::size_t count) {
+#if defined(__GNUC__)
+  constexpr std::size_t kLine = kCacheLine / sizeof(float);
+  for (std::size_t i = 0; i < count; i += kLine) __builtin_prefetch(values + i, 1, 3);
+#else
+  static_cast<void>(values);
+  static_cast<void>(count);
 #endif
 }
 
@@ -84,10 +95,6 @@ void multiply_tile(const TileOperands& operands, float* sums) {
   });
 
   const auto step = [&](std::size_t k) __attribute__((always_inline)) {
-    if (k % 4 != 3) {
-      prefetch_to_second_level(next_weights.address);
-      next_weights.address += next_weights.bytes;
-    }
     Floats w[vectors];
     unroll<vectors>([&](auto v) __attribute__((always_inline)) {
       constexpr std::size_t column = v * Floats::size;
@@ -108,6 +115,12 @@ void multiply_tile(const TileOperands& operands, float* sums) {
   constexpr std::size_t kUnrolled = 4;
   std::size_t k = 0;
   for (; k + kUnrolled <= operands.depth; k += kUnrolled) {
+    if (next_weights.bytes != 0) {
+      unroll<3>([&](auto i) __attribute__((always_inline)) {
+        prefetch_to_second_level(next_weights.address + i * next_weights.bytes);
+      });
+      next_weights.address += 3 * next_weights.bytes;
+    }
     unroll<kUnrolled>([&](auto i) __attribute__((always_inline)) { step(i); });
     advance(kUnrolled);
   }
@@ -141,7 +154,8 @@ TileKernel tile_kernel(std::size_t rows, std::size_t columns) {
     if (columns == Columns) {
       static constexpr auto table = []<std::size_t... I>(std::index_sequence<I...>) {
         return std::array<TileKernel, most_rows>{&multiply_tile<Arch, I + 1, Columns>...};
-      }(std::make_index_sequence<most_rows>{});
+      }
+      (std::make_index_sequence<most_rows>{});
       return table[rows - 1];
     }
   }

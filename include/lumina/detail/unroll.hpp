@@ -16,7 +16,8 @@ template <std::size_t Count, class F>
 [[gnu::always_inline]] constexpr void unroll(F&& f) {
   [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
     (f(std::integral_constant<std::size_t, I>{}), ...);
-  }(std::make_index_sequence<Count>{});
+  }
+  (std::make_index_sequence<Count>{});
 }
 
 }  // namespace detail

@@ -17,10 +17,12 @@ struct Avx2 : GenericOperations {
   static constexpr const char* name = "avx2";
   template <class T>
   using Batch = xsimd::batch<T, xsimd::fma3<xsimd::avx2>>;
+  using Quad = xsimd::batch<float, xsimd::sse2>;  ///< four floats
 
   // Block sizes, see scalar.hpp. 6 × 16 accumulators are 12 registers, 2 hold weights, 2 inputs.
   static constexpr std::size_t max_tile_rows = 6;
-  static constexpr std::size_t chunk_rows = 48;
+  static constexpr std::size_t chunk_tiles = 8;
+  static constexpr std::size_t epilogue_rows = 2;
   static constexpr std::size_t tile_columns(std::size_t rows) {
     return rows <= 1 ? 64 : rows <= 2 ? 32 : 16;
   }

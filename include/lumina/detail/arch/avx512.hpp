@@ -17,12 +17,14 @@ struct Avx512 : GenericOperations {
   static constexpr const char* name = "avx512";
   template <class T>
   using Batch = xsimd::batch<T, xsimd::avx512bw>;
+  using Quad = xsimd::batch<float, xsimd::sse2>;  ///< four floats
 
   // Block sizes, see scalar.hpp. 12 × 32 accumulators are 24 registers, 2 hold weights, 1 an input.
   // Few rows get wider tiles: at least 8 chains are needed to hide the latency of an FMA, and
   // several panels read at once to load the cache at its full rate.
   static constexpr std::size_t max_tile_rows = 12;
-  static constexpr std::size_t chunk_rows = 72;
+  static constexpr std::size_t chunk_tiles = 4;
+  static constexpr std::size_t epilogue_rows = 2;
   static constexpr std::size_t tile_columns(std::size_t rows) {
     return rows <= 3 ? 128 : rows <= 6 ? 64 : 32;
   }

@@ -1,5 +1,5 @@
-// What an architecture inherits unless it has a better instruction: each arch/ file names its
-// vectors (Batch), its block sizes (max_tile_rows, chunk_rows, tile_columns) and may replace these.
+// What an architecture inherits unless it has a better instruction. Each arch/ file names its
+// vectors (Batch, Quad) and its block sizes, which scalar.hpp explains.
 #pragma once
 
 #include "../../config.hpp"

@@ -15,10 +15,12 @@ struct Neon : GenericOperations {
   static constexpr const char* name = "neon";
   template <class T>
   using Batch = xsimd::batch<T, xsimd::neon64>;
+  using Quad = xsimd::batch<float, xsimd::neon64>;  ///< four floats
 
   // Block sizes, see scalar.hpp. 6 × 16 accumulators are 24 registers, 4 hold weights, 1 an input.
   static constexpr std::size_t max_tile_rows = 6;
-  static constexpr std::size_t chunk_rows = 48;
+  static constexpr std::size_t chunk_tiles = 8;
+  static constexpr std::size_t epilogue_rows = 1;
   static constexpr std::size_t tile_columns(std::size_t rows) {
     return rows <= 1 ? 64 : rows <= 3 ? 32 : 16;
   }

@@ -16,11 +16,14 @@ struct Scalar : GenericOperations {
   static constexpr const char* name = "scalar";
   template <class T>
   using Batch = PortableBatch<T>;
+  using Quad = PortableBatch<float>;  ///< four floats
 
-  // Block sizes. A chunk of rows meets one noise panel (128 columns) at a time; its accumulators
-  // wait for their epilogue in chunk_rows × 128 floats on the stack.
+  // Block sizes. A tile has at most max_tile_rows rows and, if it has `rows`, tile_columns(rows)
+  // columns. A task makes the sums of chunk_tiles tiles of rows × 128 columns, which wait on the
+  // stack for their epilogue; that takes epilogue_rows rows at a time.
   static constexpr std::size_t max_tile_rows = 4;
-  static constexpr std::size_t chunk_rows = 4;
+  static constexpr std::size_t chunk_tiles = 1;
+  static constexpr std::size_t epilogue_rows = 1;
   static constexpr std::size_t tile_columns(std::size_t rows) { return rows <= 2 ? 8 : 4; }
 
   /// Lane-wise product modulo 2^64.
