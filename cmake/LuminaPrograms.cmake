@@ -1,0 +1,81 @@
+include_guard(GLOBAL)
+
+# How lumina's own tests, benchmarks and examples are compiled. None of it reaches the library's users:
+# lumina_own carries the warnings, and LuminaExecutors adds the executors that are there.
+add_library(lumina_own INTERFACE)
+set(lumina_warnings -Wall -Wextra -Wconversion -Wshadow)
+if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  target_compile_options(lumina_own INTERFACE
+    ${lumina_warnings} $<$<BOOL:${LUMINA_WARNINGS_AS_ERRORS}>:-Werror>)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # False alarms: g++ 12 finds them in its own AVX-512 intrinsics, and any g++ in code that a sanitizer
+  # has instrumented. clang and the sanitizers themselves look for the real ones.
+  target_compile_options(lumina_own INTERFACE -Wno-uninitialized -Wno-maybe-uninitialized)
+endif()
+
+# The ISAs that the machine compiled for can have, the ones tested by default, and the flags of each.
+if(LUMINA_XSIMD_SOURCE MATCHES "^(none|disabled)$")
+  set(lumina_isas scalar)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(lumina_isas scalar avx2 avx512)
+  set(lumina_isa_flags_avx2 -mavx2 -mfma)
+  set(lumina_isa_flags_avx512 -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mfma)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+  set(lumina_isas scalar neon)
+else()
+  set(lumina_isas scalar)
+endif()
+set(lumina_isa_flags_native -march=native)
+
+if(CMAKE_CROSSCOMPILING)
+  list(GET lumina_isas -1 lumina_default_isa)
+else()
+  set(lumina_default_isa native)
+endif()
+set(LUMINA_ISA ${lumina_default_isa} CACHE STRING
+  "The ISA of the benchmarks and examples: native, ${lumina_isas}")
+set_property(CACHE LUMINA_ISA PROPERTY STRINGS native ${lumina_isas})
+
+# Runs before any other code of a program, and ends it with "SKIPPED" where the CPU lacks the ISA.
+foreach(isa avx2 avx512)
+  if(isa IN_LIST lumina_isas)
+    string(TOUPPER ${isa} upper)
+    add_library(lumina_cpu_check_${isa} OBJECT EXCLUDE_FROM_ALL
+      "${PROJECT_SOURCE_DIR}/tests/support/cpu_check.cpp")
+    target_compile_definitions(lumina_cpu_check_${isa} PRIVATE LUMINA_CHECK_${upper})
+    target_link_libraries(lumina_cpu_check_${isa} PRIVATE lumina_own)
+    target_compile_features(lumina_cpu_check_${isa} PRIVATE cxx_std_20)
+  endif()
+endforeach()
+
+# lumina_set_isa(<target> <isa>)
+#
+# Compiles the target's sources for one ISA: native, scalar, avx2, avx512 or neon.
+function(lumina_set_isa target isa)
+  if(NOT isa IN_LIST lumina_isas AND NOT isa STREQUAL "native")
+    message(FATAL_ERROR "lumina: unknown ISA '${isa}' for ${target}; known here: native ${lumina_isas}")
+  endif()
+  target_compile_options(${target} PRIVATE ${lumina_isa_flags_${isa}})
+  if(isa STREQUAL "scalar")
+    target_compile_definitions(${target} PRIVATE LUMINA_NO_XSIMD)
+  endif()
+  get_target_property(type ${target} TYPE)
+  if(TARGET lumina_cpu_check_${isa} AND type STREQUAL "EXECUTABLE")
+    target_link_libraries(${target} PRIVATE lumina_cpu_check_${isa})
+  endif()
+endfunction()
+
+# lumina_add_program(<name> SOURCES <source>... [ISA <isa>] [LIBRARIES <library>...])
+#
+# One of lumina's own executables: our warnings, the executors that are there, and one ISA, which is
+# LUMINA_ISA unless given.
+function(lumina_add_program name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "ISA" "SOURCES;LIBRARIES")
+  if(NOT arg_ISA)
+    set(arg_ISA ${LUMINA_ISA})
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE lumina::lumina lumina_own ${arg_LIBRARIES})
+  lumina_set_isa(${name} ${arg_ISA})
+endfunction()

@@ -1,0 +1,81 @@
+// Runs every ISA's unit on the same problems and compares their results bit for bit. The one
+// exception is the fused product of the scalar unit, which is compiled without FMA: there an output
+// may be the neighbouring code.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <iterator>
+#include <random>
+#include <vector>
+
+#include "unit.hpp"
+
+#define LUMINA_DECLARE(name) void name(const Problem& problem, float* results)
+LUMINA_DECLARE(scalar);
+#if defined(LUMINA_UNIT_avx2)
+LUMINA_DECLARE(avx2);
+#endif
+#if defined(LUMINA_UNIT_avx512)
+LUMINA_DECLARE(avx512);
+#endif
+#if defined(LUMINA_UNIT_neon)
+LUMINA_DECLARE(neon);
+#endif
+
+namespace {
+
+struct NamedUnit {
+  const char* name;
+  Unit run;
+  bool has_fma;
+};
+
+constexpr NamedUnit units[] = {
+#if defined(LUMINA_UNIT_avx2)
+    {"avx2", &avx2, true},
+#endif
+#if defined(LUMINA_UNIT_avx512)
+    {"avx512", &avx512, true},
+#endif
+#if defined(LUMINA_UNIT_neon)
+    {"neon", &neon, true},
+#endif
+    {"scalar", &scalar, false},
+};
+
+bool agree(std::size_t batch, std::size_t in, std::size_t out) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(batch * in), w(out * in);
+  for (float& value : x) value = normal(random);
+  for (float& value : w) value = normal(random) / 8.0f;
+  const Problem problem{batch, in, out, x.data(), w.data()};
+
+  const std::size_t count = batch * out * results_per_output;
+  std::vector<float> expected(count), actual(count);
+  units[0].run(problem, expected.data());
+  for (std::size_t u = 1; u < std::size(units); ++u) {
+    units[u].run(problem, actual.data());
+    for (std::size_t i = 0; i < count; ++i) {
+      if (std::memcmp(&actual[i], &expected[i], sizeof(float)) == 0) continue;
+      const std::size_t part = i / (batch * out), place = i % (batch * out);
+      const bool rounds_alike = units[u].has_fma == units[0].has_fma || part != 0;
+      if (!rounds_alike && std::fabs(actual[i] - expected[i]) < 1.001f * adc_step) continue;
+      std::printf("%zu x %zu x %zu, result %zu at (%zu, %zu): %s has %.9g, %s has %.9g\n", batch,
+                  in, out, part, place / out, place % out, units[u].name, double{actual[i]},
+                  units[0].name, double{expected[i]});
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+int main() {
+  // Tails in every dimension, more than one noise panel, and one shape without tails.
+  const bool same = agree(1, 1, 1) && agree(1, 100, 300) && agree(5, 17, 33) &&
+                    agree(13, 65, 129) && agree(64, 784, 512);
+  if (same) std::printf("%zu units agree bit for bit\n", std::size(units));
+  return same ? 0 : 1;
+}

@@ -1,0 +1,34 @@
+cmake_minimum_required(VERSION 3.21)
+
+# cmake -DNM=<nm> -DOBJECTS=<object files> -P shared_symbols.cmake
+#
+# No function or object of lumina's may be defined in two of the object files, which are of different
+# ISAs.
+set(seen "")
+set(shared "")
+foreach(object IN LISTS OBJECTS)
+  execute_process(
+    COMMAND "${NM}" --defined-only --extern-only --demangle "${object}"
+    OUTPUT_VARIABLE lines COMMAND_ERROR_IS_FATAL ANY)
+  # One list element per line: a demangled name may hold what CMake reads as list syntax.
+  string(REGEX REPLACE "[][;]" "_" lines "${lines}")
+  string(REGEX MATCHALL "[^\n]+" lines "${lines}")
+  list(TRANSFORM lines REPLACE "^[0-9a-f]* *[A-Za-z] " "")
+  list(FILTER lines INCLUDE REGEX "lumina::")
+  list(REMOVE_DUPLICATES lines)
+  list(LENGTH lines count)
+  message(STATUS "${object}: ${count} symbols")
+  if(count EQUAL 0)
+    message(FATAL_ERROR "no symbol of lumina's in ${object}: this check sees nothing")
+  endif()
+  foreach(line IN LISTS lines)
+    if(line IN_LIST seen)
+      list(APPEND shared "${line}")
+    endif()
+  endforeach()
+  list(APPEND seen ${lines})
+endforeach()
+if(shared)
+  list(JOIN shared "\n  " shared)
+  message(FATAL_ERROR "defined in more than one ISA's object file:\n  ${shared}")
+endif()

@@ -1,0 +1,23 @@
+// Compiled once per ISA; LUMINA_UNIT names the function.
+#include "unit.hpp"
+
+#include <lumina/lumina.hpp>
+
+void LUMINA_UNIT(const Problem& problem, float* results) {
+  const auto [batch, in, out, x, w] = problem;
+  const std::size_t count = batch * out;
+  const lumina::Quantizer<6> adc(adc_lo, adc_hi);
+
+  lumina::fused_gemm_noise_quant({x, batch, in}, lumina::pack_weights({w, out, in}),
+                                 {results, batch, out}, 0.5f, adc,
+                                 lumina::NoiseKey{.seed = 3, .stream = 5, .row_offset = 7});
+
+  lumina::FastRng rng(11);
+  float* const normals = results + count;
+  rng.fill_normal({normals, count}, 1.0f, 2.0f);
+  float* const uniforms = normals + count;
+  for (std::size_t i = 0; i < count; ++i) uniforms[i] = rng.uniform();
+  float* const quantized = uniforms + count;
+  for (std::size_t i = 0; i < count; ++i) quantized[i] = normals[i];
+  adc.apply({quantized, count});
+}

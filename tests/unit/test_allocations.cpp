@@ -1,0 +1,143 @@
+// With packed weights a call allocates nothing, not even the first one. The global operator new of
+// the whole test program is replaced by one that counts.
+#include <lumina/lumina.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/random_matrix.hpp"
+
+namespace {
+
+std::atomic<std::size_t> allocations{0};
+std::atomic<std::size_t> allocated_bytes{0};
+
+void* allocate(std::size_t size, std::size_t alignment = alignof(std::max_align_t)) noexcept {
+  ++allocations;
+  allocated_bytes += size;
+  if (alignment <= alignof(std::max_align_t)) return std::malloc(std::max<std::size_t>(size, 1));
+  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+void* allocate_or_abort(std::size_t size, std::size_t alignment = alignof(std::max_align_t)) {
+  void* const memory = allocate(size, alignment);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+std::size_t number(std::align_val_t alignment) { return static_cast<std::size_t>(alignment); }
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocate_or_abort(size); }
+void* operator new[](std::size_t size) { return allocate_or_abort(size); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
+void* operator new(std::size_t size, std::align_val_t a) { return allocate_or_abort(size, number(a)); }
+void* operator new[](std::size_t size, std::align_val_t a) { return allocate_or_abort(size, number(a)); }
+void* operator new(std::size_t size, std::align_val_t a, const std::nothrow_t&) noexcept {
+  return allocate(size, number(a));
+}
+void* operator new[](std::size_t size, std::align_val_t a, const std::nothrow_t&) noexcept {
+  return allocate(size, number(a));
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete[](void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }
+
+namespace {
+
+using namespace lumina;
+using namespace test;
+
+struct Count {
+  std::size_t allocations, bytes;
+};
+
+template <class F>
+Count count(F&& call) {
+  const std::size_t before = allocations;
+  const std::size_t bytes_before = allocated_bytes;
+  call();
+  return {allocations - before, allocated_bytes - bytes_before};
+}
+
+}  // namespace
+
+TEST_CASE("The counter counts", "[allocations]") {
+  CHECK(count([] { delete new int; }).allocations == 1);
+  CHECK(count([] { std::vector<float> v(100); }).bytes == 400);
+  CHECK(count([] { Matrix<float>(10, 10); }).allocations == 1);
+}
+
+TEST_CASE("With packed weights a call allocates nothing", "[allocations]") {
+  Engine engine(1);
+  struct Shape {
+    std::size_t batch, in, out;
+  };
+  for (const Shape& shape : {Shape{1, 1, 1}, Shape{3, 50, 33}, Shape{150, 70, 270}, Shape{1, 300, 130}}) {
+    const auto [batch, in, out] = shape;
+    TestMatrix x(batch, in, in + 1), w(out, in), y(batch, out, out + 1), bias(1, out);
+    x.fill_uniform(engine);
+    w.fill_uniform(engine);
+    bias.fill_uniform(engine);
+    const PackedWeights packed = pack_weights(w);
+    const Quantizer<8> adc(-1.0f, 1.0f);
+    const std::span<const float> columns(bias.view().data(), out);
+    CAPTURE(batch, in, out);
+    for (const float stddev : {0.5f, 0.0f}) {
+      CHECK(count([&] { fused_gemm_noise_quant(x, packed, y, stddev, adc, {1, 2, 3}); }).allocations == 0);
+    }
+    CHECK(count([&] {
+            fused_gemm(x.view(), packed, y,
+                       epilogue(AddBias{columns}, ShotNoise{0.1f}, GaussianNoise{0.1f}, adc), {1, 2, 3});
+          }).allocations == 0);
+  }
+}
+
+TEST_CASE("Weights that are packed on the way cost one buffer of their size", "[allocations]") {
+  Engine engine(2);
+  TestMatrix x(3, 50), w(33, 50), y(3, 33);
+  x.fill_uniform(engine);
+  w.fill_uniform(engine);
+  const Quantizer<8> adc(-1.0f, 1.0f);
+  const Count raw = count([&] { fused_gemm_noise_quant(x, w.view(), y, 0.5f, adc, {}); });
+  CHECK(raw.allocations == 1);
+  CHECK(raw.bytes == 2 * 32 * 50 * sizeof(float));
+}
+
+TEST_CASE("Packing again allocates nothing where the size is the same", "[allocations]") {
+  Engine engine(3);
+  TestMatrix w(33, 50), same_panels(40, 50);
+  w.fill_uniform(engine);
+  same_panels.fill_uniform(engine);
+  PackedWeights packed = pack_weights(w);
+  CHECK(count([&] { pack_weights(w, packed); }).allocations == 0);
+  CHECK(count([&] { pack_weights(same_panels, packed); }).allocations == 0);
+}
+
+TEST_CASE("Normals, quantizers and errors allocate nothing", "[allocations]") {
+  std::vector<float> values(1000);
+  FastRng rng(1);
+  CHECK(count([&] { rng.fill_normal(values); }).allocations == 0);
+  CHECK(count([&] { Quantizer<8>(-1.0f, 1.0f).apply(values); }).allocations == 0);
+
+  TestMatrix x(2, 3), w(4, 5), y(2, 4);
+  w.fill([] { return 1.0f; });
+  const PackedWeights packed = pack_weights(w);
+  const ErrorHandler before = set_error_handler([](const char*) {});
+  CHECK(count([&] { fused_gemm(x.view(), packed, y, epilogue(), {}); }).allocations == 0);
+  set_error_handler(before);
+}

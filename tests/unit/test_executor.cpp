@@ -1,0 +1,149 @@
+#include <lumina/executor.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <numeric>
+#include <thread>
+#include <vector>
+
+#include <lumina/fused_gemm.hpp>
+#include <lumina/reference.hpp>
+
+#include "support/catch.hpp"
+#include "support/random_matrix.hpp"
+#include "support/same_bits.hpp"
+
+using namespace lumina;
+using namespace test;
+
+namespace {
+
+/// Last task first.
+struct Backwards {
+  template <class Body>
+  void operator()(std::size_t tasks, const Body& body) const {
+    while (tasks != 0) body(--tasks);
+  }
+};
+
+/// A shuffled order, on a few threads that take one task after the other.
+struct ShuffledThreads {
+  unsigned threads;
+
+  template <class Body>
+  void operator()(std::size_t tasks, const Body& body) const {
+    std::vector<std::size_t> order(tasks);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    Engine engine(threads);
+    std::shuffle(order.begin(), order.end(), engine);
+    std::atomic<std::size_t> next{0};
+    std::vector<std::thread> pool;
+    for (unsigned i = 0; i < threads; ++i) {
+      pool.emplace_back([&] {
+        for (std::size_t at = next++; at < tasks; at = next++) body(order[at]);
+      });
+    }
+    for (std::thread& thread : pool) thread.join();
+  }
+};
+
+/// test(executor) for each executor there is.
+template <class Test>
+void for_each_executor(Test test) {
+  test(Serial{}, "Serial");
+  test(Backwards{}, "backwards");
+  test(ShuffledThreads{1}, "shuffled on 1 thread");
+  test(ShuffledThreads{5}, "shuffled on 5 threads");
+#if defined(_OPENMP)
+  for (const int threads : {1, 2, 3, 7}) test(OpenMP{threads}, "OpenMP");
+#endif
+#if defined(LUMINA_WITH_TBB)
+  for (const int threads : {1, 2, 3, 7}) test(TBB{threads}, "TBB");
+#endif
+}
+
+/// Notes how it was called.
+struct Recorder {
+  std::size_t* calls;
+  std::size_t* tasks;
+
+  template <class Body>
+  void operator()(std::size_t count, const Body& body) const {
+    ++*calls;
+    *tasks = count;
+    Serial{}(count, body);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("Executors run each task exactly once, and then return", "[executor]") {
+  for_each_executor([](const auto& executor, const char* name) {
+    CAPTURE(name);
+    for (const std::size_t tasks : {0u, 1u, 2u, 3u, 7u, 64u, 1000u}) {
+      std::vector<std::atomic<int>> runs(tasks + 1);
+      executor(tasks, [&](std::size_t task) { ++runs[std::min(task, tasks)]; });
+      bool once = runs[tasks] == 0;  // no task beyond the last
+      for (std::size_t task = 0; task < tasks; ++task) once &= runs[task] == 1;
+      CAPTURE(tasks);
+      CHECK(once);
+    }
+  });
+}
+
+TEST_CASE("Results do not depend on the executor", "[executor]") {
+  Engine engine(1);
+  struct Shape {
+    std::size_t batch, in, out;
+  };
+  for (const Shape& shape : {Shape{300, 30, 200}, Shape{2, 2100, 390}, Shape{260, 300, 17}}) {
+    const auto [batch, in, out] = shape;
+    TestMatrix x(batch, in), w(out, in), y(batch, out, out + 5), expected(batch, out);
+    x.fill_uniform(engine);
+    w.fill_uniform(engine);
+    const PackedWeights packed = pack_weights(w);
+    const auto stages = epilogue(GaussianNoise{0.5f});
+    const NoiseKey key{1, 2, 3};
+    reference::fused_gemm(x, w, expected, stages, key);
+    for_each_executor([&](const auto& executor, const char* name) {
+      y.fill([] { return kNaN; });
+      fused_gemm(x.view(), packed, y, stages, key, executor);
+      CAPTURE(name);
+      CHECK(difference(y, expected) == "");
+      CHECK(y.gaps_untouched());
+    });
+  }
+}
+
+TEST_CASE("fused_gemm_noise_quant passes the executor on", "[executor]") {
+  Engine engine(2);
+  TestMatrix x(300, 50), w(200, 50), y(300, 200), expected(300, 200);
+  x.fill_uniform(engine);
+  w.fill_uniform(engine);
+  const PackedWeights packed = pack_weights(w);
+  const Quantizer<8> adc(-3.0f, 3.0f);
+  for (const float stddev : {0.0f, 0.5f}) {
+    fused_gemm_noise_quant(x, packed, expected, stddev, adc, {1, 2, 3});
+    std::size_t calls = 0, tasks = 0;
+    fused_gemm_noise_quant(x, packed, y, stddev, adc, {1, 2, 3}, Recorder{&calls, &tasks});
+    CHECK(calls == 1);
+    CHECK(tasks > 1);
+    CHECK(difference(y, expected) == "");
+    fused_gemm_noise_quant(x, w.view(), y, stddev, adc, {1, 2, 3}, Recorder{&calls, &tasks});
+    CHECK(calls == 2);
+    CHECK(difference(y, expected) == "");
+  }
+}
+
+TEST_CASE("Small problems stay on the calling thread", "[executor]") {
+  Engine engine(3);
+  TestMatrix x(8, 16), w(10, 16), y(8, 10), expected(8, 10);
+  x.fill_uniform(engine);
+  w.fill_uniform(engine);
+  std::size_t calls = 0, tasks = 0;
+  fused_gemm(x.view(), pack_weights(w), y, epilogue(), {}, Recorder{&calls, &tasks});
+  CHECK(calls == 0);
+  reference::fused_gemm(x, w, expected, epilogue(), {});
+  CHECK(difference(y, expected) == "");
+}
