@@ -15,10 +15,12 @@
 // inline namespace of that name, so translation units built with different flags link into one
 // program without sharing a single inline function. (A macro, because a namespace cannot be a
 // template parameter.) Define LUMINA_NO_XSIMD to get the scalar architecture on any machine.
-#if defined(LUMINA_NO_XSIMD) || !__has_include(<xsimd/xsimd.hpp>)
-#define LUMINA_ISA_NAMESPACE isa_scalar
-#define LUMINA_ISA_SCALAR 1
-#elif defined(__AVX512F__) && defined(__AVX512CD__) && defined(__AVX512DQ__) && \
+#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define LUMINA_HAS_FMA 1  // a·b + c rounded once is one instruction
+#endif
+
+#if !defined(LUMINA_NO_XSIMD) && __has_include(<xsimd/xsimd.hpp>)
+#if defined(__AVX512F__) && defined(__AVX512CD__) && defined(__AVX512DQ__) && \
     defined(__AVX512BW__) && defined(__FMA__)
 #define LUMINA_ISA_NAMESPACE isa_avx512
 #define LUMINA_ISA_AVX512 1
@@ -28,9 +30,16 @@
 #elif defined(__aarch64__) && defined(__ARM_NEON)
 #define LUMINA_ISA_NAMESPACE isa_neon
 #define LUMINA_ISA_NEON 1
+#endif
+#endif
+
+#if !defined(LUMINA_ISA_NAMESPACE)
+#define LUMINA_ISA_SCALAR 1
+#if defined(LUMINA_HAS_FMA)
+#define LUMINA_ISA_NAMESPACE isa_scalar_fma
 #else
 #define LUMINA_ISA_NAMESPACE isa_scalar
-#define LUMINA_ISA_SCALAR 1
+#endif
 #endif
 
 namespace lumina {

@@ -33,7 +33,7 @@ bool overlap(MatrixView<T> a, MatrixView<U> b) {
   if (a.rows() == 0 || a.cols() == 0 || b.rows() == 0 || b.cols() == 0) return false;
   const auto begin = [](auto v) { return reinterpret_cast<std::uintptr_t>(v.data()); };
   const auto end = [](auto v) {
-    return reinterpret_cast<std::uintptr_t>(&v(v.rows() - 1, 0) + v.cols());
+    return reinterpret_cast<std::uintptr_t>(v.row(v.rows() - 1) + v.cols());
   };
   if (begin(a) >= end(b) || begin(b) >= end(a)) return false;
   if (sizeof(T) != sizeof(U) || (a.rows() == 1 && b.rows() == 1)) return true;

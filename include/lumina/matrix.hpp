@@ -36,13 +36,14 @@ class MatrixView {
 
   /// A view that may write converts to one that only reads.
   template <class U>
-  requires(std::is_same_v<const U, T>)
-  constexpr MatrixView(const MatrixView<U>& other)
+  requires(std::is_same_v<const U, T>) constexpr MatrixView(const MatrixView<U>& other)
       : MatrixView(other.data(), other.rows(), other.cols(), other.row_stride()) {}
 
   constexpr T& operator()(std::size_t row, std::size_t col) const {
     return data_[row * row_stride_ + col];
   }
+  /// The beginning of a row; also where there are no columns.
+  constexpr T* row(std::size_t index) const { return data_ + index * row_stride_; }
   constexpr T* data() const { return data_; }
   constexpr std::size_t rows() const { return rows_; }
   constexpr std::size_t cols() const { return cols_; }
@@ -69,7 +70,7 @@ class AlignedBuffer {
   /// The elements are not initialised.
   explicit AlignedBuffer(std::size_t count) : count_(count) {
     if (count == 0) return;
-    data_ = static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t{kCacheLine}));
+    data_ = static_cast<T*>(::operator new (count * sizeof(T), std::align_val_t{kCacheLine}));
   }
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), count_(std::exchange(other.count_, 0)) {}
@@ -78,7 +79,7 @@ class AlignedBuffer {
     std::swap(count_, other.count_);
     return *this;
   }
-  ~AlignedBuffer() { ::operator delete(data_, std::align_val_t{kCacheLine}); }
+  ~AlignedBuffer() { ::operator delete (data_, std::align_val_t{kCacheLine}); }
 
   T* data() { return data_; }
   const T* data() const { return data_; }

@@ -30,7 +30,8 @@ std::size_t samples() {
 }
 
 void print_title(const std::string& title, double count, const char* unit) {
-  const std::string heading = title + ", " + std::to_string(static_cast<std::uint64_t>(count)) + unit;
+  const std::string heading =
+      title + ", " + std::to_string(static_cast<std::uint64_t>(count)) + unit;
   std::printf("\n%-52s %14s %14s %9s\n", heading.c_str(), "measured", "expected", "sigmas");
 }
 
@@ -45,7 +46,8 @@ void report(const std::string& name, double measured, double expected, double de
 }
 
 /// Row `row` of a noise field, columns 0 … out.size() − 1 (whole panels).
-void fill_row(const NoiseKey& key, std::uint64_t row, std::vector<float>& out, std::size_t draw = 0) {
+void fill_row(const NoiseKey& key, std::uint64_t row, std::vector<float>& out,
+              std::size_t draw = 0) {
   using Lanes = NoiseLanes<Native>;
   const std::uint64_t row_state =
       noise_row_state(noise_field_state(key, draw), key.row_offset + row);
@@ -322,7 +324,9 @@ TEST_CASE("The noise field: first columns of consecutive seeds, streams and rows
   walk("seeds 0, 1, 2, ...", [](std::size_t i) { return NoiseKey{i, 0, 0}; });
   walk("streams 0, 1, 2, ...", [](std::size_t i) { return NoiseKey{0, i, 0}; });
   walk("row offsets 0, 1, 2, ...", [](std::size_t i) { return NoiseKey{0, 0, i}; });
-  walk("seeds 0, 2^32, 2*2^32, ...", [](std::size_t i) { return NoiseKey{std::uint64_t{i} << 32, 0, 0}; });
+  walk("seeds 0, 2^32, 2*2^32, ...", [](std::size_t i) {
+    return NoiseKey{std::uint64_t{i} << 32, 0, 0};
+  });
 }
 
 TEST_CASE("The noise field: pairs fill the plane evenly", "[stats]") {

@@ -18,8 +18,8 @@ inline std::vector<std::string> recorded_errors;
 template <class F>
 std::vector<std::string> errors_of(F&& call) {
   recorded_errors.clear();
-  const lumina::ErrorHandler before = lumina::set_error_handler(
-      [](const char* message) { recorded_errors.emplace_back(message); });
+  const lumina::ErrorHandler before =
+      lumina::set_error_handler([](const char* message) { recorded_errors.emplace_back(message); });
   call();
   lumina::set_error_handler(before);
   return recorded_errors;

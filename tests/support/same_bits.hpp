@@ -22,9 +22,7 @@ inline constexpr float kDenormal = std::numeric_limits<float>::denorm_min();
 inline std::uint32_t bits_of(float value) { return std::bit_cast<std::uint32_t>(value); }
 inline float float_of(std::uint32_t bits) { return std::bit_cast<float>(bits); }
 
-inline bool same_bits(float a, float b) {
-  return bits_of(a) == bits_of(b) || (a != a && b != b);
-}
+inline bool same_bits(float a, float b) { return bits_of(a) == bits_of(b) || (a != a && b != b); }
 
 /// "" where all elements are the same, else the first difference: one assertion for many numbers.
 inline std::string difference(std::span<const float> actual, std::span<const float> expected) {

@@ -36,8 +36,12 @@ void* operator new(std::size_t size) { return allocate_or_abort(size); }
 void* operator new[](std::size_t size) { return allocate_or_abort(size); }
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
 void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-void* operator new(std::size_t size, std::align_val_t a) { return allocate_or_abort(size, number(a)); }
-void* operator new[](std::size_t size, std::align_val_t a) { return allocate_or_abort(size, number(a)); }
+void* operator new(std::size_t size, std::align_val_t a) {
+  return allocate_or_abort(size, number(a));
+}
+void* operator new[](std::size_t size, std::align_val_t a) {
+  return allocate_or_abort(size, number(a));
+}
 void* operator new(std::size_t size, std::align_val_t a, const std::nothrow_t&) noexcept {
   return allocate(size, number(a));
 }
@@ -77,8 +81,9 @@ Count count(F&& call) {
 }  // namespace
 
 TEST_CASE("The counter counts", "[allocations]") {
-  CHECK(count([] { delete new int; }).allocations == 1);
-  CHECK(count([] { std::vector<float> v(100); }).bytes == 400);
+  // Plain calls, because a compiler may drop a new expression whose result nobody needs.
+  CHECK(count([] { ::operator delete(::operator new(400)); }).allocations == 1);
+  CHECK(count([] { ::operator delete(::operator new(400)); }).bytes == 400);
   CHECK(count([] { Matrix<float>(10, 10); }).allocations == 1);
 }
 
@@ -87,7 +92,8 @@ TEST_CASE("With packed weights a call allocates nothing", "[allocations]") {
   struct Shape {
     std::size_t batch, in, out;
   };
-  for (const Shape& shape : {Shape{1, 1, 1}, Shape{3, 50, 33}, Shape{150, 70, 270}, Shape{1, 300, 130}}) {
+  for (const Shape& shape :
+       {Shape{1, 1, 1}, Shape{3, 50, 33}, Shape{150, 70, 270}, Shape{1, 300, 130}}) {
     const auto [batch, in, out] = shape;
     TestMatrix x(batch, in, in + 1), w(out, in), y(batch, out, out + 1), bias(1, out);
     x.fill_uniform(engine);
@@ -98,11 +104,14 @@ TEST_CASE("With packed weights a call allocates nothing", "[allocations]") {
     const std::span<const float> columns(bias.view().data(), out);
     CAPTURE(batch, in, out);
     for (const float stddev : {0.5f, 0.0f}) {
-      CHECK(count([&] { fused_gemm_noise_quant(x, packed, y, stddev, adc, {1, 2, 3}); }).allocations == 0);
+      CHECK(count([&] {
+              fused_gemm_noise_quant(x, packed, y, stddev, adc, {1, 2, 3});
+            }).allocations == 0);
     }
     CHECK(count([&] {
             fused_gemm(x.view(), packed, y,
-                       epilogue(AddBias{columns}, ShotNoise{0.1f}, GaussianNoise{0.1f}, adc), {1, 2, 3});
+                       epilogue(AddBias{columns}, ShotNoise{0.1f}, GaussianNoise{0.1f}, adc),
+                       {1, 2, 3});
           }).allocations == 0);
   }
 }

@@ -51,7 +51,8 @@ TestMatrix run(std::span<const float> column, std::size_t cols, const Stages& st
 template <class Stages, class Expected>
 void check_stages(const Stages& stages, Expected expected, const NoiseKey& key = {}) {
   Engine engine(1);
-  std::vector<float> column = {0.0f, -0.0f, 1.0f, -2.5f, kInf, -kInf, kNaN, kDenormal, 1e38f, -1e-38f};
+  std::vector<float> column = {0.0f,  -0.0f, 1.0f,      -2.5f, kInf,
+                               -kInf, kNaN,  kDenormal, 1e38f, -1e-38f};
   for (int i = 0; i < 8; ++i) column.push_back(uniform(engine, -3.0f, 3.0f));
   for (const std::size_t cols : {1u, 7u, 16u, 31u, 32u, 33u, 130u}) {
     TestMatrix y = run(column, cols, stages, key);
@@ -127,7 +128,8 @@ struct Operators {
 struct NoStage {};
 struct WrongResult {
   template <class Floats>
-  void apply(const Floats&, const Coordinates&, const ActiveLanes&, const std::array<Floats, 0>&) const {}
+  void apply(const Floats&, const Coordinates&, const ActiveLanes&,
+             const std::array<Floats, 0>&) const {}
 };
 
 static_assert(Stage<AddBias> && Stage<Relu> && Stage<Attenuation>);
@@ -139,7 +141,8 @@ static_assert(!Stage<NoStage> && !Stage<WrongResult> && !Stage<float>);
 static_assert(Epilogue<>::normals_per_element == 0);
 static_assert(Epilogue<Relu, GaussianNoise, ShotNoise, TwoNormals>::normals_per_element == 4);
 static_assert(std::is_copy_constructible_v<Epilogue<Relu, GaussianNoise>>);
-static_assert(std::is_same_v<decltype(epilogue(Relu{}, Attenuation{0.5f})), Epilogue<Relu, Attenuation>>);
+static_assert(
+    std::is_same_v<decltype(epilogue(Relu{}, Attenuation{0.5f})), Epilogue<Relu, Attenuation>>);
 
 }  // namespace
 
@@ -166,7 +169,8 @@ TEST_CASE("AddBias adds each column's own bias, and reads no other", "[epilogue]
 }
 
 TEST_CASE("Relu keeps what is positive, and NaN", "[epilogue]") {
-  check_stages(epilogue(Relu{}), [](float v, std::size_t, std::size_t) { return v < 0 ? 0.0f : v; });
+  check_stages(epilogue(Relu{}),
+               [](float v, std::size_t, std::size_t) { return v < 0 ? 0.0f : v; });
 }
 
 TEST_CASE("Attenuation multiplies", "[epilogue]") {
@@ -256,7 +260,8 @@ TEST_CASE("Noise stages of one epilogue draw independent normals", "[epilogue]")
         v = std::fma(0.5f, standard_normal_at(key, row, col, 0), v);
         v = v < 0 ? 0.0f : v;
         v = std::fma(0.25f, standard_normal_at(key, row, col, 1), v);
-        return std::fma(times(0.1f, std::sqrt(std::fabs(v))), standard_normal_at(key, row, col, 2), v);
+        return std::fma(times(0.1f, std::sqrt(std::fabs(v))), standard_normal_at(key, row, col, 2),
+                        v);
       },
       key);
 
@@ -325,8 +330,8 @@ TEST_CASE("An epilogue is a stage", "[epilogue]") {
   const NoiseKey key{4, 4, 4};
   const std::vector<float> bias = ramp(130);
   const auto nested = [&](std::size_t cols) {
-    return epilogue(epilogue(AddBias{std::span(bias).first(cols)}, GaussianNoise{0.5f}),
-                    epilogue(), epilogue(ShotNoise{0.25f}, Quantizer<6>(-4.0f, 4.0f)));
+    return epilogue(epilogue(AddBias{std::span(bias).first(cols)}, GaussianNoise{0.5f}), epilogue(),
+                    epilogue(ShotNoise{0.25f}, Quantizer<6>(-4.0f, 4.0f)));
   };
   const auto flat = [&](std::size_t cols) {
     return epilogue(AddBias{std::span(bias).first(cols)}, GaussianNoise{0.5f}, ShotNoise{0.25f},
@@ -334,7 +339,8 @@ TEST_CASE("An epilogue is a stage", "[epilogue]") {
   };
   const std::vector<float> column = {0.1f, -2.0f, 3.0f};
   for (const std::size_t cols : {5u, 32u, 130u}) {
-    CHECK(difference(run(column, cols, nested(cols), key), run(column, cols, flat(cols), key)) == "");
+    CHECK(difference(run(column, cols, nested(cols), key), run(column, cols, flat(cols), key)) ==
+          "");
   }
 }
 

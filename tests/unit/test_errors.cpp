@@ -39,9 +39,7 @@ void expect_refusal(View x, View w, TestMatrix& y, std::initializer_list<std::st
 
 /// Nothing wrong: both calls work.
 void expect_success(View x, View w, MatrixView<float> y) {
-  CHECK(errors_of([&] {
-          fused_gemm(x, pack_weights(w), y, epilogue(), {});
-        }).empty());
+  CHECK(errors_of([&] { fused_gemm(x, pack_weights(w), y, epilogue(), {}); }).empty());
 }
 
 }  // namespace
@@ -59,13 +57,15 @@ TEST_CASE("Shapes that do not fit", "[errors]") {
   SECTION("rows of y") {
     for (const std::size_t rows : {0u, 1u, 3u}) {
       TestMatrix wrong(rows, 4);
-      expect_refusal(x, w, wrong, {"[2, 3]", "[4, 3]", "[" + std::to_string(rows) + ", 4]", "rows"});
+      expect_refusal(x, w, wrong,
+                     {"[2, 3]", "[4, 3]", "[" + std::to_string(rows) + ", 4]", "rows"});
     }
   }
   SECTION("columns of y") {
     for (const std::size_t cols : {1u, 3u, 5u}) {
       TestMatrix wrong(2, cols);
-      expect_refusal(x, w, wrong, {"[2, 3]", "[4, 3]", "[2, " + std::to_string(cols) + "]", "columns"});
+      expect_refusal(x, w, wrong,
+                     {"[2, 3]", "[4, 3]", "[2, " + std::to_string(cols) + "]", "columns"});
     }
   }
   SECTION("no weights at all") {
@@ -126,8 +126,11 @@ TEST_CASE("y may not overlap what is read", "[errors]") {
     expect_refusal(View(m, 1, 4, 0), w, MatrixView<float>(m + 3, 1, 4, 0), {"overlap"});
   }
   SECTION("w") {
-    expect_error([&] { fused_gemm(other.view(), View(m, 4, 4), MatrixView<float>(m + 5, 4, 4), epilogue(), {}); },
-                 {"overlap", "w", "y", "[4, 4]"});
+    expect_error(
+        [&] {
+          fused_gemm(other.view(), View(m, 4, 4), MatrixView<float>(m + 5, 4, 4), epilogue(), {});
+        },
+        {"overlap", "w", "y", "[4, 4]"});
   }
   CHECK(memory == before);
 }

@@ -73,7 +73,8 @@ TEST_CASE("fused_gemm equals the reference: every tail of columns", "[fused_gemm
   for (std::size_t out = 1; out <= 170; ++out) check_shape(engine, {3, 6, out});
   for (const std::size_t edge : {16u, 32u, 64u, 96u, 128u, 160u, 192u, 256u, 384u}) {
     for (const std::size_t batch : {1u, 2u, 5u, 13u}) {
-      for (const std::size_t out : {edge - 1, edge, edge + 1}) check_shape(engine, {batch, 9, out}, 1);
+      for (const std::size_t out : {edge - 1, edge, edge + 1})
+        check_shape(engine, {batch, 9, out}, 1);
     }
   }
 }
@@ -205,10 +206,9 @@ TEST_CASE("All kinds of stages in the engine", "[fused_gemm]") {
     TestMatrix bias(1, out);
     bias.fill_uniform(engine);
     const std::span<const float> columns(bias.view().data(), out);
-    const auto stages =
-        epilogue(AddBias{columns}, Relu{}, ColumnGain{columns}, ShotNoise{0.2f},
-                 epilogue(Attenuation{0.3f}, GaussianNoise{0.1f}), GaussianNoise{0.01f},
-                 SymmetricQuantizer<8>(2.0f));
+    const auto stages = epilogue(AddBias{columns}, Relu{}, ColumnGain{columns}, ShotNoise{0.2f},
+                                 epilogue(Attenuation{0.3f}, GaussianNoise{0.1f}),
+                                 GaussianNoise{0.01f}, SymmetricQuantizer<8>(2.0f));
     TestMatrix x(9, 13), w(out, 13), y(9, out), expected(9, out);
     x.fill_uniform(engine);
     w.fill_uniform(engine);

@@ -64,8 +64,8 @@ std::uint32_t word_of_radius_one(std::uint32_t sine_half) {
 
 /// visit(radius word, angle word, normals) for words of which each lane sees its own.
 template <class Arch, class Visit>
-void for_each_lane(const std::vector<std::uint32_t>& radii, const std::vector<std::uint32_t>& angles,
-                   Visit visit) {
+void for_each_lane(const std::vector<std::uint32_t>& radii,
+                   const std::vector<std::uint32_t>& angles, Visit visit) {
   using Words = typename Arch::template Batch<std::uint32_t>;
   const std::size_t count = std::max(radii.size(), angles.size());
   for (std::size_t first = 0; first < count; first += Words::size) {
@@ -74,8 +74,8 @@ void for_each_lane(const std::vector<std::uint32_t>& radii, const std::vector<st
       radius[lane] = radii[(first + lane) % radii.size()];
       angle[lane] = angles[(first + lane) % angles.size()];
     }
-    const auto normals = box_muller(Words::load_unaligned(radius.data()),
-                                    Words::load_unaligned(angle.data()));
+    const auto normals =
+        box_muller(Words::load_unaligned(radius.data()), Words::load_unaligned(angle.data()));
     std::array<float, Words::size> cosines, sines;
     normals.cosine.store_unaligned(cosines.data());
     normals.sine.store_unaligned(sines.data());
@@ -107,14 +107,15 @@ void check_radius() {
   const std::uint32_t half = word_of_sine_half();
   REQUIRE(half != 0);
   double worst = 0;
-  for_each_lane<Arch>(many_words(), {half}, [&](std::uint32_t word, std::uint32_t, double, double sine) {
-    const double exact = sign_of(word) * std::sqrt(-2 * std::log(uniform_of(word)));
-    if (exact == 0) {
-      CHECK(sine == 0);
-    } else {
-      worst = std::max(worst, std::fabs(2 * sine - exact) / ulp(exact));
-    }
-  });
+  for_each_lane<Arch>(
+      many_words(), {half}, [&](std::uint32_t word, std::uint32_t, double, double sine) {
+        const double exact = sign_of(word) * std::sqrt(-2 * std::log(uniform_of(word)));
+        if (exact == 0) {
+          CHECK(sine == 0);
+        } else {
+          worst = std::max(worst, std::fabs(2 * sine - exact) / ulp(exact));
+        }
+      });
   CAPTURE(worst);
   CHECK(worst <= kRadiusUlp);
   CHECK(worst > 0.5);  // the measurement measures

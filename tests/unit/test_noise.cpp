@@ -22,7 +22,8 @@ namespace {
 template <class F, class G>
 double correlation(std::size_t count, F f, G g) {
   double sum = 0;
-  for (std::size_t i = 0; i < count; ++i) sum += static_cast<double>(f(i)) * static_cast<double>(g(i));
+  for (std::size_t i = 0; i < count; ++i)
+    sum += static_cast<double>(f(i)) * static_cast<double>(g(i));
   return sum / static_cast<double>(count);
 }
 
@@ -111,8 +112,8 @@ TEST_CASE("Box-Muller's golden values, bit for bit", "[noise]") {
 }
 
 TEST_CASE("The scalar Box-Muller at extreme words", "[noise]") {
-  std::vector<std::uint32_t> words = {0, 1, 2, 3, 0xffffffff, 0xfffffffe, 0x7fffffff, 0x80000001,
-                                      0xaaaaaaaa, 0x55555555};
+  std::vector<std::uint32_t> words = {0,          1,          2,          3,          0xffffffff,
+                                      0xfffffffe, 0x7fffffff, 0x80000001, 0xaaaaaaaa, 0x55555555};
   for (int bit = 0; bit < 32; ++bit) {
     const std::uint32_t power = std::uint32_t{1} << bit;
     for (const std::uint32_t word : {power - 1, power, power + 1, ~power}) words.push_back(word);

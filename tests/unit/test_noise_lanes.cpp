@@ -48,8 +48,8 @@ void check_panels() {
     }
   }
   constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
-  for (const std::uint64_t offset : {std::uint64_t{1}, std::uint64_t{1} << 32,
-                                     std::uint64_t{1} << 63, kMost - 1}) {
+  for (const std::uint64_t offset :
+       {std::uint64_t{1}, std::uint64_t{1} << 32, std::uint64_t{1} << 63, kMost - 1}) {
     for (std::size_t row = 0; row < 3; ++row) check_panel<Arch>({7, kMost, offset}, row, 2, 0);
   }
   Engine engine(1);
@@ -70,8 +70,8 @@ void check_box_muller(const std::vector<std::uint32_t>& radii,
       radius[lane] = radii[(first + lane) % radii.size()];
       angle[lane] = angles[(first + lane) % angles.size()];
     }
-    const auto normals = box_muller(Words::load_unaligned(radius.data()),
-                                    Words::load_unaligned(angle.data()));
+    const auto normals =
+        box_muller(Words::load_unaligned(radius.data()), Words::load_unaligned(angle.data()));
     std::array<float, Words::size> cosines, sines;
     normals.cosine.store_unaligned(cosines.data());
     normals.sine.store_unaligned(sines.data());
@@ -90,8 +90,9 @@ void check_box_muller(const std::vector<std::uint32_t>& radii,
 
 template <class Arch>
 void check_all_box_mullers() {
-  std::vector<std::uint32_t> words = {0, 1, 2, 3, 0xffffffff, 0xfffffffe, 0xaaaaaaaa, 0x55555555,
-                                      0xaaaaaaab, 0x55555580};  // the last ones: the logarithm's pivot
+  std::vector<std::uint32_t> words = {
+      0,          1,          2,          3,         0xffffffff, 0xfffffffe,
+      0xaaaaaaaa, 0x55555555, 0xaaaaaaab, 0x55555580};  // the last ones: the logarithm's pivot
   for (int bit = 0; bit < 32; ++bit) {
     const std::uint32_t power = std::uint32_t{1} << bit;
     for (const std::uint32_t word : {power - 1, power, power + 1, ~power, ~power - 1}) {

@@ -75,7 +75,8 @@ TEST_CASE("reference::fused_gemm by hand", "[reference]") {
   reference::fused_gemm(x, w, y, epilogue(GaussianNoise{2.0f}, Relu{}, GaussianNoise{1.0f}), key);
   const NoiseKey from_zero{5, 6, 0};
   for (std::size_t row = 0; row < 2; ++row) {
-    const float first = std::fma(2.0f, standard_normal_at(from_zero, 7 + row, 0, 0), 3.0f + 9.0f * static_cast<float>(row));
+    const float first = std::fma(2.0f, standard_normal_at(from_zero, 7 + row, 0, 0),
+                                 3.0f + 9.0f * static_cast<float>(row));
     const float positive = first < 0.0f ? 0.0f : first;
     CHECK(y(row, 0) == positive + standard_normal_at(from_zero, 7 + row, 0, 1));
   }

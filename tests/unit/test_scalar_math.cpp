@@ -46,7 +46,8 @@ void check_near(Engine& engine, float a, float b) {
       case 0:
         return -float_of(bits_of(product) + static_cast<std::uint32_t>(integer(engine, 0, 4)) - 2);
       case 1:
-        return std::ldexp(uniform(engine, -1.0f, 1.0f), static_cast<int>(integer(engine, 0, 300)) - 170);
+        return std::ldexp(uniform(engine, -1.0f, 1.0f),
+                          static_cast<int>(integer(engine, 0, 300)) - 170);
       case 2:
         return product * std::ldexp(1.0f, static_cast<int>(integer(engine, 0, 60)) - 30);
       default:

@@ -61,8 +61,8 @@ bool agree(Vector vector, Scalar scalar, float (*draw)(Engine&) = &input) {
       b[lane] = draw(engine);
       c[lane] = draw(engine);
     }
-    const auto result = lanes_of<Floats>(
-        vector(batch_of<Floats>(a), batch_of<Floats>(b), batch_of<Floats>(c)));
+    const auto result =
+        lanes_of<Floats>(vector(batch_of<Floats>(a), batch_of<Floats>(b), batch_of<Floats>(c)));
     for (std::size_t lane = 0; lane < Floats::size; ++lane) {
       if (!same_bits(result[lane], scalar(a[lane], b[lane], c[lane]))) {
         CAPTURE(lane, a[lane], b[lane], c[lane], result[lane], scalar(a[lane], b[lane], c[lane]));

@@ -117,11 +117,11 @@ class FusedGemm {
       for (std::size_t tile = 0; tile < tiles.size; ++tile) {
         const Piece rows = rows_of_tile(tiles.begin + tile);
         for (std::size_t row = rows.begin; row < rows.begin + rows.size; ++row) {
-          prefetch_for_writing(&y_(row, panel * kNoisePanelColumns) + column,
+          prefetch_for_writing(y_.row(row) + panel * kNoisePanelColumns + column,
                                std::min(width, columns - std::min(columns, column)));
         }
         const TileOperands operands{
-            .x = &x_(rows.begin, 0),
+            .x = x_.row(rows.begin),
             .x_stride = x_.row_stride(),
             .depth = depth,
             .weights = weights,

@@ -36,7 +36,7 @@ constexpr float fused_multiply_add(float a, float b, float c) {
 }
 
 /// True where a·b + c rounded once is one instruction.
-#if defined(FP_FAST_FMAF) || defined(__FP_FAST_FMAF)
+#if defined(LUMINA_HAS_FMA)
 inline constexpr bool kHasFma = true;
 #else
 inline constexpr bool kHasFma = false;

@@ -108,7 +108,9 @@ xsimd::batch<float, A> to_float(const xsimd::batch<std::int32_t, A>& from) {
 template <class A>
 xsimd::batch<float, A> max_or_second(const xsimd::batch<float, A>& a,
                                      const xsimd::batch<float, A>& b) {
-#if XSIMD_VERSION_MAJOR >= 14
+#if defined(LUMINA_ISA_NEON)
+  return xsimd::select(a > b, a, b);  // NEON's own would be NaN wherever a is
+#elif XSIMD_VERSION_MAJOR >= 14
   return xsimd::max(b, a);
 #else
   return xsimd::max(a, b);
@@ -117,7 +119,9 @@ xsimd::batch<float, A> max_or_second(const xsimd::batch<float, A>& a,
 template <class A>
 xsimd::batch<float, A> min_or_second(const xsimd::batch<float, A>& a,
                                      const xsimd::batch<float, A>& b) {
-#if XSIMD_VERSION_MAJOR >= 14
+#if defined(LUMINA_ISA_NEON)
+  return xsimd::select(a < b, a, b);  // NEON's own would be NaN wherever a is
+#elif XSIMD_VERSION_MAJOR >= 14
   return xsimd::min(b, a);
 #else
   return xsimd::min(a, b);
