@@ -6,7 +6,7 @@
 //
 // The rule, in float arithmetic with each operation rounded to nearest:
 //   encode(v) = clamp(rint((v − lo) / step), 0, max_code), ties to even;  decode(c) = lo + c·step
-// with the last one rounded once (an FMA) and step = (hi − lo) / max_code correctly rounded.
+// with the last one rounded once (an FMA) and step = (hi − lo) / max_code, in double, then rounded.
 // ±Inf saturates; encode(NaN) is 0, NaN stays NaN through operator(). The results have the same
 // bits in constant expressions, scalar and vector code. Each is also a stage (epilogue.hpp).
 #pragma once
@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <type_traits>
 
 #include "config.hpp"
 #include "detail/arch/native.hpp"
@@ -59,8 +60,12 @@ class UniformQuantizer {
   constexpr float step() const { return step_; }
 
   constexpr std::uint32_t encode(float v) const {
+    if (!(v > lo_)) return 0;  // NaN too
+    // A quotient that overflows is infinite at run time, but not a constant expression.
+    if (std::is_constant_evaluated() && static_cast<double>(v) - lo_ > 2.0 * top_ * step_) {
+      return static_cast<std::uint32_t>(top_);
+    }
     const float position = (v - lo_) / step_;
-    if (!(position > 0.0f)) return 0;
     return static_cast<std::uint32_t>(round_half_even(position < top_ ? position : top_));
   }
   constexpr float decode(std::uint32_t code) const {
@@ -201,6 +206,10 @@ class SymmetricQuantizer {
   constexpr std::int32_t encode(float v) const {
     if (v != v) return 0;
     constexpr float top = static_cast<float>(max_code);
+    if (std::is_constant_evaluated()) {  // as in UniformQuantizer
+      if (static_cast<double>(v) > 2.0 * top * step_) return max_code;
+      if (static_cast<double>(v) < -2.0 * top * step_) return -max_code;
+    }
     const float position = v / step_;
     const float clamped = position < -top ? -top : position < top ? position : top;
     return static_cast<std::int32_t>(detail::round_half_even(clamped));

@@ -20,20 +20,24 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace reference {
 
+/// Quantizer::step: no level is beyond float.
+inline float step(float lo, float hi, int bits) {
+  const auto max_code = static_cast<float>((1u << bits) - 1);
+  const auto rounded = static_cast<float>((static_cast<double>(hi) - lo) / max_code);
+  return std::isinf(std::fma(max_code, rounded, lo)) ? std::nextafter(rounded, 0.0f) : rounded;
+}
+
 /// Quantizer::encode.
 inline std::uint32_t encode(float v, float lo, float hi, int bits) {
   const auto max_code = static_cast<float>((1u << bits) - 1);
-  const auto step = static_cast<float>((static_cast<double>(hi) - lo) / max_code);
-  const float code = std::nearbyint((v - lo) / step);
+  const float code = std::nearbyint((v - lo) / step(lo, hi, bits));
   if (!(code > 0.0f)) return 0;  // NaN too
   return static_cast<std::uint32_t>(code < max_code ? code : max_code);
 }
 
 /// Quantizer::decode.
 inline float decode(std::uint32_t code, float lo, float hi, int bits) {
-  const auto max_code = static_cast<float>((1u << bits) - 1);
-  const auto step = static_cast<float>((static_cast<double>(hi) - lo) / max_code);
-  return std::fma(static_cast<float>(code), step, lo);
+  return std::fma(static_cast<float>(code), step(lo, hi, bits), lo);
 }
 
 /// Σ x[k]·w[k]: one chain over ascending k.

@@ -24,7 +24,7 @@ struct Avx512 : GenericOperations {
   // several panels read at once to load the cache at its full rate.
   static constexpr std::size_t max_tile_rows = 12;
   static constexpr std::size_t chunk_tiles = 4;
-  static constexpr std::size_t epilogue_rows = 2;
+  static constexpr std::size_t epilogue_rows = 4;
   static constexpr std::size_t tile_columns(std::size_t rows) {
     return rows <= 3 ? 128 : rows <= 6 ? 64 : 32;
   }
