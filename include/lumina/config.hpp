@@ -22,14 +22,32 @@
 #if !defined(LUMINA_NO_XSIMD) && __has_include(<xsimd/xsimd.hpp>)
 #if defined(__AVX512F__) && defined(__AVX512CD__) && defined(__AVX512DQ__) && \
     defined(__AVX512BW__) && defined(__FMA__)
-#define LUMINA_ISA_NAMESPACE isa_avx512
 #define LUMINA_ISA_AVX512 1
+#if defined(__AVX512VNNI__) && defined(__AMX_TILE__) && defined(__AMX_INT8__)
+#define LUMINA_ISA_NAMESPACE isa_amx
+#define LUMINA_ISA_VNNI 1  // dot products of four codes in each 32-bit lane
+#define LUMINA_ISA_AMX 1
+#elif defined(__AVX512VNNI__)
+#define LUMINA_ISA_NAMESPACE isa_avx512_vnni
+#define LUMINA_ISA_VNNI 1
+#else
+#define LUMINA_ISA_NAMESPACE isa_avx512
+#endif
 #elif defined(__AVX2__) && defined(__FMA__)
-#define LUMINA_ISA_NAMESPACE isa_avx2
 #define LUMINA_ISA_AVX2 1
+#if defined(__AVXVNNI__)
+#define LUMINA_ISA_NAMESPACE isa_avx_vnni
+#define LUMINA_ISA_VNNI 1
+#else
+#define LUMINA_ISA_NAMESPACE isa_avx2
+#endif
 #elif defined(__aarch64__) && defined(__ARM_NEON)
-#define LUMINA_ISA_NAMESPACE isa_neon
 #define LUMINA_ISA_NEON 1
+#if defined(__ARM_FEATURE_DOTPROD)
+#define LUMINA_ISA_NAMESPACE isa_neon_dotprod
+#else
+#define LUMINA_ISA_NAMESPACE isa_neon
+#endif
 #endif
 #endif
 

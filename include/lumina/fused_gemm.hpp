@@ -1,18 +1,24 @@
-// The engine's calls: y = epilogue(x·wᵀ), each output written once.
+// The engine's calls: y = epilogue(x·wᵀ), or epilogue(DAC(x)·wᵀ) with coded weights, each output
+// written once.
 //
 //   x [batch, in]   w [out, in]   y [batch, out]
 //
 // Errors (see set_error_handler; nothing is written to y): shapes that do not fit, x or w
-// overlapping y, missing data, a stage that does not fit the output.
+// overlapping y, missing data, a stage that does not fit the output; with coded weights also more
+// inputs than 32-bit sums can hold, and a DAC or an ADC with more bits than its codes' type.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <limits>
+#include <tuple>
 #include <type_traits>
 
+#include "coded_weights.hpp"
 #include "config.hpp"
 #include "detail/arch/native.hpp"
+#include "detail/as_view.hpp"
 #include "detail/driver.hpp"
 #include "detail/message.hpp"
 #include "epilogue.hpp"
@@ -52,8 +58,8 @@ inline bool report_false(const Message& message) {
 }
 
 /// Reports the first thing wrong with a call's operands; `weights` has rows() and cols().
-template <class Weights>
-bool operands_valid(MatrixView<const float> x, const Weights& weights, MatrixView<float> y) {
+template <class X, class Weights, class Y>
+bool operands_valid(MatrixView<X> x, const Weights& weights, MatrixView<Y> y) {
   const auto shapes = [&] {
     Message message;
     message << "lumina::fused_gemm: x is " << Shape{x.rows(), x.cols()} << ", w is "
@@ -97,10 +103,83 @@ void fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<fl
     return;
   }
   if constexpr (std::is_same_v<Weights, PackedWeights>) {
-    detail::run_fused_gemm<detail::Native>(x, weights, y, epilogue, key, executor);
+    detail::run_fused_gemm<detail::Native>(detail::FloatOperands<detail::Native>(x, weights), y,
+                                           epilogue, key, executor);
   } else {
-    detail::run_fused_gemm<detail::Native>(x, pack_weights(weights), y, epilogue, key, executor);
+    const PackedWeights packed = pack_weights(weights);
+    detail::run_fused_gemm<detail::Native>(detail::FloatOperands<detail::Native>(x, packed), y,
+                                           epilogue, key, executor);
   }
+}
+
+/// The most inputs of coded weights: so many products of 255 and 127 fit into 32 bits.
+inline constexpr std::size_t kMostCodedInputs =
+    std::numeric_limits<std::int32_t>::max() / (255 * 127);
+
+namespace detail {
+
+/// Reports a DAC whose codes do not fit into 8 bits or an output of codes whose ADC's do not fit,
+/// and too many inputs.
+template <class Dac, class Y, class EpilogueT>
+bool codes_valid(const Dac& dac, std::size_t inputs, MatrixView<Y>, const EpilogueT& epilogue) {
+  Message message;
+  message << "lumina::fused_gemm: ";
+  if (const int bits = bits_of(dac); bits > 8) {
+    return report_false(message << "the DAC has " << static_cast<std::size_t>(bits)
+                                << " bits; codes are multiplied with 8 at most");
+  }
+  if (inputs > kMostCodedInputs) {
+    return report_false(message << "x and w have " << inputs << " columns; the sums of codes hold "
+                                << kMostCodedInputs << " at most");
+  }
+  if constexpr (!std::is_same_v<Y, float>) {
+    constexpr std::size_t kLast = std::tuple_size_v<std::decay_t<decltype(epilogue.stages())>> - 1;
+    const int bits = bits_of(std::get<kLast>(epilogue.stages()));
+    if (bits > std::numeric_limits<Y>::digits) {
+      return report_false(message << "the ADC has " << static_cast<std::size_t>(bits)
+                                  << " bits, the elements of y "
+                                  << static_cast<std::size_t>(std::numeric_limits<Y>::digits));
+    }
+  }
+  return true;
+}
+
+/// What a call with coded weights takes as x, and as y.
+template <class T>
+concept CodedInput = ViewOfAny<T, const float, const std::uint8_t>;
+template <class T>
+concept CodedOutput = ViewOfAny<T, float, std::uint8_t, std::uint16_t>;
+template <class T>
+concept Converter = std::derived_from<T, UniformQuantizer>;
+
+}  // namespace detail
+
+/// y = epilogue(DAC(x)·wᵀ) in exact integer arithmetic.
+///
+///   x    a matrix or view of floats, which the DAC encodes, or of std::uint8_t, codes already
+///   dac  Quantizer or RuntimeQuantizer of 1 … 8 bits; for codes it says what they stand for
+///   y    of float, std::uint8_t or std::uint16_t. Integers take the ADC's codes: then the last
+///   stage
+///        is a Quantizer or RuntimeQuantizer
+///
+/// With S = Σ code(x)·code(w), what enters the epilogue is
+/// fma(S, dac.step()·scale, (dac.lo()·scale)·Σ code(w)).
+template <detail::CodedInput X, detail::Converter Dac, int Bits, class Y, class Epilogue,
+          class Executor = Serial>
+requires detail::CodedOutput<std::remove_reference_t<Y>>
+void fused_gemm(const X& x, const Dac& dac, const CodedWeights<Bits>& weights, Y&& y,
+                const Epilogue& epilogue, const NoiseKey& key = {}, const Executor& executor = {}) {
+  const auto x_view = detail::as_view_of<const float, const std::uint8_t>(x);
+  const auto y_view = detail::as_view_of<float, std::uint8_t, std::uint16_t>(y);
+  if (!detail::operands_valid(x_view, weights, y_view) ||
+      !detail::codes_valid(dac, x_view.cols(), y_view, epilogue) ||
+      !detail::stage_valid_for(epilogue, y_view.rows(), y_view.cols())) {
+    return;
+  }
+  using Element = std::remove_const_t<std::remove_pointer_t<decltype(x_view.data())>>;
+  detail::run_fused_gemm<detail::Native>(
+      detail::CodedOperands<detail::Native, Bits, Element>(x_view, dac, weights), y_view, epilogue,
+      key, executor);
 }
 
 /// y = adc(x·wᵀ + noise_stddev·N(0, 1)); the normal of y(row, col) is standard_normal_at(key, row,
@@ -125,6 +204,20 @@ void fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w
     fused_gemm(x, w, y, epilogue(adc), key, executor);
   } else {
     fused_gemm(x, w, y, epilogue(GaussianNoise{noise_stddev}, adc), key, executor);
+  }
+}
+
+/// y = adc(DAC(x)·wᵀ + noise_stddev·N(0, 1)) with coded weights; x, dac and y as in fused_gemm.
+template <detail::CodedInput X, detail::Converter Dac, int Bits, class Y, detail::Converter Adc,
+          class Executor = Serial>
+requires detail::CodedOutput<std::remove_reference_t<Y>>
+void fused_gemm_noise_quant(const X& x, const Dac& dac, const CodedWeights<Bits>& weights, Y&& y,
+                            float noise_stddev, const Adc& adc, const NoiseKey& key,
+                            const Executor& executor = {}) {
+  if (noise_stddev == 0.0f) {
+    fused_gemm(x, dac, weights, y, epilogue(adc), key, executor);
+  } else {
+    fused_gemm(x, dac, weights, y, epilogue(GaussianNoise{noise_stddev}, adc), key, executor);
   }
 }
 

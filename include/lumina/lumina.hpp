@@ -1,6 +1,7 @@
 // LuminaKernel: neural layers on simulated noisy k-bit analog hardware, in one pass.
 #pragma once
 
+#include "coded_weights.hpp"
 #include "config.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"

@@ -94,6 +94,22 @@ class AlignedBuffer {
   std::size_t count_ = 0;
 };
 
+/// The shape of something that owns its elements: what has been moved from has none.
+struct Extent {
+  std::size_t rows = 0;
+  std::size_t cols = 0;
+
+  Extent() = default;
+  Extent(std::size_t r, std::size_t c) : rows(r), cols(c) {}
+  Extent(Extent&& other) noexcept
+      : rows(std::exchange(other.rows, 0)), cols(std::exchange(other.cols, 0)) {}
+  Extent& operator=(Extent&& other) noexcept {
+    std::swap(rows, other.rows);
+    std::swap(cols, other.cols);
+    return *this;
+  }
+};
+
 }  // namespace detail
 
 /// An owning matrix: 64-byte aligned, zeroed, rows close together (row_stride() == cols()).
@@ -102,48 +118,39 @@ template <class T>
 class Matrix {
  public:
   Matrix() = default;
-  Matrix(std::size_t rows, std::size_t cols) : elements_(rows * cols), rows_(rows), cols_(cols) {
+  Matrix(std::size_t rows, std::size_t cols) : elements_(rows * cols), shape_(rows, cols) {
     elements_.fill_with_zeros();
   }
 
-  Matrix(Matrix&& other) noexcept
-      : elements_(std::move(other.elements_)),
-        rows_(std::exchange(other.rows_, 0)),
-        cols_(std::exchange(other.cols_, 0)) {}
-  Matrix& operator=(Matrix&& other) noexcept {
-    std::swap(elements_, other.elements_);
-    std::swap(rows_, other.rows_);
-    std::swap(cols_, other.cols_);
-    return *this;
-  }
-  Matrix(const Matrix& other) : Matrix(other.rows_, other.cols_) {
+  Matrix(Matrix&&) noexcept = default;
+  Matrix& operator=(Matrix&&) noexcept = default;
+  Matrix(const Matrix& other) : Matrix(other.rows(), other.cols()) {
     if (other.elements_.size() != 0) {
       std::memcpy(static_cast<void*>(data()), other.data(), elements_.size() * sizeof(T));
     }
   }
   Matrix& operator=(const Matrix& other) { return *this = Matrix(other); }
 
-  T& operator()(std::size_t row, std::size_t col) { return data()[row * cols_ + col]; }
-  const T& operator()(std::size_t row, std::size_t col) const { return data()[row * cols_ + col]; }
+  T& operator()(std::size_t row, std::size_t col) { return data()[row * cols() + col]; }
+  const T& operator()(std::size_t row, std::size_t col) const { return data()[row * cols() + col]; }
   T* data() { return elements_.data(); }
   const T* data() const { return elements_.data(); }
-  std::size_t rows() const { return rows_; }
-  std::size_t cols() const { return cols_; }
-  std::size_t row_stride() const { return cols_; }
+  std::size_t rows() const { return shape_.rows; }
+  std::size_t cols() const { return shape_.cols; }
+  std::size_t row_stride() const { return cols(); }
 
   /// All elements, row after row.
   std::span<T> elements() { return {data(), elements_.size()}; }
   std::span<const T> elements() const { return {data(), elements_.size()}; }
 
-  MatrixView<T> view() { return {data(), rows_, cols_}; }
-  MatrixView<const T> view() const { return {data(), rows_, cols_}; }
+  MatrixView<T> view() { return {data(), rows(), cols()}; }
+  MatrixView<const T> view() const { return {data(), rows(), cols()}; }
   operator MatrixView<T>() { return view(); }
   operator MatrixView<const T>() const { return view(); }
 
  private:
   detail::AlignedBuffer<T> elements_;
-  std::size_t rows_ = 0;
-  std::size_t cols_ = 0;
+  detail::Extent shape_;
 };
 
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -52,6 +52,13 @@ constexpr float step_of(double range, double codes, double lo) {
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(step) - 1);
 }
 
+/// clamp(rint(v / step), −top, top) in every lane; NaN stays NaN.
+template <class Floats>
+[[gnu::always_inline]] inline Floats symmetric_code(const Floats& v, const Floats& step,
+                                                    const Floats& top) {
+  return round_half_even(clamp_keeping_nan(quotient(v, step), -top, top));
+}
+
 /// The arithmetic that Quantizer and RuntimeQuantizer share; max_code at most 65535.
 class UniformQuantizer {
  public:
@@ -83,6 +90,15 @@ class UniformQuantizer {
   template <class Floats, class Coordinates, class ActiveLanes, class Normals>
   Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&, const Normals&) const {
     return quantize(values);
+  }
+  /// encode in every lane of a vector of floats; the codes are a vector of int32.
+  template <class Floats>
+  [[gnu::always_inline]] auto encode_lanes(const Floats& values) const {
+    // A value below the range, NaN too, is 0.
+    return to_small_int(nearest_code(
+        values, [this](const Floats& position) __attribute__((always_inline)) {
+          return min_or_second(max_or_second(position, Floats(0.0f)), Floats(top_));
+        }));
   }
 
  protected:
@@ -117,17 +133,23 @@ class UniformQuantizer {
 
   template <class Floats>
   [[gnu::always_inline]] Floats quantize(const Floats& v) const {
+    const Floats code = nearest_code(
+        v, [this](const Floats& position) __attribute__((always_inline)) {
+          return clamp_keeping_nan(position, Floats(0.0f), Floats(top_));
+        });
+    return fused_multiply_add(code, Floats(step_), Floats(lo_));
+  }
+
+  template <class Floats, class Clamp>
+  [[gnu::always_inline]] Floats nearest_code(const Floats& v, const Clamp& clamp) const {
     const Floats offset = v - Floats(lo_);
-    const auto clamp = [this](const Floats& position) {
-      return clamp_keeping_nan(position, Floats(0.0f), Floats(top_));
-    };
     // A product instead of the quotient, where it cannot change the code.
     const Floats position = clamp(product(offset, Floats(inverse_step_)));
     Floats code = round_half_even(position);
     if (!all(abs(position - code) <= Floats(surely_nearest_))) [[unlikely]] {
       code = round_half_even(clamp(quotient(offset, Floats(step_))));
     }
-    return fused_multiply_add(code, Floats(step_), Floats(lo_));
+    return code;
   }
 
   float lo_;
@@ -179,6 +201,16 @@ class RuntimeQuantizer : public detail::UniformQuantizer {
   }
   int bits_;
 };
+
+namespace detail {
+
+template <int Bits>
+constexpr int bits_of(const Quantizer<Bits>&) {
+  return Bits;
+}
+constexpr int bits_of(const RuntimeQuantizer& quantizer) { return quantizer.bits(); }
+
+}  // namespace detail
 
 /// Symmetric codes for weights: −max_code … max_code, 2 ≤ Bits ≤ 16.
 /// encode(v) = clamp(rint(v / step), −max_code, max_code), step = limit / max_code.
@@ -235,9 +267,7 @@ class SymmetricQuantizer {
   template <class Floats>
   Floats quantize(const Floats& v) const {
     using namespace detail;
-    const Floats top(static_cast<float>(max_code));
-    const Floats position = quotient(v, Floats(step_));
-    const Floats code = round_half_even(clamp_keeping_nan(position, -top, top));
+    const Floats code = symmetric_code(v, Floats(step_), Floats(static_cast<float>(max_code)));
     return fused_multiply_add(code, Floats(step_), Floats(0.0f));
   }
 

@@ -88,24 +88,81 @@ float apply(const Stage& stage, const Element& y) {
   return stage.apply(Floats(y.value), at, ActiveLanes{1}, normals).get(0);
 }
 
+/// The float that goes through the stages, of which the last one may be an ADC that yields a code.
+template <class Y, class... Stages>
+Y finish(float value, std::size_t row, std::size_t column, const Epilogue<Stages...>& epilogue,
+         const NoiseKey& key) {
+  std::size_t draw = 0;
+  std::size_t stages_left = sizeof...(Stages);
+  Y result{};
+  const auto apply_stage = [&](const auto& stage) {
+    using Stage = std::decay_t<decltype(stage)>;
+    constexpr std::size_t count = detail::normals_of<Stage>;
+    std::array<float, count + 1> normals{};
+    for (std::size_t i = 0; i < count; ++i) {
+      normals[i] = standard_normal_at(key, row, column, draw++);
+    }
+    if constexpr (std::is_base_of_v<detail::UniformQuantizer, Stage>) {
+      if (--stages_left == 0 && !std::is_same_v<Y, float>) {
+        result = static_cast<Y>(encode(value, stage.lo(), stage.hi(), detail::bits_of(stage)));
+      }
+    } else {
+      --stages_left;
+    }
+    value = apply(stage, {value, row, column, key.row_offset + row, normals.data()});
+  };
+  std::apply([&](const auto&... stage) { (apply_stage(stage), ...); }, epilogue.stages());
+  if constexpr (std::is_same_v<Y, float>) result = value;
+  return result;
+}
+
 /// lumina::fused_gemm, w [out, in] unpacked; arguments are not checked.
 template <class... Stages>
 void fused_gemm(MatrixView<const float> x, MatrixView<const float> w, MatrixView<float> y,
                 const Epilogue<Stages...>& epilogue, const NoiseKey& key) {
   for (std::size_t row = 0; row < y.rows(); ++row) {
     for (std::size_t column = 0; column < y.cols(); ++column) {
-      float value = x.cols() == 0 ? 0.0f : dot(&x(row, 0), &w(column, 0), x.cols());
-      std::size_t draw = 0;
-      const auto apply_stage = [&](const auto& stage) {
-        constexpr std::size_t count = detail::normals_of<std::decay_t<decltype(stage)>>;
-        std::array<float, count + 1> normals{};
-        for (std::size_t i = 0; i < count; ++i) {
-          normals[i] = standard_normal_at(key, row, column, draw++);
-        }
-        value = apply(stage, {value, row, column, key.row_offset + row, normals.data()});
-      };
-      std::apply([&](const auto&... stage) { (apply_stage(stage), ...); }, epilogue.stages());
-      y(row, column) = value;
+      const float value = x.cols() == 0 ? 0.0f : dot(&x(row, 0), &w(column, 0), x.cols());
+      y(row, column) = finish<float>(value, row, column, epilogue, key);
+    }
+  }
+}
+
+/// SymmetricQuantizer::encode, and the codes of encode_weights.
+inline std::int32_t encode_symmetric(float v, float step, int bits) {
+  const auto max_code = static_cast<float>((1 << (bits - 1)) - 1);
+  if (v != v || step == 0.0f) return 0;
+  const float code = std::nearbyint(v / step);
+  return static_cast<std::int32_t>(std::fmin(std::fmax(code, -max_code), max_code));
+}
+
+/// The code that the DAC makes of x, or that x is.
+template <class Dac>
+std::int64_t input_code(float x, const Dac& dac) {
+  return encode(x, dac.lo(), dac.hi(), detail::bits_of(dac));
+}
+template <class Dac>
+std::int64_t input_code(std::uint8_t x, const Dac&) {
+  return x;
+}
+
+/// lumina::fused_gemm with coded weights, X and Y float or codes; arguments are not checked.
+template <class X, class Dac, class Weights, class Y, class... Stages>
+void fused_gemm(MatrixView<const X> x, const Dac& dac, const Weights& w, MatrixView<Y> y,
+                const Epilogue<Stages...>& epilogue, const NoiseKey& key) {
+  for (std::size_t row = 0; row < y.rows(); ++row) {
+    for (std::size_t column = 0; column < y.cols(); ++column) {
+      std::int64_t sum = 0, code_sum = 0;
+      for (std::size_t k = 0; k < x.cols(); ++k) {
+        sum += input_code(x(row, k), dac) * w.code(column, k);
+        code_sum += w.code(column, k);
+      }
+      const float scale = w.scales()[column];
+      const float base =
+          detail::product(detail::product(dac.lo(), scale), static_cast<float>(code_sum));
+      const float value =
+          std::fma(static_cast<float>(sum), detail::product(dac.step(), scale), base);
+      y(row, column) = finish<Y>(value, row, column, epilogue, key);
     }
   }
 }

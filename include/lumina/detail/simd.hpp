@@ -181,6 +181,14 @@ Floats round_half_even(const Floats& v) {
   return (v + shift) - shift;
 }
 
+/// Integers |v| < 2^22 in floats, as int32.
+template <class Floats>
+auto to_small_int(const Floats& v) {
+  using Ints = rebind_t<Floats, std::int32_t>;
+  const float shift = 12582912.0f;  // 1.5·2^23: the integer lies in the last bits.
+  return bits_as<std::int32_t>(v + Floats(shift)) - Ints(std::bit_cast<std::int32_t>(shift));
+}
+
 /// v, limited to [lo, hi]; NaN stays NaN.
 template <class Floats>
 Floats clamp_keeping_nan(const Floats& v, const Floats& lo, const Floats& hi) {

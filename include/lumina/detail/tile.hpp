@@ -1,5 +1,6 @@
 // The microkernel: a tile of dot products, kept in registers over the whole depth. One template
-// for every architecture; its sizes come from detail/arch/.
+// for every architecture and kind of number (detail/products.hpp); its sizes come from
+// detail/arch/.
 #pragma once
 
 #include <array>
@@ -15,25 +16,28 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// Memory that is needed soon. A tile fetches it on the way: for every four steps of k at three
+/// Memory that is needed soon. A tile fetches it on the way: in every round of its loop at three
 /// addresses, `bytes` apart. None where `bytes` is 0.
 struct Prefetch {
   const char* address;
   std::size_t bytes;
 
-  /// `total` bytes from `begin` during `depth` steps.
-  static Prefetch spread(const void* begin, std::size_t total, std::size_t depth) {
-    return {static_cast<const char*>(begin), depth == 0 ? 0 : total * 4 / (3 * depth)};
+  /// `total` bytes from `begin` during `rounds` rounds.
+  static Prefetch spread(const void* begin, std::size_t total, std::size_t rounds) {
+    return {static_cast<const char*>(begin), rounds == 0 ? 0 : total / (3 * rounds)};
   }
 };
 
-/// What a tile multiplies: rows of x with columns of one or several panels.
+/// What a tile multiplies: rows of inputs with columns of one or several panels. A step takes one
+/// row of a panel, 32 words side by side, and as many inputs as a word covers.
+template <class Products>
 struct TileOperands {
-  const float* x;
+  const typename Products::Input* x;
   std::size_t x_stride;
-  std::size_t depth;
-  const float* weights;
-  std::size_t panel_size;  ///< from one panel to the next
+  std::size_t steps;
+  const typename Products::Word* weights;
+  std::size_t panel_size;  ///< words from one panel to the next
+  bool continue_sums;      ///< add to the sums that are there
   Prefetch next_weights;
 };
 
@@ -47,10 +51,11 @@ struct TileOperands {
 #endif
 }
 
-/// The same for `count` floats that will be written, into the first-level cache.
-[[gnu::always_inline]] inline void prefetch_for_writing(const float* values, std::size_t count) {
+/// The same for `count` elements that will be written, into the first-level cache.
+template <class T>
+[[gnu::always_inline]] inline void prefetch_for_writing(const T* values, std::size_t count) {
 #if defined(__GNUC__)
-  constexpr std::size_t kLine = kCacheLine / sizeof(float);
+  constexpr std::size_t kLine = kCacheLine / sizeof(T);
   for (std::size_t i = 0; i < count; i += kLine) __builtin_prefetch(values + i, 1, 3);
 #else
   static_cast<void>(values);
@@ -60,107 +65,127 @@ struct TileOperands {
 
 /// The same pointer, of which the compiler no longer knows how it was computed. Without this it
 /// derives all row pointers from one and keeps their distances on the stack.
-inline const float* unrelated(const float* pointer) {
+template <class T>
+const T* unrelated(const T* pointer) {
 #if defined(__GNUC__)
   asm("" : "+r"(pointer));
 #endif
   return pointer;
 }
 
-/// A tile's sums lie in rows of this many floats.
+/// A tile's sums lie in rows of this many.
 inline constexpr std::size_t kTileStride = kNoisePanelColumns;
 
 /// sums[row][column] = Σ x[row][k]·w[k][column], one chain over ascending k for each.
-template <class Arch, std::size_t Rows, std::size_t Columns>
-void multiply_tile(const TileOperands& operands, float* sums) {
-  using Floats = typename Arch::template Batch<float>;
-  constexpr std::size_t vectors = Columns / Floats::size;
+template <class Products, std::size_t Rows, std::size_t Columns>
+void multiply_tile(const TileOperands<Products>& operands, typename Products::Sum* sums) {
+  using Sums = typename Products::Sums;
+  constexpr std::size_t vectors = Columns / Sums::size;
 
   const std::size_t x_stride = operands.x_stride;
-  const std::size_t panel_size = operands.panel_size;
-  const float* weights = operands.weights;
   Prefetch next_weights = operands.next_weights;
 
   // A pointer for every three rows: p, p + stride and p + 2·stride are addresses that x86 forms
   // itself, so that all rows fit into the general registers.
   constexpr std::size_t groups = (Rows + 2) / 3;
-  const float* x[groups];
+  const typename Products::Input* x[groups];
   unroll<groups>([&](auto g) __attribute__((always_inline)) {
     x[g] = unrelated(operands.x + 3 * g * x_stride);
   });
-
-  Floats chain[Rows][vectors];
-  unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
-    chain[i / vectors][i % vectors] = Floats(0.0f);
+  // And one for every panel.
+  constexpr std::size_t panels = (Columns + kPanelColumns - 1) / kPanelColumns;
+  const typename Products::Word* weights[panels];
+  unroll<panels>([&](auto p) __attribute__((always_inline)) {
+    weights[p] = unrelated(operands.weights + p * operands.panel_size);
   });
 
-  const auto step = [&](std::size_t k) __attribute__((always_inline)) {
-    Floats w[vectors];
-    unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-      constexpr std::size_t column = v * Floats::size;
-      w[v] = Floats::load_aligned(weights + column / kPanelColumns * panel_size +
-                                  k * kPanelColumns + column % kPanelColumns);
+  Sums chain[Rows][vectors];
+  if (operands.continue_sums) {
+    unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
+      chain[i / vectors][i % vectors] =
+          Sums::load_aligned(sums + i / vectors * kTileStride + i % vectors * Sums::size);
     });
-    unroll<Rows>([&](auto row) __attribute__((always_inline)) {
-      const Floats input(x[row / 3][row % 3 * x_stride + k]);
+  } else {
+    unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
+      chain[i / vectors][i % vectors] = Sums(typename Products::Sum{0});
+    });
+  }
+
+  const auto step = [&](std::size_t s) __attribute__((always_inline)) {
+    unroll<Products::parts>([&](auto part) __attribute__((always_inline)) {
+      typename Products::Weights w[vectors];
       unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-        chain[row][v] = chain_multiply_add(input, w[v], chain[row][v]);
+        constexpr std::size_t column = v * Sums::size;
+        w[v] = Products::template weights<part>(weights[column / kPanelColumns] +
+                                                s * kPanelColumns + column % kPanelColumns);
+      });
+      unroll<Rows>([&](auto row) __attribute__((always_inline)) {
+        const auto input = Products::template input<part>(x[row / 3] + row % 3 * x_stride +
+                                                          s * Products::inputs_per_step);
+        unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+          chain[row][v] = Products::multiply_add(input, w[v], chain[row][v]);
+        });
       });
     });
   };
   const auto advance = [&](std::size_t steps) __attribute__((always_inline)) {
-    unroll<groups>([&](auto g) __attribute__((always_inline)) { x[g] += steps; });
-    weights += steps * kPanelColumns;
+    unroll<groups>([&](auto g) __attribute__((always_inline)) {
+      x[g] += steps * Products::inputs_per_step;
+    });
+    unroll<panels>([&](auto p)
+                       __attribute__((always_inline)) { weights[p] += steps * kPanelColumns; });
   };
-  constexpr std::size_t kUnrolled = 4;
-  std::size_t k = 0;
-  for (; k + kUnrolled <= operands.depth; k += kUnrolled) {
+  std::size_t s = 0;
+  for (; s + Products::steps_in_round <= operands.steps; s += Products::steps_in_round) {
     if (next_weights.bytes != 0) {
       unroll<3>([&](auto i) __attribute__((always_inline)) {
         prefetch_to_second_level(next_weights.address + i * next_weights.bytes);
       });
       next_weights.address += 3 * next_weights.bytes;
     }
-    unroll<kUnrolled>([&](auto i) __attribute__((always_inline)) { step(i); });
-    advance(kUnrolled);
+    unroll<Products::steps_in_round>([&](auto i) __attribute__((always_inline)) { step(i); });
+    advance(Products::steps_in_round);
   }
-  for (; k < operands.depth; ++k) {
+  for (; s < operands.steps; ++s) {
     step(0);
     advance(1);
   }
 
   unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
     chain[i / vectors][i % vectors].store_aligned(sums + i / vectors * kTileStride +
-                                                  i % vectors * Floats::size);
+                                                  i % vectors * Sums::size);
   });
 }
 
-using TileKernel = void (*)(const TileOperands&, float* sums);
+template <class Products>
+using TileKernel = void (*)(const TileOperands<Products>&, typename Products::Sum* sums);
 
 /// The most rows for which the architecture makes tiles at least this wide.
-template <class Arch>
+template <class Blocks>
 constexpr std::size_t most_rows_of_width(std::size_t columns) {
   std::size_t rows = 0;
-  while (rows < Arch::max_tile_rows && Arch::tile_columns(rows + 1) >= columns) ++rows;
+  while (rows < Blocks::max_tile_rows && Blocks::tile_columns(rows + 1) >= columns) ++rows;
   return rows;
 }
 
 /// The kernel for `rows` × `columns`, where rows ≤ most_rows_of_width(columns) and columns is a
 /// power of two down to the architecture's narrowest tile.
-template <class Arch, std::size_t Columns = kNoisePanelColumns>
-TileKernel tile_kernel(std::size_t rows, std::size_t columns) {
-  constexpr std::size_t most_rows = most_rows_of_width<Arch>(Columns);
+template <class Products, std::size_t Columns = kNoisePanelColumns>
+TileKernel<Products> tile_kernel(std::size_t rows, std::size_t columns) {
+  using Blocks = typename Products::Blocks;
+  constexpr std::size_t most_rows = most_rows_of_width<Blocks>(Columns);
   if constexpr (most_rows > 0) {
     if (columns == Columns) {
       static constexpr auto table = []<std::size_t... I>(std::index_sequence<I...>) {
-        return std::array<TileKernel, most_rows>{&multiply_tile<Arch, I + 1, Columns>...};
+        return std::array<TileKernel<Products>, most_rows>{
+            &multiply_tile<Products, I + 1, Columns>...};
       }
       (std::make_index_sequence<most_rows>{});
       return table[rows - 1];
     }
   }
-  if constexpr (Columns > Arch::tile_columns(Arch::max_tile_rows)) {
-    return tile_kernel<Arch, Columns / 2>(rows, columns);
+  if constexpr (Columns > Blocks::tile_columns(Blocks::max_tile_rows)) {
+    return tile_kernel<Products, Columns / 2>(rows, columns);
   } else {
     return nullptr;
   }

@@ -7,11 +7,27 @@
 #include <cstdint>
 
 #include "../simd.hpp"
+#include "codes.hpp"
 #include "generic.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
+
+/// Codes without VNNI: 16-bit pairs.
+struct Avx2CodeUnit {
+  using Sums = xsimd::batch<std::int32_t, xsimd::fma3<xsimd::avx2>>;
+
+  [[gnu::always_inline]] static Sums even_bytes(const Sums& bytes) {
+    return _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8);
+  }
+  [[gnu::always_inline]] static Sums odd_bytes(const Sums& bytes) {
+    return _mm256_srai_epi16(bytes, 8);
+  }
+  [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
+    return added_in_order<Sums>(_mm256_add_epi32(sums, _mm256_madd_epi16(x, w)));
+  }
+};
 
 struct Avx2 : GenericOperations {
   static constexpr const char* name = "avx2";
@@ -26,6 +42,23 @@ struct Avx2 : GenericOperations {
   static constexpr std::size_t tile_columns(std::size_t rows) {
     return rows <= 1 ? 64 : rows <= 2 ? 32 : 16;
   }
+
+  /// Codes: as for floats; see scalar.hpp.
+  struct CodeBlocks {
+    static constexpr std::size_t max_tile_rows = 6;
+    static constexpr std::size_t chunk_tiles = 8;
+    static constexpr std::size_t workspace_bytes = std::size_t{1} << 17;
+    static constexpr std::size_t tile_columns(std::size_t rows) { return Avx2::tile_columns(rows); }
+  };
+  struct Codes : PairCodes<Avx2CodeUnit>, CodeBlocks {};
+
+  /// The low bytes of the lanes to memory, side by side.
+  static void store_codes(const Batch<std::int32_t>& codes, std::uint8_t* to) {
+    const __m128i halves =
+        _mm_packs_epi32(_mm256_castsi256_si128(codes), _mm256_extracti128_si256(codes, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(halves, halves));
+  }
+  using GenericOperations::store_codes;
 
   /// Lane-wise product modulo 2^64.
   static Batch<std::uint64_t> multiply_low(const Batch<std::uint64_t>& a, std::uint64_t b) {

@@ -7,11 +7,27 @@
 #include <cstdint>
 
 #include "../simd.hpp"
+#include "codes.hpp"
 #include "generic.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
+
+/// Codes without VNNI: 16-bit pairs.
+struct Avx512CodeUnit {
+  using Sums = xsimd::batch<std::int32_t, xsimd::avx512bw>;
+
+  [[gnu::always_inline]] static Sums even_bytes(const Sums& bytes) {
+    return _mm512_srai_epi16(_mm512_slli_epi16(bytes, 8), 8);
+  }
+  [[gnu::always_inline]] static Sums odd_bytes(const Sums& bytes) {
+    return _mm512_srai_epi16(bytes, 8);
+  }
+  [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
+    return added_in_order<Sums>(_mm512_add_epi32(sums, _mm512_madd_epi16(x, w)));
+  }
+};
 
 struct Avx512 : GenericOperations {
   static constexpr const char* name = "avx512";
@@ -27,6 +43,25 @@ struct Avx512 : GenericOperations {
   static constexpr std::size_t epilogue_rows = 4;
   static constexpr std::size_t tile_columns(std::size_t rows) {
     return rows <= 3 ? 128 : rows <= 6 ? 64 : 32;
+  }
+
+  /// Codes: as for floats; see scalar.hpp.
+  struct CodeBlocks {
+    static constexpr std::size_t max_tile_rows = 12;
+    static constexpr std::size_t chunk_tiles = 4;
+    static constexpr std::size_t workspace_bytes = std::size_t{1} << 17;
+    static constexpr std::size_t tile_columns(std::size_t rows) {
+      return Avx512::tile_columns(rows);
+    }
+  };
+  struct Codes : PairCodes<Avx512CodeUnit>, CodeBlocks {};
+
+  /// The low bytes or halves of the lanes to memory, side by side.
+  static void store_codes(const Batch<std::int32_t>& codes, std::uint8_t* to) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(codes));
+  }
+  static void store_codes(const Batch<std::int32_t>& codes, std::uint16_t* to) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(codes));
   }
 
   template <int Bits>

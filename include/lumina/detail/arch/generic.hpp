@@ -2,6 +2,9 @@
 // vectors (Batch, Quad) and its block sizes, which scalar.hpp explains.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "../../config.hpp"
 
 namespace lumina {
@@ -13,6 +16,14 @@ struct GenericOperations {
   template <int Bits, class Words>
   static Words rotate_left(const Words& words) {
     return (words << Bits) | (words >> (64 - Bits));
+  }
+
+  /// The lanes, which hold codes, to memory as smaller integers side by side.
+  template <class Ints, class Code>
+  static void store_codes(const Ints& codes, Code* to) {
+    alignas(64) std::int32_t lanes[Ints::size];
+    codes.store_aligned(lanes);
+    for (std::size_t i = 0; i < Ints::size; ++i) to[i] = static_cast<Code>(lanes[i]);
   }
 };
 

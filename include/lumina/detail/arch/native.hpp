@@ -3,7 +3,11 @@
 
 #include "scalar.hpp"
 
-#if defined(LUMINA_ISA_AVX512)
+#if defined(LUMINA_ISA_AMX)
+#include "amx.hpp"
+#elif defined(LUMINA_ISA_VNNI)
+#include "vnni.hpp"
+#elif defined(LUMINA_ISA_AVX512)
 #include "avx512.hpp"
 #elif defined(LUMINA_ISA_AVX2)
 #include "avx2.hpp"
@@ -15,7 +19,11 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-#if defined(LUMINA_ISA_AVX512)
+#if defined(LUMINA_ISA_AMX)
+using Native = Amx;
+#elif defined(LUMINA_ISA_VNNI)
+using Native = Vnni;
+#elif defined(LUMINA_ISA_AVX512)
 using Native = Avx512;
 #elif defined(LUMINA_ISA_AVX2)
 using Native = Avx2;

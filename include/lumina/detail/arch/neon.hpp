@@ -1,18 +1,43 @@
 // NEON of 64-bit Arm: 32 registers of 4 floats.
 #pragma once
 
+#include <arm_neon.h>
+
 #include <cstddef>
 #include <cstdint>
 
 #include "../simd.hpp"
+#include "codes.hpp"
 #include "generic.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+/// Codes as signed bytes, the inputs' less 128.
+struct NeonCodeUnit {
+  using Sums = xsimd::batch<std::int32_t, xsimd::neon64>;
+  static constexpr int input_bias = 128;
+
+  [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
+    const int8x16_t inputs = vreinterpretq_s8_s32(x), weights = vreinterpretq_s8_s32(w);
+#if defined(__ARM_FEATURE_DOTPROD)
+    return vdotq_s32(sums, inputs, weights);
+#else
+    // Two products of −128 … 127 and −127 … 127 fit into 16 bits.
+    const int16x8_t low = vmull_s8(vget_low_s8(inputs), vget_low_s8(weights));
+    const int16x8_t high = vmull_high_s8(inputs, weights);
+    return vpadalq_s16(sums, vpaddq_s16(low, high));
+#endif
+  }
+};
+
 struct Neon : GenericOperations {
+#if defined(__ARM_FEATURE_DOTPROD)
+  static constexpr const char* name = "neon_dotprod";
+#else
   static constexpr const char* name = "neon";
+#endif
   template <class T>
   using Batch = xsimd::batch<T, xsimd::neon64>;
   using Quad = xsimd::batch<float, xsimd::neon64>;  ///< four floats
@@ -24,6 +49,14 @@ struct Neon : GenericOperations {
   static constexpr std::size_t tile_columns(std::size_t rows) {
     return rows <= 1 ? 64 : rows <= 3 ? 32 : 16;
   }
+
+  /// Codes: as for floats; see scalar.hpp.
+  struct Codes : ByteCodes<NeonCodeUnit> {
+    static constexpr std::size_t max_tile_rows = 6;
+    static constexpr std::size_t chunk_tiles = 8;
+    static constexpr std::size_t workspace_bytes = std::size_t{1} << 17;
+    static constexpr std::size_t tile_columns(std::size_t rows) { return Neon::tile_columns(rows); }
+  };
 
   /// Lane-wise product modulo 2^64.
   static Batch<std::uint64_t> multiply_low(const Batch<std::uint64_t>& a, std::uint64_t b) {

@@ -6,11 +6,29 @@
 
 #include "../../config.hpp"
 #include "../portable_batch.hpp"
+#include "codes.hpp"
 #include "generic.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
+
+/// Codes, byte by byte.
+struct ScalarCodeUnit {
+  using Sums = PortableBatch<std::int32_t>;
+  static constexpr int input_bias = 0;
+
+  static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
+    return Sums::map(
+        [](std::int32_t inputs, std::int32_t weights, std::int32_t sum) {
+          for (int shift = 0; shift < 32; shift += 8) {
+            sum += (inputs >> shift & 0xff) * static_cast<std::int8_t>(weights >> shift);
+          }
+          return sum;
+        },
+        x, w, sums);
+  }
+};
 
 struct Scalar : GenericOperations {
   static constexpr const char* name = "scalar";
@@ -25,6 +43,16 @@ struct Scalar : GenericOperations {
   static constexpr std::size_t chunk_tiles = 1;
   static constexpr std::size_t epilogue_rows = 1;
   static constexpr std::size_t tile_columns(std::size_t rows) { return rows <= 2 ? 8 : 4; }
+
+  // The same for codes, and how many bytes a task has on the stack for the codes of its rows.
+  struct Codes : ByteCodes<ScalarCodeUnit> {
+    static constexpr std::size_t max_tile_rows = 4;
+    static constexpr std::size_t chunk_tiles = 1;
+    static constexpr std::size_t workspace_bytes = 2048;
+    static constexpr std::size_t tile_columns(std::size_t rows) {
+      return Scalar::tile_columns(rows);
+    }
+  };
 
   /// Lane-wise product modulo 2^64.
   static PortableBatch<std::uint64_t> multiply_low(const PortableBatch<std::uint64_t>& a,

@@ -1,0 +1,29 @@
+// Arguments that may be a Matrix or a MatrixView, as views.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+
+#include "../config.hpp"
+#include "../matrix.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// The first MatrixView<T> for T in Ts… that `matrix` converts to.
+template <class T, class... Ts, class M>
+constexpr auto as_view_of(M& matrix) {
+  if constexpr (std::convertible_to<M&, MatrixView<T>>) {
+    return MatrixView<T>(matrix);
+  } else {
+    return as_view_of<Ts...>(matrix);
+  }
+}
+
+template <class M, class... Ts>
+concept ViewOfAny = (std::convertible_to<M&, MatrixView<Ts>> || ...);
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,107 @@
+// From sums to outputs: noise, quantization, and the one store to y.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "../config.hpp"
+#include "../epilogue.hpp"
+#include "../matrix.hpp"
+#include "../noise.hpp"
+#include "noise_lanes.hpp"
+#include "simd.hpp"
+#include "tile.hpp"
+#include "unroll.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// The epilogue of a call. `Output`, see output.hpp.
+template <class Arch, class Output>
+class Finisher {
+ public:
+  using Element = typename Output::Element;
+  using Floats = typename Arch::template Batch<float>;
+  static constexpr std::size_t kDraws = Output::normals_per_element;
+
+  /// The noise generators of Rows neighbouring rows of a panel. (+ 1: arrays are never empty.)
+  template <std::size_t Rows>
+  using Generators = std::array<std::array<NoiseLanes<Arch>, kDraws + 1>, Rows>;
+
+  Finisher(const Output& output, MatrixView<Element> y, const NoiseKey& key)
+      : output_(output), y_(y), row_offset_(key.row_offset) {
+    for (std::size_t draw = 0; draw < kDraws; ++draw) {
+      field_state_[draw] = noise_field_state(key, draw);
+    }
+  }
+
+  /// Rows neighbouring rows of a panel of 128 columns, `columns` of which exist: their generators'
+  /// long chains of operations run side by side. `sums`: theirs, in rows of kTileStride.
+  /// values(sums, column): one vector of sums as floats; columns count within the panel.
+  template <std::size_t Rows, class Sum, class Values>
+  void finish_rows(std::size_t first_row, std::size_t panel, std::size_t columns, const Sum* sums,
+                   const Values& values) const {
+    // A copy, for the compiler cannot know that y does not contain the members.
+    const Finisher self = *this;
+    auto generators = self.template generators<Rows>(first_row, panel);
+    std::size_t column = 0;
+    for (; column + kNoiseBlockColumns <= columns; column += kNoiseBlockColumns) {
+      self.template finish_block<Rows, true>(generators, first_row, panel, column, sums, values);
+    }
+    if (column < columns) {
+      self.template finish_block<Rows, false>(generators, first_row, panel, column, sums, values);
+    }
+  }
+
+  template <std::size_t Rows>
+  [[gnu::always_inline]] Generators<Rows> generators(std::size_t first_row,
+                                                     std::size_t panel) const {
+    Generators<Rows> result;
+    unroll<Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
+      constexpr std::size_t row = i / kDraws, draw = i % kDraws;
+      const std::uint64_t row_state =
+          noise_row_state(field_state_[draw], row_offset_ + first_row + row);
+      result[row][draw] = NoiseLanes<Arch>(noise_panel_state(row_state, panel));
+    });
+    return result;
+  }
+
+  /// A block of 32 columns; the generators stand before it. AllColumns: all of them exist.
+  template <std::size_t Rows, bool AllColumns, class Sum, class Values>
+  [[gnu::always_inline]] void finish_block(Generators<Rows>& generators, std::size_t first_row,
+                                           std::size_t panel, std::size_t column, const Sum* sums,
+                                           const Values& values) const {
+    typename NoiseLanes<Arch>::Block normals[Rows][kDraws + 1];
+    unroll<Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
+      normals[i / kDraws][i % kDraws] = generators[i / kDraws][i % kDraws].next_block();
+    });
+    unroll<Rows * kVectors>([&](auto i) __attribute__((always_inline)) {
+      constexpr std::size_t row = i / kVectors, vector = i % kVectors;
+      const std::size_t in_panel = column + vector * Floats::size;
+      const Coordinates at{first_row + row, panel * kNoisePanelColumns + in_panel,
+                           row_offset_ + first_row + row};
+      if (!AllColumns && at.column >= y_.cols()) return;
+      std::array<Floats, kDraws> own;
+      for (std::size_t draw = 0; draw < kDraws; ++draw) own[draw] = normals[row][draw][vector];
+      const ActiveLanes active{AllColumns ? Floats::size
+                                          : std::min(Floats::size, y_.cols() - at.column)};
+      output_.store(values(sums + row * kTileStride, in_panel), at, active, own,
+                    &y_(at.row, at.column));
+    });
+  }
+
+ private:
+  static constexpr std::size_t kVectors = kNoiseBlockColumns / Floats::size;
+
+  Output output_;
+  MatrixView<Element> y_;
+  std::uint64_t row_offset_;
+  std::array<std::uint64_t, kDraws> field_state_{};
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

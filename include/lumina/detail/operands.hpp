@@ -1,0 +1,217 @@
+// The two sides of a product, as the driver sees them: floats, and codes.
+//
+//   Products          what a tile multiplies (products.hpp)
+//   Workspace         a task's own memory for its rows of x
+//   depth_blocks()    pieces into which the depth is cut, so that a chunk's rows fit there
+//   input(...)        a chunk's rows in the form that tiles read
+//   Values, values()  from a panel's sums to floats
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "../coded_weights.hpp"
+#include "../config.hpp"
+#include "../matrix.hpp"
+#include "../noise.hpp"
+#include "../quantizer.hpp"
+#include "../weights.hpp"
+#include "pack.hpp"
+#include "pieces.hpp"
+#include "products.hpp"
+#include "scalar_math.hpp"
+#include "simd.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// Rows of x for tiles: `row(first)` is where row number `first` of the chunk begins.
+template <class Input>
+struct InputRows {
+  const Input* first;
+  std::size_t stride;
+  std::size_t steps;
+};
+
+/// x and w in floats: x is read where it lies.
+template <class Arch>
+class FloatOperands {
+ public:
+  using Products = FloatProducts<Arch>;
+  struct Workspace {};
+
+  FloatOperands(MatrixView<const float> x, const PackedWeights& weights)
+      : x_(x), weights_(weights) {}
+
+  static constexpr std::size_t chunk_tiles(std::size_t) { return Arch::chunk_tiles; }
+  static constexpr std::size_t depth_blocks(std::size_t) { return 1; }
+  std::size_t depth() const { return x_.cols(); }
+  std::size_t rows() const { return x_.rows(); }
+  const float* weights(std::size_t panel, std::size_t) const { return weights_.panel(panel); }
+  std::size_t panel_size() const { return weights_.panel_size(); }
+
+  static constexpr std::size_t block_begin(std::size_t, std::size_t) { return 0; }
+  InputRows<float> input(Workspace&, const Piece& rows, std::size_t, std::size_t) const {
+    return {x_.row(rows.begin), x_.row_stride(), x_.cols()};
+  }
+
+  struct Values {
+    using Floats = typename Arch::template Batch<float>;
+    [[gnu::always_inline]] Floats operator()(const float* sums, std::size_t column) const {
+      return Floats::load_aligned(sums + column);
+    }
+  };
+  Values values(std::size_t) const { return {}; }
+
+ private:
+  MatrixView<const float> x_;
+  const PackedWeights& weights_;
+};
+
+/// Codes behind a DAC. `X`: float, encoded on the way, or std::uint8_t, codes already.
+template <class Arch, int Bits, class X>
+class CodedOperands {
+ public:
+  using Weights = CodedWeights<Bits>;
+  using Products = CodeProducts<Arch, Weights::stored_bits>;
+  using Codes = typename Arch::Codes;
+  using Input = typename Codes::Input;
+
+  static constexpr std::size_t kWorkspaceCodes = Codes::workspace_bytes / sizeof(Input);
+  /// Rows of codes begin at cache lines; behind a row's end there are zeros.
+  static constexpr std::size_t kRowMultiple = kCacheLine;
+  static_assert(kWorkspaceCodes >= Codes::max_tile_rows * kRowMultiple);
+
+  struct Workspace {
+    alignas(kCacheLine) Input codes[kWorkspaceCodes];
+  };
+
+  CodedOperands(MatrixView<const X> x, const UniformQuantizer& dac, const Weights& weights)
+      : x_(x), dac_(dac), weights_(weights) {}
+
+  std::size_t depth() const { return x_.cols(); }
+  std::size_t rows() const { return x_.rows(); }
+  const std::int32_t* weights(std::size_t panel, std::size_t first_input) const {
+    return weights_.panel(panel) + first_input / Products::inputs_per_step * kPanelColumns;
+  }
+  std::size_t panel_size() const { return weights_.panel_size(); }
+
+  /// As many tiles in a chunk as the workspace holds at once, so that x is encoded once for all
+  /// panels of a task; at least one.
+  std::size_t chunk_tiles(std::size_t tile_rows) const {
+    const std::size_t row = round_up(std::max<std::size_t>(depth(), 1), kRowMultiple);
+    return std::clamp<std::size_t>(kWorkspaceCodes / row / tile_rows, 1, Codes::chunk_tiles);
+  }
+  std::size_t depth_blocks(std::size_t rows) const {
+    return std::max<std::size_t>(1, divide_rounding_up(depth(), block_depth(rows)));
+  }
+
+  /// Encodes a block of the rows' inputs.
+  InputRows<Input> input(Workspace& workspace, const Piece& rows, std::size_t block,
+                         std::size_t blocks) const {
+    const std::size_t most = block_depth(rows.size);
+    const std::size_t begin = block * most;
+    const std::size_t inputs = blocks == 1 ? depth() : std::min(most, depth() - begin);
+    const std::size_t stride = round_up(inputs, kRowMultiple);
+    for (std::size_t row = 0; row < rows.size; ++row) {
+      encode(x_.row(rows.begin + row) + begin, inputs, workspace.codes + row * stride);
+    }
+    return {workspace.codes, stride, divide_rounding_up(inputs, Products::inputs_per_step)};
+  }
+  /// The first input of a block.
+  std::size_t block_begin(std::size_t rows, std::size_t block) const {
+    return block * block_depth(rows);
+  }
+
+  /// fma(sum, unit, base): what one code of x times one of w is worth, and what x = dac.lo() makes.
+  class Values {
+   public:
+    using Floats = typename Arch::template Batch<float>;
+    using Ints = typename Arch::template Batch<std::int32_t>;
+
+    Values(const UniformQuantizer& dac, const float* scales, const std::int32_t* code_sums) {
+      const Floats step(dac.step()), lo(dac.lo());
+      for (std::size_t i = 0; i < kNoisePanelColumns; i += Floats::size) {
+        const Floats scale = Floats::load_aligned(scales + i);
+        const Ints code_sum = Ints::load_aligned(code_sums + i);
+        product(step, scale).store_aligned(unit_ + i);
+        product(product(lo, scale), to_float(code_sum)).store_aligned(base_ + i);
+        if constexpr (Codes::input_bias != 0) {
+          (code_sum * Ints(Codes::input_bias)).store_aligned(bias_ + i);
+        }
+      }
+    }
+    [[gnu::always_inline]] Floats operator()(const std::int32_t* sums, std::size_t column) const {
+      Ints sum = Ints::load_aligned(sums + column);
+      if constexpr (Weights::stored_bits != 8) sum = sum >> (8 - Weights::stored_bits);
+      if constexpr (Codes::input_bias != 0) sum = sum + Ints::load_aligned(bias_ + column);
+      return fused_multiply_add(to_float(sum), Floats::load_aligned(unit_ + column),
+                                Floats::load_aligned(base_ + column));
+    }
+
+   private:
+    alignas(kCacheLine) float unit_[kNoisePanelColumns];
+    alignas(kCacheLine) float base_[kNoisePanelColumns];
+    alignas(kCacheLine) std::int32_t bias_[Codes::input_bias != 0 ? kNoisePanelColumns : 1];
+  };
+  /// For a panel of 128 columns.
+  Values values(std::size_t noise_panel) const {
+    const std::size_t first = noise_panel * kNoisePanelColumns;
+    return {dac_, weights_.padded_scales() + first, weights_.padded_code_sums() + first};
+  }
+
+ private:
+  static constexpr std::size_t block_depth(std::size_t rows) {
+    return kWorkspaceCodes / rows / kRowMultiple * kRowMultiple;
+  }
+
+  /// `count` inputs to codes, filled up with zeros to a multiple of kRowMultiple.
+  void encode(const X* x, std::size_t count, Input* to) const {
+    const std::size_t whole = count / kRowMultiple * kRowMultiple;
+    if constexpr (std::is_same_v<X, std::uint8_t>) {
+      Codes::prepare(x, whole, to);
+    } else if constexpr (std::is_same_v<Input, std::uint8_t>) {
+      encode_floats(x, whole, to);
+      Codes::prepare(to, whole, to);
+    } else {
+      for (std::size_t i = 0; i < whole; i += kRowMultiple) {
+        std::uint8_t codes[kRowMultiple];
+        encode_floats(x + i, kRowMultiple, codes);
+        Codes::prepare(codes, kRowMultiple, to + i);
+      }
+    }
+    if (whole == count) return;
+    std::uint8_t rest[kRowMultiple] = {};
+    if constexpr (std::is_same_v<X, std::uint8_t>) {
+      std::copy(x + whole, x + count, rest);
+    } else {
+      float values[kRowMultiple] = {};
+      std::copy(x + whole, x + count, values);
+      encode_floats(values, kRowMultiple, rest);
+      std::fill(rest + (count - whole), rest + kRowMultiple, std::uint8_t{0});
+    }
+    Codes::prepare(rest, kRowMultiple, to + whole);
+  }
+
+  /// `count` is a multiple of kRowMultiple.
+  void encode_floats(const float* x, std::size_t count, std::uint8_t* to) const {
+    using Floats = typename Arch::template Batch<float>;
+    const UniformQuantizer dac = dac_;
+    for (std::size_t i = 0; i < count; i += Floats::size) {
+      Arch::store_codes(dac.encode_lanes(Floats::load_unaligned(x + i)), to + i);
+    }
+  }
+
+  MatrixView<const X> x_;
+  UniformQuantizer dac_;
+  const Weights& weights_;
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

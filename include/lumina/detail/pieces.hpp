@@ -1,0 +1,41 @@
+// Cutting lengths into pieces.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "../config.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+struct Piece {
+  std::size_t begin, size;
+  constexpr std::size_t end() const { return begin + size; }
+};
+
+/// `length` cut into `parts` pieces whose lengths differ by one at most: piece number `index`.
+constexpr Piece even_piece(std::size_t length, std::size_t parts, std::size_t index) {
+  const std::size_t shorter = length / parts;
+  const std::size_t longer_ones = length % parts;
+  return {index * shorter + std::min(index, longer_ones), shorter + (index < longer_ones ? 1 : 0)};
+}
+
+/// The same in pairs: all pieces but the last one have even sizes, which is where compilers make
+/// the best tiles. `parts` is at most half of length, or 1.
+constexpr Piece even_sized_piece(std::size_t length, std::size_t parts, std::size_t index) {
+  const Piece pairs = even_piece(length / 2 + length % 2, parts, index);
+  return {2 * pairs.begin, std::min(2 * pairs.size, length - 2 * pairs.begin)};
+}
+
+constexpr std::size_t divide_rounding_up(std::size_t a, std::size_t b) {
+  return a / b + (a % b != 0 ? 1 : 0);
+}
+constexpr std::size_t round_up(std::size_t a, std::size_t multiple) {
+  return divide_rounding_up(a, multiple) * multiple;
+}
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
