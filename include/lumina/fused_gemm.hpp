@@ -146,9 +146,11 @@ bool codes_valid(const Dac& dac, std::size_t inputs, MatrixView<Y>, const Epilog
 
 /// What a call with coded weights takes as x, and as y.
 template <class T>
-concept CodedInput = ViewOfAny<T, const float, const std::uint8_t>;
+concept CodedInput = ViewOfAny < std::remove_reference_t<T>,
+const float, const std::uint8_t > ;
 template <class T>
-concept CodedOutput = ViewOfAny<T, float, std::uint8_t, std::uint16_t>;
+concept CodedOutput = ViewOfAny < std::remove_reference_t<T>,
+float, std::uint8_t, std::uint16_t > ;
 template <class T>
 concept Converter = std::derived_from<T, UniformQuantizer>;
 
@@ -164,10 +166,9 @@ concept Converter = std::derived_from<T, UniformQuantizer>;
 ///
 /// With S = Σ code(x)·code(w), what enters the epilogue is
 /// fma(S, dac.step()·scale, (dac.lo()·scale)·Σ code(w)).
-template <detail::CodedInput X, detail::Converter Dac, int Bits, class Y, class Epilogue,
-          class Executor = Serial>
-requires detail::CodedOutput<std::remove_reference_t<Y>>
-void fused_gemm(const X& x, const Dac& dac, const CodedWeights<Bits>& weights, Y&& y,
+template <detail::CodedInput X, detail::Converter Dac, int Bits, detail::CodedOutput Y,
+          class Epilogue, class Executor = Serial>
+void fused_gemm(X&& x, const Dac& dac, const CodedWeights<Bits>& weights, Y&& y,
                 const Epilogue& epilogue, const NoiseKey& key = {}, const Executor& executor = {}) {
   const auto x_view = detail::as_view_of<const float, const std::uint8_t>(x);
   const auto y_view = detail::as_view_of<float, std::uint8_t, std::uint16_t>(y);
@@ -208,10 +209,9 @@ void fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w
 }
 
 /// y = adc(DAC(x)·wᵀ + noise_stddev·N(0, 1)) with coded weights; x, dac and y as in fused_gemm.
-template <detail::CodedInput X, detail::Converter Dac, int Bits, class Y, detail::Converter Adc,
-          class Executor = Serial>
-requires detail::CodedOutput<std::remove_reference_t<Y>>
-void fused_gemm_noise_quant(const X& x, const Dac& dac, const CodedWeights<Bits>& weights, Y&& y,
+template <detail::CodedInput X, detail::Converter Dac, int Bits, detail::CodedOutput Y,
+          detail::Converter Adc, class Executor = Serial>
+void fused_gemm_noise_quant(X&& x, const Dac& dac, const CodedWeights<Bits>& weights, Y&& y,
                             float noise_stddev, const Adc& adc, const NoiseKey& key,
                             const Executor& executor = {}) {
   if (noise_stddev == 0.0f) {

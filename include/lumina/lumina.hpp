@@ -7,6 +7,7 @@
 #include "executor.hpp"
 #include "fast_rng.hpp"
 #include "fused_gemm.hpp"
+#include "isa.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
 #include "quantizer.hpp"

@@ -10,6 +10,7 @@
 
 #include "../config.hpp"
 #include "../executor.hpp"
+#include "../isa.hpp"
 #include "../matrix.hpp"
 #include "../noise.hpp"
 #include "finish.hpp"
@@ -17,14 +18,13 @@
 #include "output.hpp"
 #include "pack.hpp"
 #include "pieces.hpp"
+#include "task_grid.hpp"
 #include "tile.hpp"
+#include "tiled_driver.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
-
-/// Weights that stay in the second-level cache from one chunk to the next.
-inline constexpr std::size_t kNearBytes = std::size_t{1} << 20;
 
 /// One call: its operands, and the numbering of its tasks. `Operands`, see operands.hpp.
 template <class Arch, class Operands, class Output>
@@ -40,20 +40,17 @@ class FusedGemm {
         finisher_(output, y, key),
         y_(y),
         tiles_(divide_rounding_up(y.rows(), Blocks::max_tile_rows)),
-        chunks_(divide_rounding_up(tiles_, operands.chunk_tiles(Blocks::max_tile_rows))),
-        panels_(divide_rounding_up(y.cols(), kNoisePanelColumns)),
-        groups_(groups(threads)) {}
+        grid_(grid(threads)) {}
 
-  std::size_t tasks() const { return chunks_ * groups_; }
+  std::size_t tasks() const { return grid_.tasks(); }
 
-  /// Tasks that follow each other use the same weights.
   void run(std::size_t task) const {
-    const std::size_t chunk = task % chunks_;
-    const Piece tiles = even_piece(tiles_, chunks_, chunk);
+    const std::size_t chunk = grid_.chunk(task);
+    const Piece tiles = even_piece(tiles_, grid_.chunks, chunk);
     const std::size_t first_row = rows_of_tile(tiles.begin).begin;
     const Piece rows{first_row, rows_of_tile(tiles.end() - 1).end() - first_row};
     const std::size_t blocks = operands_.depth_blocks(rows.size);
-    const Piece panels = even_piece(panels_, groups_, task / chunks_);
+    const Piece panels = grid_.panels_of(task);
 
     typename Operands::Workspace workspace;
     alignas(kCacheLine)
@@ -73,23 +70,17 @@ class FusedGemm {
  private:
   using Blocks = typename Products::Blocks;
 
-  /// How many groups the panels are cut into. Where a chunk's rows have to be encoded, few panels
-  /// in a group mean that work again and again; but each thread wants tasks, and weights that stay
-  /// near.
-  std::size_t groups(std::size_t threads) const {
-    if constexpr (std::is_empty_v<typename Operands::Workspace>) {
-      return panels_;
-    } else {
-      const std::size_t bytes = panels_ * panel_words() * sizeof(typename Products::Word);
-      const std::size_t far = chunks_ == 1 ? 1 : divide_rounding_up(bytes, kNearBytes);
-      const std::size_t shared = threads == 1 ? 1 : divide_rounding_up(4 * threads, chunks_);
-      return std::min(panels_, std::max(far, shared));
-    }
+  TaskGrid grid(std::size_t threads) const {
+    const std::size_t chunks =
+        divide_rounding_up(tiles_, operands_.chunk_tiles(Blocks::max_tile_rows));
+    const std::size_t panels = divide_rounding_up(y_.cols(), kNoisePanelColumns);
+    return Operands::kEncodes ? TaskGrid::of_groups(chunks, panels, panel_bytes(), threads)
+                              : TaskGrid::of_panels(chunks, panels);
   }
 
-  /// Words of a noise panel.
-  std::size_t panel_words() const {
-    return operands_.panel_size() * (kNoisePanelColumns / kPanelColumns);
+  std::size_t panel_bytes() const {
+    return operands_.panel_size() * (kNoisePanelColumns / kPanelColumns) *
+           sizeof(typename Products::Word);
   }
 
   Piece rows_of_tile(std::size_t tile) const { return even_sized_piece(y_.rows(), tiles_, tile); }
@@ -114,7 +105,7 @@ class FusedGemm {
     const std::size_t widest = Blocks::tile_columns(rows_of_tile(tiles.begin).size);
     const std::size_t padded_columns = panel_count(columns) * kPanelColumns;
     const std::size_t first_panel = part.panel * (kNoisePanelColumns / kPanelColumns);
-    const bool panels_stay_near = panel_words() * sizeof(typename Products::Word) <= kNearBytes;
+    const bool panels_stay_near = panel_bytes() <= kNearBytes;
 
     for (std::size_t column = 0; column < padded_columns;) {
       std::size_t width = widest;
@@ -125,7 +116,7 @@ class FusedGemm {
           column % kPanelColumns;
       const bool last = part.last_of_group && column + width >= padded_columns;
       const bool next_is_far =
-          last ? part.chunk + 1 == chunks_ : part.chunk == 0 || !panels_stay_near;
+          last ? part.chunk + 1 == grid_.chunks : part.chunk == 0 || !panels_stay_near;
       const std::size_t share = next_is_far ? width * input.steps / tiles.size : 0;
       for (std::size_t tile = 0; tile < tiles.size; ++tile) {
         const Piece rows = rows_of_tile(tiles.begin + tile);
@@ -170,9 +161,7 @@ class FusedGemm {
   Finisher<Arch, Output> finisher_;
   MatrixView<Element> y_;
   std::size_t tiles_;
-  std::size_t chunks_;
-  std::size_t panels_;
-  std::size_t groups_;
+  TaskGrid grid_;
 };
 
 /// Multiplications below which a call stays on one thread: about 10 µs of work.
@@ -190,22 +179,39 @@ std::size_t threads_of(const Executor& executor) {
   }
 }
 
-template <class Arch, class Operands, class T, class EpilogueT, class Executor>
-void run_fused_gemm(const Operands& operands, MatrixView<T> y, const EpilogueT& epilogue,
-                    const NoiseKey& key, const Executor& executor) {
-  if (y.rows() == 0 || y.cols() == 0) return;
-  const auto output = make_output<Arch, T>(epilogue);
+/// All tasks of a call, by the executor where they are worth it.
+template <class Call, class Operands, class Output, class T, class Executor>
+void run_tasks(const Operands& operands, const Output& output, MatrixView<T> y, const NoiseKey& key,
+               const Executor& executor) {
   const double work = static_cast<double>(y.rows()) * static_cast<double>(y.cols()) *
                       static_cast<double>(operands.depth());
   const bool alone = work < kSmallestParallelWork;
-  const FusedGemm<Arch, Operands, std::decay_t<decltype(output)>> call(
-      operands, output, y, key, alone ? 1 : threads_of(executor));
+  const Call call(operands, output, y, key, alone ? 1 : threads_of(executor));
   const auto body = [&call](std::size_t task) { call.run(task); };
   if (alone) {
     Serial()(call.tasks(), body);
   } else {
     executor(call.tasks(), body);
   }
+}
+
+/// Rows of x below which reading the weights takes so long that a matrix unit does not help.
+inline constexpr std::size_t kFewestTiledRows = 4;
+
+template <class Arch, class Operands, class T, class EpilogueT, class Executor>
+void run_fused_gemm(const Operands& operands, MatrixView<T> y, const EpilogueT& epilogue,
+                    const NoiseKey& key, const Executor& executor) {
+  if (y.rows() == 0 || y.cols() == 0) return;
+  const auto output = make_output<Arch, T>(epilogue);
+  using Output = std::decay_t<decltype(output)>;
+  if constexpr (Operands::kEncodes && requires { typename Arch::Tiles; }) {
+    if (y.rows() >= kFewestTiledRows && tiles_active()) {
+      run_tasks<TiledGemm<Arch, typename Arch::Tiles, Operands, Output>>(operands, output, y, key,
+                                                                         executor);
+      return;
+    }
+  }
+  run_tasks<FusedGemm<Arch, Operands, Output>>(operands, output, y, key, executor);
 }
 
 }  // namespace detail

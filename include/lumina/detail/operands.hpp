@@ -1,7 +1,8 @@
 // The two sides of a product, as the driver sees them: floats, and codes.
 //
 //   Products          what a tile multiplies (products.hpp)
-//   Workspace         a task's own memory for its rows of x
+//   kEncodes          whether a task encodes its rows of x, in
+//   Workspace         its own memory
 //   depth_blocks()    pieces into which the depth is cut, so that a chunk's rows fit there
 //   input(...)        a chunk's rows in the form that tiles read
 //   Values, values()  from a panel's sums to floats
@@ -43,6 +44,7 @@ template <class Arch>
 class FloatOperands {
  public:
   using Products = FloatProducts<Arch>;
+  static constexpr bool kEncodes = false;
   struct Workspace {};
 
   FloatOperands(MatrixView<const float> x, const PackedWeights& weights)
@@ -82,6 +84,7 @@ class CodedOperands {
   using Codes = typename Arch::Codes;
   using Input = typename Codes::Input;
 
+  static constexpr bool kEncodes = true;
   static constexpr std::size_t kWorkspaceCodes = Codes::workspace_bytes / sizeof(Input);
   /// Rows of codes begin at cache lines; behind a row's end there are zeros.
   static constexpr std::size_t kRowMultiple = kCacheLine;
@@ -134,6 +137,7 @@ class CodedOperands {
     using Floats = typename Arch::template Batch<float>;
     using Ints = typename Arch::template Batch<std::int32_t>;
 
+    Values() = default;
     Values(const UniformQuantizer& dac, const float* scales, const std::int32_t* code_sums) {
       const Floats step(dac.step()), lo(dac.lo());
       for (std::size_t i = 0; i < kNoisePanelColumns; i += Floats::size) {

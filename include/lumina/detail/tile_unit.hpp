@@ -1,0 +1,126 @@
+// Products of codes on a matrix unit whose registers are tiles: how one block of sums is made. The
+// unit is a template parameter, so that tests can put an emulated one in its place.
+//
+//   Tiles::configure(shapes), release()     before and after, on every thread
+//   Tiles::fence()                          what has been written is in memory
+//   Tiles::zero<T>(), load<T>(from, stride), store<T>(to, stride)
+//                                           rows of a tile lie `stride` bytes apart in memory
+//   Tiles::load_once<T>(from, stride)       the same for what is not needed again soon
+//   Tiles::dot<C, A, B>()                   C(m, n) += Σ A(m, 4g + i)·B(g, 4n + i), A unsigned
+//   bytes,
+//                                           B signed ones, C 32-bit sums
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../config.hpp"
+#include "../noise.hpp"
+#include "pack.hpp"
+#include "products.hpp"
+#include "tile_shapes.hpp"
+#include "unroll.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// Bytes from one row to the next, of sums and of a panel.
+inline constexpr std::size_t kSumRowBytes = kNoisePanelColumns * sizeof(std::int32_t);
+inline constexpr std::size_t kPanelRowBytes = kPanelColumns * sizeof(std::int32_t);
+
+/// What one block of sums multiplies: up to 32 rows of x with the 32 columns of a panel.
+struct TiledOperands {
+  const std::uint8_t* x;  ///< codes; behind a row's end zeros, to a multiple of 64
+  std::size_t x_stride;
+  std::size_t steps;            ///< of 64 inputs each
+  const std::int32_t* weights;  ///< a panel; what follows its end is multiplied by zeros
+  bool continue_sums;           ///< add to the sums that are there
+};
+
+/// A panel's weights, step by step, as signed bytes. Those of fewer bits are unpacked one step
+/// ahead: prepare(s) before at(s).
+template <class Arch, int StoredBits>
+class TileWeights {
+ public:
+  static constexpr bool kUnpacks = StoredBits != 8;
+
+  explicit TileWeights(const std::int32_t* panel) : panel_(panel) {}
+
+  [[gnu::always_inline]] void prepare(std::size_t step) {
+    if constexpr (kUnpacks) {
+      using Products = CodeProducts<Arch, StoredBits>;
+      using Words = typename Products::Sums;
+      constexpr std::size_t kGroups = 8 / StoredBits;
+      const std::int32_t* const words = panel_ + step * kStepWords;
+      for (std::size_t i = 0; i < kStepWords; i += Words::size) {
+        const std::size_t row = i / kPanelColumns, column = i % kPanelColumns;
+        unroll<kGroups>([&](auto group) __attribute__((always_inline)) {
+          Products::template unpack<group>(Words::load_aligned(words + i))
+              .store_aligned(unpacked_[step % 2] + (row * kGroups + group) * kPanelColumns +
+                             column);
+        });
+      }
+    }
+  }
+  [[gnu::always_inline]] const std::int32_t* at(std::size_t step) const {
+    if constexpr (kUnpacks) {
+      return unpacked_[step % 2];
+    } else {
+      return panel_ + step * kStepWords;
+    }
+  }
+
+ private:
+  static constexpr std::size_t kStepWords = kTileBytes / kCodesPerWord<StoredBits> * kPanelColumns;
+
+  const std::int32_t* panel_;
+  alignas(64) std::int32_t unpacked_[2][kUnpacks ? kTileRows * kPanelColumns : 1];
+};
+
+/// sums[row][column], in rows of 128, for RowTiles tiles of rows. The unit works by itself, so
+/// after giving it each step's work, between() may do something else for as long as that takes.
+template <class Arch, int StoredBits, class Tiles, int RowTiles, class Between>
+void multiply_in_tiles(const TiledOperands& operands, std::int32_t* sums, Between&& between) {
+  const auto for_sums = [&](auto f) __attribute__((always_inline)) {
+    unroll<2 * RowTiles>([&](auto i) __attribute__((always_inline)) {
+      f(i, sums + i / 2 * kTileRows * kNoisePanelColumns + i % 2 * kTileRows);
+    });
+  };
+
+  TileWeights<Arch, StoredBits> weights(operands.weights);
+  if (operands.steps > 0) weights.prepare(0);
+  Tiles::fence();
+  if (operands.continue_sums) {
+    for_sums([](auto i, const std::int32_t* at)
+                 __attribute__((always_inline)) { Tiles::template load<i>(at, kSumRowBytes); });
+  } else {
+    for_sums([](auto i, const std::int32_t*)
+                 __attribute__((always_inline)) { Tiles::template zero<i>(); });
+  }
+  for (std::size_t step = 0; step < operands.steps; ++step) {
+    const std::uint8_t* const x = operands.x + step * kTileBytes;
+    const std::int32_t* const w = weights.at(step);
+    Tiles::template load_once<6>(w, kPanelRowBytes);
+    Tiles::template load<4>(x, operands.x_stride);
+    Tiles::template dot<0, 4, 6>();
+    Tiles::template load_once<7>(w + kTileRows, kPanelRowBytes);
+    Tiles::template dot<1, 4, 7>();
+    if constexpr (RowTiles == 2) {
+      Tiles::template load<5>(x + kTileRows * operands.x_stride, operands.x_stride);
+      Tiles::template dot<2, 5, 6>();
+      Tiles::template dot<3, 5, 7>();
+    }
+    if constexpr (StoredBits != 8) {
+      if (step + 1 < operands.steps) weights.prepare(step + 1);
+      Tiles::fence();
+    }
+    between();
+  }
+  for_sums([](auto i, std::int32_t* at)
+               __attribute__((always_inline)) { Tiles::template store<i>(at, kSumRowBytes); });
+}
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

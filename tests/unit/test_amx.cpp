@@ -1,0 +1,94 @@
+// The real matrix unit. On machines without AMX these tests are skipped; the loops around it are
+// tested in test_tile_unit.cpp.
+#include <lumina/fused_gemm.hpp>
+
+#include <cstdint>
+#include <string>
+
+#include <lumina/isa.hpp>
+#include <lumina/reference.hpp>
+
+#include "support/catch.hpp"
+#include "support/emulated_tiles.hpp"
+#include "support/random_matrix.hpp"
+#include "support/same_bits.hpp"
+#include "support/skip.hpp"
+
+using namespace lumina;
+using namespace test;
+
+#if defined(LUMINA_ISA_AMX)
+
+namespace {
+
+bool amx_is_there() {
+  if (detail::amx_usable()) return true;
+  skip("this machine has no AMX, or its operating system refuses it");
+  return false;
+}
+
+/// The sums that tiles of `x_rows` rows make of random bytes, added to what was there.
+template <class Tiles>
+void dot_of_tiles(std::size_t x_rows, const std::uint8_t (&x)[16][64],
+                  const std::int8_t (&w)[16][64], std::int32_t (&sums)[16][16]) {
+  Tiles::configure(detail::TileShapes(x_rows));
+  Tiles::fence();
+  Tiles::template load<0>(sums, sizeof(sums[0]));
+  Tiles::template load<4>(x, sizeof(x[0]));
+  Tiles::template load_once<6>(w, sizeof(w[0]));
+  Tiles::template dot<0, 4, 6>();
+  Tiles::template store<0>(sums, sizeof(sums[0]));
+  Tiles::release();
+}
+
+}  // namespace
+
+TEST_CASE("The unit's instructions do what the emulation does", "[amx]") {
+  if (!amx_is_there()) return;
+  Engine engine(1);
+  for (std::size_t x_rows = 1; x_rows <= 16; ++x_rows) {
+    std::uint8_t x[16][64];
+    std::int8_t w[16][64];
+    std::int32_t sums[16][16], expected[16][16];
+    for (std::size_t row = 0; row < 16; ++row) {
+      for (std::size_t i = 0; i < 64; ++i) {
+        x[row][i] = static_cast<std::uint8_t>(engine());
+        w[row][i] = static_cast<std::int8_t>(engine());
+        sums[row][i / 4] = expected[row][i / 4] = static_cast<std::int32_t>(engine() % 1000);
+      }
+    }
+    dot_of_tiles<detail::AmxTiles>(x_rows, x, w, sums);
+    dot_of_tiles<EmulatedTiles>(x_rows, x, w, expected);
+    CAPTURE(x_rows);
+    CHECK(std::memcmp(sums, expected, sizeof(sums)) == 0);
+  }
+}
+
+TEST_CASE("Coded calls on AMX equal those on AVX-512 VNNI", "[amx]") {
+  if (!amx_is_there()) return;
+  Engine engine(2);
+  const std::string before = isa();
+  for (int i = 0; i < 40; ++i) {
+    const std::size_t batch = integer(engine, 4, 150), in = integer(engine, 1, 900);
+    const std::size_t out = integer(engine, 1, 300);
+    TestMatrix x(batch, in), w(out, in), y(batch, out), expected(batch, out);
+    const auto weights = encode_weights<8>(w.fill_uniform(engine));
+    const Quantizer<8> dac(-1.0f, 1.0f), adc(-20.0f, 20.0f);
+    const NoiseKey key{engine(), engine(), engine()};
+    REQUIRE(force_isa("amx"));
+    fused_gemm_noise_quant(x.fill_uniform(engine), dac, weights, y, 0.3f, adc, key);
+    REQUIRE(force_isa("avx512_vnni"));
+    fused_gemm_noise_quant(x, dac, weights, expected, 0.3f, adc, key);
+    CAPTURE(batch, in, out);
+    CHECK(difference(y, expected) == "");
+  }
+  REQUIRE(force_isa(before));
+}
+
+#else
+
+TEST_CASE("AMX is tested by programs that are compiled for it", "[amx]") {
+  skip("this program is not compiled for AMX");
+}
+
+#endif
