@@ -11,6 +11,7 @@
 // bits in constant expressions, scalar and vector code. Each is also a stage (epilogue.hpp).
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -91,14 +92,17 @@ class UniformQuantizer {
   Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&, const Normals&) const {
     return quantize(values);
   }
-  /// encode in every lane of a vector of floats; the codes are a vector of int32.
-  template <class Floats>
-  [[gnu::always_inline]] auto encode_lanes(const Floats& values) const {
+  /// encode in every lane of Count vectors of floats; the codes are vectors of int32.
+  template <class Floats, std::size_t Count>
+  [[gnu::always_inline]] auto encode_lanes(const std::array<Floats, Count>& values) const {
     // A value below the range, NaN too, is 0.
-    return to_small_int(nearest_code(
-        values, [this](const Floats& position) __attribute__((always_inline)) {
-          return min_or_second(max_or_second(position, Floats(0.0f)), Floats(top_));
-        }));
+    const auto clamp = [this](const Floats& position) __attribute__((always_inline)) {
+      return min_or_second(max_or_second(position, Floats(0.0f)), Floats(top_));
+    };
+    const std::array<Floats, Count> codes = nearest_codes(values, clamp);
+    std::array<rebind_t<Floats, std::int32_t>, Count> result;
+    for (std::size_t i = 0; i < Count; ++i) result[i] = to_small_int(codes[i]);
+    return result;
   }
 
  protected:
@@ -133,23 +137,30 @@ class UniformQuantizer {
 
   template <class Floats>
   [[gnu::always_inline]] Floats quantize(const Floats& v) const {
-    const Floats code = nearest_code(
-        v, [this](const Floats& position) __attribute__((always_inline)) {
-          return clamp_keeping_nan(position, Floats(0.0f), Floats(top_));
-        });
+    const auto clamp = [this](const Floats& position) __attribute__((always_inline)) {
+      return clamp_keeping_nan(position, Floats(0.0f), Floats(top_));
+    };
+    const Floats code = nearest_codes(std::array<Floats, 1>{v}, clamp)[0];
     return fused_multiply_add(code, Floats(step_), Floats(lo_));
   }
 
-  template <class Floats, class Clamp>
-  [[gnu::always_inline]] Floats nearest_code(const Floats& v, const Clamp& clamp) const {
-    const Floats offset = v - Floats(lo_);
-    // A product instead of the quotient, where it cannot change the code.
-    const Floats position = clamp(product(offset, Floats(inverse_step_)));
-    Floats code = round_half_even(position);
-    if (!all(abs(position - code) <= Floats(surely_nearest_))) [[unlikely]] {
-      code = round_half_even(clamp(quotient(offset, Floats(step_))));
+  template <class Floats, std::size_t Count, class Clamp>
+  [[gnu::always_inline]] std::array<Floats, Count> nearest_codes(
+      const std::array<Floats, Count>& values, const Clamp& clamp) const {
+    // A product instead of the quotient, where it cannot change a code.
+    std::array<Floats, Count> codes;
+    Floats farthest(0.0f);
+    for (std::size_t i = 0; i < Count; ++i) {
+      const Floats position = clamp(product(values[i] - Floats(lo_), Floats(inverse_step_)));
+      codes[i] = round_half_even(position);
+      farthest = max_or_second(farthest, abs(position - codes[i]));  // NaN where the last one is
     }
-    return code;
+    if (!all(farthest <= Floats(surely_nearest_))) [[unlikely]] {
+      for (std::size_t i = 0; i < Count; ++i) {
+        codes[i] = round_half_even(clamp(quotient(values[i] - Floats(lo_), Floats(step_))));
+      }
+    }
+    return codes;
   }
 
   float lo_;

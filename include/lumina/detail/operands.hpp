@@ -26,6 +26,7 @@
 #include "products.hpp"
 #include "scalar_math.hpp"
 #include "simd.hpp"
+#include "unroll.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -206,8 +207,14 @@ class CodedOperands {
   void encode_floats(const float* x, std::size_t count, std::uint8_t* to) const {
     using Floats = typename Arch::template Batch<float>;
     const UniformQuantizer dac = dac_;
-    for (std::size_t i = 0; i < count; i += Floats::size) {
-      Arch::store_codes(dac.encode_lanes(Floats::load_unaligned(x + i)), to + i);
+    constexpr std::size_t kTogether = 4;
+    static_assert(kRowMultiple % (kTogether * Floats::size) == 0);
+    for (std::size_t i = 0; i < count; i += kTogether * Floats::size) {
+      std::array<Floats, kTogether> values;
+      unroll<kTogether>([&](auto j) __attribute__((always_inline)) {
+        values[j] = Floats::load_unaligned(x + i + j * Floats::size);
+      });
+      Arch::store_code_bytes(dac.encode_lanes(values), to + i);
     }
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <tuple>
@@ -49,7 +50,8 @@ struct CodeOutput {
   [[gnu::always_inline]] void store(const Floats& values, const Coordinates& at,
                                     const ActiveLanes& active, const Normals& normals,
                                     Code* to) const {
-    const auto codes = adc.encode_lanes(before_adc.apply(values, at, active, normals));
+    const Floats result = before_adc.apply(values, at, active, normals);
+    const auto codes = adc.encode_lanes(std::array<Floats, 1>{result})[0];
     if (active.count == Floats::size) {
       Arch::store_codes(codes, to);
     } else {

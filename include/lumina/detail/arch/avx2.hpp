@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -50,7 +51,14 @@ struct Avx2 : GenericOperations {
     static constexpr std::size_t workspace_bytes = std::size_t{1} << 17;
     static constexpr std::size_t tile_columns(std::size_t rows) { return Avx2::tile_columns(rows); }
   };
-  struct Codes : PairCodes<Avx2CodeUnit>, CodeBlocks {};
+  /// Pairs are made of bytes on the way: tiles of many rows do it seldom.
+  struct Codes : PairCodes<Avx2CodeUnit>, CodeBlocks {
+    static constexpr std::size_t max_tile_rows = 12;
+    static constexpr std::size_t chunk_tiles = 4;
+    static constexpr std::size_t tile_columns(std::size_t rows) {
+      return rows > 6 ? 8 : Avx2::tile_columns(rows);
+    }
+  };
 
   /// The low bytes of the lanes to memory, side by side.
   static void store_codes(const Batch<std::int32_t>& codes, std::uint8_t* to) {
@@ -59,6 +67,15 @@ struct Avx2 : GenericOperations {
     _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(halves, halves));
   }
   using GenericOperations::store_codes;
+
+  /// Four vectors of codes below 256 to memory, side by side.
+  static void store_code_bytes(const std::array<Batch<std::int32_t>, 4>& codes, std::uint8_t* to) {
+    // Packing takes four lanes of each vector at a time: put them in order in the end.
+    const __m256i bytes = _mm256_packus_epi16(_mm256_packs_epi32(codes[0], codes[1]),
+                                              _mm256_packs_epi32(codes[2], codes[3]));
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permutevar8x32_epi32(bytes, order));
+  }
 
   /// Lane-wise product modulo 2^64.
   static Batch<std::uint64_t> multiply_low(const Batch<std::uint64_t>& a, std::uint64_t b) {

@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -62,6 +63,15 @@ struct Avx512 : GenericOperations {
   }
   static void store_codes(const Batch<std::int32_t>& codes, std::uint16_t* to) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(codes));
+  }
+
+  /// Four vectors of codes below 256 to memory, side by side.
+  static void store_code_bytes(const std::array<Batch<std::int32_t>, 4>& codes, std::uint8_t* to) {
+    // Packing takes four lanes of each vector at a time: put them in order in the end.
+    const __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(codes[0], codes[1]),
+                                              _mm512_packs_epi32(codes[2], codes[3]));
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, bytes));
   }
 
   template <int Bits>

@@ -21,8 +21,8 @@ template <class Ints, class T>
   return Ints(word);
 }
 
-/// The same sums, about which the compiler knows nothing: it may not add products to each other
-/// first, which would keep more of them than there are registers.
+/// The same sums, of which the compiler knows nothing but the register: otherwise g++ adds products
+/// to each other first, more of them than there are registers, and copies sums between rounds.
 template <class Sums, class Register>
 [[gnu::always_inline]] inline Sums added_in_order(Register sums) {
 #if defined(__GNUC__) && defined(__x86_64__)

@@ -2,6 +2,7 @@
 // vectors (Batch, Quad) and its block sizes, which scalar.hpp explains.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -24,6 +25,12 @@ struct GenericOperations {
     alignas(64) std::int32_t lanes[Ints::size];
     codes.store_aligned(lanes);
     for (std::size_t i = 0; i < Ints::size; ++i) to[i] = static_cast<Code>(lanes[i]);
+  }
+
+  /// Four vectors of codes below 256.
+  template <class Ints>
+  static void store_code_bytes(const std::array<Ints, 4>& codes, std::uint8_t* to) {
+    for (std::size_t i = 0; i < 4; ++i) store_codes(codes[i], to + i * Ints::size);
   }
 };
 

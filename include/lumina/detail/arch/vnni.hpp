@@ -23,7 +23,7 @@ struct VnniCodeUnit {
   static constexpr int input_bias = 0;
 
   [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
-    return _mm512_dpbusd_epi32(sums, x, w);
+    return added_in_order<Sums>(_mm512_dpbusd_epi32(sums, x, w));
   }
 };
 
@@ -39,7 +39,7 @@ struct VnniCodeUnit {
   static constexpr int input_bias = 0;
 
   [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
-    return _mm256_dpbusd_avx_epi32(sums, x, w);
+    return added_in_order<Sums>(_mm256_dpbusd_avx_epi32(sums, x, w));
   }
 };
 
