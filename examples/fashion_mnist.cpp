@@ -2,7 +2,8 @@
 //
 // Trains a 784-512-10 network in f32, then classifies the test images on hardware with 8-bit DACs,
 // 8-bit weights, noise, and ADCs of few bits: an accuracy table over bits × noise, a picture of it,
-// and what fusing all of that into the matrix product saves.
+// the same with weights of fewer bits, and what multiplying codes and fusing all of that into the
+// matrix product saves.
 #include <lumina/lumina.hpp>
 
 #include <CLI/CLI.hpp>
@@ -14,11 +15,12 @@
 #include <exception>
 #include <filesystem>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
+#include "support/agreement.hpp"
 #include "support/analog_network.hpp"
 #include "support/dataset.hpp"
 #include "support/network.hpp"
@@ -49,26 +51,25 @@ std::string find_data(const Options& options) {
   return installed && !options.quick ? kInstalledData : kSubset;
 }
 
+using Device = example::AnalogNetwork<8>;
+
 /// The first `count` images behind the input DAC, [count, kPixels].
 lumina::Matrix<float> converted_images(const example::Dataset& data, std::size_t count) {
   lumina::Matrix<float> x = data.first_images(std::min(count, data.size()));
-  example::AnalogNetwork::input_dac().apply(x.elements());
+  Device::input_dac().apply(x.elements());
   return x;
 }
 
-void report_speed(const example::AnalogNetwork& network, const lumina::Matrix<float>& x,
-                  const Options& options) {
+void report_speed(const Device& device, const example::Dataset& test, const Options& options,
+                  const example::Threads& threads) {
   const example::Readout readout{.adc_bits = 8, .noise = 0.05f};
-  std::printf("\nSpeed, all %zu test images through both layers, 8-bit ADCs, one thread, medians\n",
-              x.rows());
-  example::print(example::measure_speed(network, x, readout, options.seed, 11));
-
-  const std::size_t checked = std::min<std::size_t>(x.rows(), 256);
-  const std::size_t different =
-      example::differing_scores(network, {x.data(), checked, x.cols()}, readout, options.seed);
-  std::printf("  Given the same normals, fused and separate passes agree in %zu of %zu scores.\n",
-              checked * example::kClasses - different, checked * example::kClasses);
-  if (different != 0) throw std::runtime_error("the fused engine's results are wrong");
+  const lumina::Matrix<float> x = converted_images(test, test.size());
+  std::printf(
+      "\nSpeed of one cell: all %zu test images through both layers, 8-bit ADCs, one thread,\n"
+      "medians, codes multiplied on %s\n",
+      test.size(), lumina::isa());
+  example::print(example::measure_speed(device, test.bytes(), x, readout, options.seed, 11));
+  example::report_agreement(device, test.bytes(), x, readout, options.seed, threads);
 }
 
 void run(const Options& options) {
@@ -91,18 +92,32 @@ void run(const Options& options) {
   const lumina::Matrix<float> test_images = test.first_images(test.size());
   example::train(network, training, epochs, options.seed, test, test_images, threads);
 
-  const example::AnalogNetwork analog(network, converted_images(training, 10000), threads);
-  const lumina::Matrix<float> test_x = converted_images(test, test.size());
-  const std::vector<int> bits = options.quick ? std::vector{2, 8} : std::vector{2, 3, 4, 5, 6, 8};
+  const lumina::Matrix<float> calibration = converted_images(training, 10000);
+  const Device device(network, calibration, threads);
   const std::vector<float> noise =
       options.quick ? std::vector{0.0f, 0.1f} : std::vector{0.0f,   0.01f, 0.02f, 0.03f, 0.05f,
                                                             0.075f, 0.1f,  0.15f, 0.2f,  0.3f};
-  const example::AccuracyTable table =
-      example::sweep(analog, test_x, test.labels, bits, noise, options.seed, threads);
+  const auto accuracies = [&](const auto& tested, int adc_bits) {
+    return example::accuracies(tested, test, adc_bits, noise, options.seed, threads);
+  };
+  example::AccuracyTable table{"ADC", noise};
+  for (const int bits : options.quick ? std::vector{2, 8} : std::vector{2, 3, 4, 5, 6, 8}) {
+    table.rows.push_back({bits, accuracies(device, bits)});
+  }
   const double f32 = 100.0 * example::accuracy(network.scores(test_images, threads), test.labels);
   std::printf("\nTest accuracy in %%, noise and ADC in both layers, 8-bit DACs and weights\n");
   example::print(table);
   std::printf("  in f32, without hardware: %.2f\n", f32);
+
+  const auto with_weight_bits = [&](auto bits) -> example::AccuracyTable::Row {
+    return {bits, accuracies(example::AnalogNetwork<bits>(network, calibration, threads), 8)};
+  };
+  std::printf("\nThe same with weights of fewer bits, 8-bit DACs and ADCs\n");
+  example::print({"weight",
+                  noise,
+                  {with_weight_bits(std::integral_constant<int, 2>{}),
+                   with_weight_bits(std::integral_constant<int, 4>{}),
+                   {8, table.rows.back().accuracy}}});  // that of 8-bit ADCs
 
   std::filesystem::create_directories(options.output);
   const std::string csv = options.output + "/accuracy.csv", png = options.output + "/accuracy.png";
@@ -112,7 +127,7 @@ void run(const Options& options) {
                                               "; png = " + example::gnuplot_quoted(png) +
                                               "; f32 = " + std::to_string(f32));
 
-  report_speed(analog, test_x, options);
+  report_speed(device, test, options, threads);
   std::printf("\nTable:   %s\nPicture: %s\n", csv.c_str(),
               drawn ? png.c_str() : "none, because gnuplot failed or is missing (gnuplot-nox)");
 }

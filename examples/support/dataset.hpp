@@ -25,6 +25,9 @@ struct Dataset {
 
   std::size_t size() const { return labels.size(); }
 
+  /// All images as bytes, [size(), kPixels], 0 black, 255 white.
+  lumina::MatrixView<const std::uint8_t> bytes() const { return {pixels.data(), size(), kPixels}; }
+
   /// The images with these numbers as rows of `out` [numbers.size(), kPixels], 0 black, 1 white.
   void images(std::span<const std::size_t> numbers, lumina::MatrixView<float> out) const {
     for (std::size_t row = 0; row < numbers.size(); ++row) {

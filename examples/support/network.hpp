@@ -47,14 +47,15 @@ struct Network {
   }
 };
 
-/// The share of rows whose label has the highest score. Where n classes share it, which happens
-/// behind an ADC of few bits, the row counts as 1/n, as if one of them were drawn by lot.
-inline double accuracy(lumina::MatrixView<const float> scores,
-                       std::span<const std::uint8_t> labels) {
+/// The share of rows whose label has the highest score; scores [images, classes] are floats or
+/// codes. Where n classes share it, which happens behind an ADC of few bits, the row counts as 1/n,
+/// as if one of them were drawn by lot.
+template <class Scores>
+double accuracy(const Scores& scores, std::span<const std::uint8_t> labels) {
   double right = 0.0;
   for (std::size_t row = 0; row < scores.rows(); ++row) {
-    const std::span<const float> of_row(&scores(row, 0), scores.cols());
-    const float best = *std::max_element(of_row.begin(), of_row.end());
+    const std::span of_row(&scores(row, 0), scores.cols());
+    const auto best = *std::max_element(of_row.begin(), of_row.end());
     if (of_row[labels[row]] != best) continue;
     right += 1.0 / static_cast<double>(std::count(of_row.begin(), of_row.end(), best));
   }

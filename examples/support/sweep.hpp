@@ -1,4 +1,4 @@
-// Accuracy over a grid of ADC bits × noise: measured, printed, written to a file.
+// Accuracy over a grid of bits × noise: measured, printed, written to a file.
 #pragma once
 
 #include <lumina/lumina.hpp>
@@ -13,42 +13,46 @@
 #include <vector>
 
 #include "analog_network.hpp"
+#include "dataset.hpp"
 #include "network.hpp"
 #include "threads.hpp"
 
 namespace example {
 
 struct AccuracyTable {
-  std::vector<int> adc_bits;        ///< of the rows
-  std::vector<float> noise;         ///< of the columns, see Readout
-  lumina::Matrix<double> accuracy;  ///< [adc_bits.size(), noise.size()], 0 … 1
+  struct Row {
+    int bits;
+    std::vector<double> accuracy;  ///< 0 … 1, for each noise
+  };
+
+  std::string bits_of;       ///< what it is that has the rows' bits
+  std::vector<float> noise;  ///< of the columns, see Readout
+  std::vector<Row> rows = {};
 };
 
-/// Every cell sees the same noise field, scaled, so that cells differ by nothing else.
-inline AccuracyTable sweep(const AnalogNetwork& network, lumina::MatrixView<const float> x,
-                           std::span<const std::uint8_t> labels, const std::vector<int>& adc_bits,
-                           const std::vector<float>& noise, std::uint64_t seed,
-                           const Threads& threads) {
-  AccuracyTable table{adc_bits, noise, {adc_bits.size(), noise.size()}};
-  lumina::Matrix<float> h(x.rows(), network.hidden.bias.size());
-  lumina::Matrix<float> scores(x.rows(), network.output.bias.size());
-  for (std::size_t row = 0; row < adc_bits.size(); ++row) {
-    for (std::size_t col = 0; col < noise.size(); ++col) {
-      network.run(x, h, scores, {adc_bits[row], noise[col]}, seed, threads);
-      table.accuracy(row, col) = accuracy(scores, labels);
-    }
+/// The test set's accuracy at each noise, on the coded engine. All see the same noise field,
+/// scaled, so that they differ by nothing else.
+template <int WeightBits>
+std::vector<double> accuracies(const AnalogNetwork<WeightBits>& network, const Dataset& test,
+                               int adc_bits, const std::vector<float>& noise, std::uint64_t seed,
+                               const Threads& threads) {
+  lumina::Matrix<std::uint8_t> h(test.size(), network.hidden.bias.size());
+  lumina::Matrix<std::uint8_t> scores(test.size(), network.output.bias.size());
+  std::vector<double> row;
+  for (const float deviation : noise) {
+    network.run(test.bytes(), h, scores, {adc_bits, deviation}, seed, threads);
+    row.push_back(accuracy(scores, test.labels));
   }
-  return table;
+  return row;
 }
 
 inline void print(const AccuracyTable& table) {
-  std::printf("            noise σ, in units of half the ADC's range\n  ADC bits ");
+  std::printf("               noise σ, in units of half the ADC's range\n  %6s bits ",
+              table.bits_of.c_str());
   for (const float noise : table.noise) std::printf("%7g", static_cast<double>(noise));
-  for (std::size_t row = 0; row < table.adc_bits.size(); ++row) {
-    std::printf("\n  %8d ", table.adc_bits[row]);
-    for (std::size_t col = 0; col < table.noise.size(); ++col) {
-      std::printf("%7.2f", 100.0 * table.accuracy(row, col));
-    }
+  for (const AccuracyTable::Row& row : table.rows) {
+    std::printf("\n  %11d ", row.bits);
+    for (const double accuracy : row.accuracy) std::printf("%7.2f", 100.0 * accuracy);
   }
   std::printf("\n");
 }
@@ -57,12 +61,10 @@ inline void print(const AccuracyTable& table) {
 inline void write_csv(const AccuracyTable& table, const std::string& path) {
   std::ofstream csv(path);
   csv << "noise";
-  for (const int bits : table.adc_bits) csv << ',' << bits << " bits";
+  for (const AccuracyTable::Row& row : table.rows) csv << ',' << row.bits << " bits";
   for (std::size_t col = 0; col < table.noise.size(); ++col) {
     csv << '\n' << table.noise[col];
-    for (std::size_t row = 0; row < table.adc_bits.size(); ++row) {
-      csv << ',' << 100.0 * table.accuracy(row, col);
-    }
+    for (const AccuracyTable::Row& row : table.rows) csv << ',' << 100.0 * row.accuracy[col];
   }
   csv << '\n';
   if (!csv.flush()) throw std::runtime_error("cannot write " + path);
