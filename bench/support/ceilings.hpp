@@ -58,22 +58,23 @@ inline constexpr double kFmaFlops = 2.0 * kFmaSteps * kFmaChains * Floats::size;
   benchmark::DoNotOptimize(numbers);
 }
 
-/// Reads `count` floats, a multiple of 32, in Streams places at once; four of them is what the
-/// prefetchers like best, and how packed weights are read.
-template <std::size_t Streams = 4>
-[[gnu::noinline]] inline void read_all(const float* data, std::size_t count) {
+/// Reads `count` floats or 32-bit integers, a multiple of 32, in Streams places at once; four of
+/// them is what the prefetchers like best, and how packed weights are read.
+template <std::size_t Streams = 4, class T>
+[[gnu::noinline]] inline void read_all(const T* data, std::size_t count) {
+  using Vector = lumina::detail::Native::Batch<T>;
   constexpr std::size_t kLine = 32;
-  constexpr std::size_t vectors = kLine / Floats::size;
+  constexpr std::size_t vectors = kLine / Vector::size;
   const std::size_t lines = count / kLine / Streams;
-  Floats sum[Streams * vectors];
-  for (Floats& s : sum) s = Floats(0.0f);
+  Vector sum[Streams * vectors];
+  for (Vector& s : sum) s = Vector(T{0});
   for (std::size_t line = 0; line < lines; ++line) {
     lumina::detail::unroll<Streams * vectors>([&](auto i) __attribute__((always_inline)) {
-      const std::size_t at = (i / vectors * lines + line) * kLine + i % vectors * Floats::size;
-      sum[i] = sum[i] + Floats::load_aligned(data + at);
+      const std::size_t at = (i / vectors * lines + line) * kLine + i % vectors * Vector::size;
+      sum[i] = sum[i] + Vector::load_aligned(data + at);
     });
   }
-  alignas(64) float sink[Floats::size];
+  alignas(64) T sink[Vector::size];
   for (std::size_t i = 1; i < Streams * vectors; ++i) sum[0] = sum[0] + sum[i];
   sum[0].store_aligned(sink);
   benchmark::DoNotOptimize(sink);

@@ -1,11 +1,16 @@
-// oneDNN's f32 matrix product with packed weights, on one thread.
+// oneDNN's matrix product of floats or codes with packed weights, on one thread.
 #pragma once
 
 #if defined(LUMINA_BENCH_ONEDNN)
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include <oneapi/dnnl/dnnl.hpp>
 #if defined(_OPENMP)
@@ -14,57 +19,85 @@
 
 #include <lumina/matrix.hpp>
 
+#include "contest.hpp"
+
 namespace bench {
+
+/// The instruction set of this file in oneDNN's words; `name` is empty where it is not limited.
+struct OneDnnIsa {
+  dnnl::cpu_isa isa = dnnl::cpu_isa::all;
+  const char* name = "";
+};
+inline constexpr OneDnnIsa kOneDnnIsa =
+#if defined(LUMINA_ISA_AMX)
+    {dnnl::cpu_isa::avx512_core_amx, "AMX"};
+#elif defined(LUMINA_ISA_AVX512) && defined(LUMINA_ISA_VNNI)
+    {dnnl::cpu_isa::avx512_core_vnni, "AVX-512 with VNNI"};
+#elif defined(LUMINA_ISA_AVX512)
+    {dnnl::cpu_isa::avx512_core, "AVX-512"};
+#elif defined(LUMINA_ISA_AVX2) && defined(LUMINA_ISA_VNNI)
+    {dnnl::cpu_isa::avx2_vnni, "AVX2 with VNNI"};
+#elif defined(LUMINA_ISA_AVX2)
+    {dnnl::cpu_isa::avx2, "AVX2"};
+#elif defined(LUMINA_ISA_SCALAR)
+    {dnnl::cpu_isa::sse41, "SSE4.1"};
+#else
+    {};
+#endif
 
 /// Before any other use: one thread, and no instruction set that this file is not compiled for.
 inline void prepare_onednn() {
 #if defined(_OPENMP)
   omp_set_num_threads(1);
 #endif
-#if defined(LUMINA_ISA_AVX2)
-  dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx2);
-#elif defined(LUMINA_ISA_SCALAR)
-  dnnl::set_max_cpu_isa(dnnl::cpu_isa::sse41);
-#endif
+  dnnl::set_max_cpu_isa(kOneDnnIsa.isa);
 }
 
 inline std::string onednn_version() {
   const dnnl_version_t* const v = dnnl_version();
-  return "oneDNN " + std::to_string(v->major) + '.' + std::to_string(v->minor) + '.' +
-         std::to_string(v->patch)
-#if defined(LUMINA_ISA_AVX2)
-         + " (limited to AVX2)"
-#elif defined(LUMINA_ISA_SCALAR)
-         + " (limited to SSE4.1)"
-#endif
-      ;
+  std::string text = "oneDNN " + std::to_string(v->major) + '.' + std::to_string(v->minor) + '.' +
+                     std::to_string(v->patch);
+  if (*kOneDnnIsa.name != '\0') text += std::string(" (limited to ") + kOneDnnIsa.name + ")";
+  return text;
 }
 
+template <class T>
+inline constexpr auto kOneDnnType = dnnl::memory::data_type::undef;
+template <>
+inline constexpr auto kOneDnnType<float> = dnnl::memory::data_type::f32;
+template <>
+inline constexpr auto kOneDnnType<std::uint8_t> = dnnl::memory::data_type::u8;
+template <>
+inline constexpr auto kOneDnnType<std::int8_t> = dnnl::memory::data_type::s8;
+template <>
+inline constexpr auto kOneDnnType<std::int32_t> = dnnl::memory::data_type::s32;
+
 /// y [batch, out] = x [batch, in] · wᵀ, w [out, in]; the weights in the layout that oneDNN chooses.
+template <class X, class W, class Y>
 class OneDnnProduct {
  public:
   /// The arguments of one call, made beforehand: oneDNN's users keep them too.
   using Arguments = std::unordered_map<int, dnnl::memory>;
 
-  OneDnnProduct(lumina::MatrixView<const float> w, std::size_t batch) {
+  OneDnnProduct(lumina::MatrixView<const W> w, std::size_t batch) {
     using Tag = dnnl::memory::format_tag;
     const auto in = static_cast<std::int64_t>(w.cols()), out = static_cast<std::int64_t>(w.rows());
     const auto rows = static_cast<std::int64_t>(batch);
-    x_ = describe({rows, in}, Tag::ab);
-    y_ = describe({rows, out}, Tag::ab);
-    const dnnl::matmul::desc product(x_, describe({in, out}, Tag::any), y_);
-    const dnnl::matmul::primitive_desc chosen(product, engine_);
+    x_ = {{rows, in}, kOneDnnType<X>, Tag::ab};
+    y_ = {{rows, out}, kOneDnnType<Y>, Tag::ab};
+    const dnnl::memory::desc any_w({in, out}, kOneDnnType<W>, Tag::any);
+    const dnnl::matmul::primitive_desc chosen(dnnl::matmul::desc(x_, any_w, y_), engine_);
     implementation_ = chosen.impl_info_str();
     matmul_ = dnnl::matmul(chosen);
 
-    dnnl::memory plain(describe({in, out}, Tag::ba), engine_, const_cast<float*>(w.data()));
+    dnnl::memory plain({{in, out}, kOneDnnType<W>, Tag::ba}, engine_, const_cast<W*>(w.data()));
     weights_ = dnnl::memory(chosen.weights_desc(), engine_);
     dnnl::reorder(plain, weights_).execute(stream_, plain, weights_);
     stream_.wait();
   }
 
-  Arguments arguments(const float* x, float* y) const {
-    return {{DNNL_ARG_SRC, dnnl::memory(x_, engine_, const_cast<float*>(x))},
+  Arguments arguments(const X* x, Y* y) const {
+    return {{DNNL_ARG_SRC, dnnl::memory(x_, engine_, const_cast<X*>(x))},
             {DNNL_ARG_WEIGHTS, weights_},
             {DNNL_ARG_DST, dnnl::memory(y_, engine_, y)}};
   }
@@ -76,11 +109,6 @@ class OneDnnProduct {
   const std::string& implementation() const { return implementation_; }
 
  private:
-  static dnnl::memory::desc describe(const dnnl::memory::dims& shape,
-                                     dnnl::memory::format_tag tag) {
-    return {shape, dnnl::memory::data_type::f32, tag};
-  }
-
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream_{engine_};
   dnnl::memory::desc x_, y_;
@@ -88,6 +116,23 @@ class OneDnnProduct {
   dnnl::matmul matmul_;
   std::string implementation_;
 };
+
+/// Makes a contestant's call, which multiplies one of several inputs in turn; `owner` owns them.
+/// `implementation`, where given, gets the name of oneDNN's kernel.
+template <class X, class W, class Y, std::size_t Sets>
+Call onednn_call(std::shared_ptr<void> owner, const lumina::Matrix<W>& w,
+                 const std::array<lumina::Matrix<X>, Sets>& x,
+                 std::array<lumina::Matrix<Y>, Sets>& y, std::string* implementation = nullptr) {
+  const auto matmul = std::make_shared<OneDnnProduct<X, W, Y>>(w, x[0].rows());
+  if (implementation != nullptr) *implementation = matmul->implementation();
+  std::vector<typename OneDnnProduct<X, W, Y>::Arguments> arguments;
+  for (std::size_t set = 0; set < Sets; ++set) {
+    arguments.push_back(matmul->arguments(x[set].data(), y[set].data()));
+  }
+  return [owner = std::move(owner), matmul, arguments = std::move(arguments)](std::size_t turn) {
+    (*matmul)(arguments[turn % Sets]);
+  };
+}
 
 }  // namespace bench
 

@@ -107,6 +107,9 @@ inline void take_fresh_pages() {
 #endif
 }
 
+/// The exit status where --benchmark_filter selects nothing: other programs may have it.
+inline constexpr int kNothingSelected = 4;
+
 /// Runs what --benchmark_filter selects, and prints the tables of the contests that ran.
 inline int run(int argc, char** argv, const std::string& heading, const std::string& libraries,
                const std::vector<Event>& events) {
@@ -120,7 +123,7 @@ inline int run(int argc, char** argv, const std::string& heading, const std::str
   benchmark::ConsoleReporter progress(benchmark::ConsoleReporter::OO_None);
   progress.SetOutputStream(&std::cerr);
   progress.SetErrorStream(&std::cerr);
-  if (benchmark::RunSpecifiedBenchmarks(&progress) == 0) return 1;
+  if (benchmark::RunSpecifiedBenchmarks(&progress) == 0) return kNothingSelected;
   benchmark::Shutdown();
 
   bool printed_heading = false;

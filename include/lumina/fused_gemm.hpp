@@ -160,9 +160,8 @@ concept Converter = std::derived_from<T, UniformQuantizer>;
 ///
 ///   x    a matrix or view of floats, which the DAC encodes, or of std::uint8_t, codes already
 ///   dac  Quantizer or RuntimeQuantizer of 1 … 8 bits; for codes it says what they stand for
-///   y    of float, std::uint8_t or std::uint16_t. Integers take the ADC's codes: then the last
-///   stage
-///        is a Quantizer or RuntimeQuantizer
+///   y    of float, std::uint8_t or std::uint16_t; integers take the codes of the ADC, a Quantizer
+///        or RuntimeQuantizer that is the last stage
 ///
 /// With S = Σ code(x)·code(w), what enters the epilogue is
 /// fma(S, dac.step()·scale, (dac.lo()·scale)·Σ code(w)).

@@ -164,9 +164,6 @@ class FusedGemm {
   TaskGrid grid_;
 };
 
-/// Multiplications below which a call stays on one thread: about 10 µs of work.
-inline constexpr double kSmallestParallelWork = 1 << 20;
-
 /// How many threads an executor has; where it does not say, perhaps many.
 template <class Executor>
 std::size_t threads_of(const Executor& executor) {
@@ -185,7 +182,7 @@ void run_tasks(const Operands& operands, const Output& output, MatrixView<T> y, 
                const Executor& executor) {
   const double work = static_cast<double>(y.rows()) * static_cast<double>(y.cols()) *
                       static_cast<double>(operands.depth());
-  const bool alone = work < kSmallestParallelWork;
+  const bool alone = work < Operands::kWorthThreads;
   const Call call(operands, output, y, key, alone ? 1 : threads_of(executor));
   const auto body = [&call](std::size_t task) { call.run(task); };
   if (alone) {

@@ -1,6 +1,7 @@
 // The two sides of a product, as the driver sees them: floats, and codes.
 //
 //   Products          what a tile multiplies (products.hpp)
+//   kWorthThreads     multiplications that are worth several threads: about 10 µs of work
 //   kEncodes          whether a task encodes its rows of x, in
 //   Workspace         its own memory
 //   depth_blocks()    pieces into which the depth is cut, so that a chunk's rows fit there
@@ -32,7 +33,7 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// Rows of x for tiles: `row(first)` is where row number `first` of the chunk begins.
+/// The rows of a chunk of x, `stride` elements apart, and how many steps of a tile they are long.
 template <class Input>
 struct InputRows {
   const Input* first;
@@ -45,6 +46,7 @@ template <class Arch>
 class FloatOperands {
  public:
   using Products = FloatProducts<Arch>;
+  static constexpr double kWorthThreads = 1 << 20;
   static constexpr bool kEncodes = false;
   struct Workspace {};
 
@@ -85,6 +87,7 @@ class CodedOperands {
   using Codes = typename Arch::Codes;
   using Input = typename Codes::Input;
 
+  static constexpr double kWorthThreads = 1 << 22;
   static constexpr bool kEncodes = true;
   static constexpr std::size_t kWorkspaceCodes = Codes::workspace_bytes / sizeof(Input);
   /// Rows of codes begin at cache lines; behind a row's end there are zeros.

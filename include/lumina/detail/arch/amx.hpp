@@ -69,6 +69,10 @@ inline bool amx_usable() {
 struct Amx : Vnni {
   static constexpr const char* name = "amx";
   using Tiles = AmxTiles;
+  /// The second-level caches of machines with AMX have 2 MiB.
+  struct Codes : Vnni::Codes {
+    static constexpr std::size_t workspace_bytes = std::size_t{1} << 18;
+  };
 };
 
 }  // namespace detail

@@ -28,6 +28,16 @@ struct Avx2CodeUnit {
   [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
     return added_in_order<Sums>(_mm256_add_epi32(sums, _mm256_madd_epi16(x, w)));
   }
+
+  static constexpr std::size_t widened_codes = 16;
+  static void widen(const std::uint8_t* codes, std::int16_t* to) {
+    // Bytes 3 2 1 0 of a lane, and the same 24 bits higher: . 3 . 1 . 2 . 0 with the others masked.
+    const __m256i fours =
+        _mm256_cvtepu32_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+    const __m256i pairs = _mm256_or_si256(fours, _mm256_slli_epi64(fours, 24));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                        _mm256_and_si256(pairs, _mm256_set1_epi16(0xff)));
+  }
 };
 
 struct Avx2 : GenericOperations {
@@ -51,14 +61,7 @@ struct Avx2 : GenericOperations {
     static constexpr std::size_t workspace_bytes = std::size_t{1} << 17;
     static constexpr std::size_t tile_columns(std::size_t rows) { return Avx2::tile_columns(rows); }
   };
-  /// Pairs are made of bytes on the way: tiles of many rows do it seldom.
-  struct Codes : PairCodes<Avx2CodeUnit>, CodeBlocks {
-    static constexpr std::size_t max_tile_rows = 12;
-    static constexpr std::size_t chunk_tiles = 4;
-    static constexpr std::size_t tile_columns(std::size_t rows) {
-      return rows > 6 ? 8 : Avx2::tile_columns(rows);
-    }
-  };
+  struct Codes : PairCodes<Avx2CodeUnit>, CodeBlocks {};
 
   /// The low bytes of the lanes to memory, side by side.
   static void store_codes(const Batch<std::int32_t>& codes, std::uint8_t* to) {

@@ -28,6 +28,15 @@ struct Avx512CodeUnit {
   [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
     return added_in_order<Sums>(_mm512_add_epi32(sums, _mm512_madd_epi16(x, w)));
   }
+
+  static constexpr std::size_t widened_codes = 32;
+  static void widen(const std::uint8_t* codes, std::int16_t* to) {
+    // Bytes 3 2 1 0 of a lane, and the same 24 bits higher: . 3 . 1 . 2 . 0 with the others masked.
+    const __m512i fours =
+        _mm512_cvtepu32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes)));
+    const __m512i pairs = _mm512_or_si512(fours, _mm512_slli_epi64(fours, 24));
+    _mm512_storeu_si512(to, _mm512_and_si512(pairs, _mm512_set1_epi16(0xff)));
+  }
 };
 
 struct Avx512 : GenericOperations {

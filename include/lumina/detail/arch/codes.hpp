@@ -55,7 +55,7 @@ struct ByteCodes : Unit {
     return Unit::dot(input, weights, sums);
   }
 
-  /// Codes in the form that input() reads; `count` is a multiple of 4.
+  /// Codes in the form that input() reads; `count` is a multiple of 64.
   static void prepare(const std::uint8_t* codes, std::size_t count, Input* to) {
     if constexpr (Unit::input_bias == 0) {
       if (to != codes && count != 0) std::memcpy(to, codes, count);
@@ -90,14 +90,9 @@ struct PairCodes : Unit {
     return Unit::dot(input, weights, sums);
   }
 
-  /// Codes in the form that input() reads; `count` is a multiple of 4.
+  /// Codes in the form that input() reads; `count` is a multiple of 64.
   static void prepare(const std::uint8_t* codes, std::size_t count, Input* to) {
-    for (std::size_t i = 0; i < count; i += 4) {
-      std::uint32_t word;
-      std::memcpy(&word, codes + i, sizeof(word));
-      const std::uint32_t pairs[2] = {word & 0x00ff00ffu, word >> 8 & 0x00ff00ffu};
-      std::memcpy(to + i, pairs, sizeof(pairs));
-    }
+    for (std::size_t i = 0; i < count; i += Unit::widened_codes) Unit::widen(codes + i, to + i);
   }
 };
 
