@@ -17,18 +17,27 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 
 # The ISAs that the machine compiled for can have, the ones tested by default, and the flags of each.
+# An integer ISA is another one and instructions that only the coded engine uses.
+set(lumina_integer_isas "")
 if(LUMINA_XSIMD_SOURCE MATCHES "^(none|disabled)$")
   set(lumina_isas scalar)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(lumina_isas scalar avx2 avx512)
   set(lumina_isa_flags_avx2 -mavx2 -mfma)
   set(lumina_isa_flags_avx512 -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mfma)
+  set(lumina_integer_isas avx_vnni avx512_vnni amx)
+  set(lumina_isa_flags_avx_vnni ${lumina_isa_flags_avx2} -mavxvnni)
+  set(lumina_isa_flags_avx512_vnni ${lumina_isa_flags_avx512} -mavx512vnni)
+  set(lumina_isa_flags_amx ${lumina_isa_flags_avx512_vnni} -mamx-tile -mamx-int8)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
   set(lumina_isas scalar neon)
+  set(lumina_integer_isas neon_dotprod)
+  set(lumina_isa_flags_neon_dotprod -march=armv8.2-a+dotprod)
 else()
   set(lumina_isas scalar)
 endif()
 set(lumina_isa_flags_native -march=native)
+set(lumina_all_isas ${lumina_isas} ${lumina_integer_isas})
 
 if(CMAKE_CROSSCOMPILING)
   list(GET lumina_isas -1 lumina_default_isa)
@@ -36,12 +45,13 @@ else()
   set(lumina_default_isa native)
 endif()
 set(LUMINA_ISA ${lumina_default_isa} CACHE STRING
-  "The ISA of the benchmarks and examples: native, ${lumina_isas}")
-set_property(CACHE LUMINA_ISA PROPERTY STRINGS native ${lumina_isas})
+  "The ISA of the benchmarks and examples: native, ${lumina_all_isas}")
+set_property(CACHE LUMINA_ISA PROPERTY STRINGS native ${lumina_all_isas})
 
 # Runs before any other code of a program, and ends it with "SKIPPED" where the CPU lacks the ISA.
-foreach(isa avx2 avx512)
-  if(isa IN_LIST lumina_isas)
+# Every machine has scalar, and every one of 64-bit ARM neon.
+foreach(isa IN LISTS lumina_all_isas)
+  if(NOT isa MATCHES "^(scalar|neon)$")
     string(TOUPPER ${isa} upper)
     add_library(lumina_cpu_check_${isa} OBJECT EXCLUDE_FROM_ALL
       "${PROJECT_SOURCE_DIR}/tests/support/cpu_check.cpp")
@@ -53,10 +63,11 @@ endforeach()
 
 # lumina_set_isa(<target> <isa>)
 #
-# Compiles the target's sources for one ISA: native, scalar, avx2, avx512 or neon.
+# Compiles the target's sources for one ISA: native, or one of lumina_all_isas.
 function(lumina_set_isa target isa)
-  if(NOT isa IN_LIST lumina_isas AND NOT isa STREQUAL "native")
-    message(FATAL_ERROR "lumina: unknown ISA '${isa}' for ${target}; known here: native ${lumina_isas}")
+  if(NOT isa IN_LIST lumina_all_isas AND NOT isa STREQUAL "native")
+    message(FATAL_ERROR
+      "lumina: unknown ISA '${isa}' for ${target}; known here: native ${lumina_all_isas}")
   endif()
   target_compile_options(${target} PRIVATE ${lumina_isa_flags_${isa}})
   if(isa STREQUAL "scalar")

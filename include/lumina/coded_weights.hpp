@@ -10,8 +10,10 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <span>
+#include <utility>
 
 #include "config.hpp"
 #include "detail/message.hpp"
@@ -67,8 +69,7 @@ class CodedWeights {
   }
 
   /// For the engine: the panel of outputs 32·index … 32·index + 31, panel_size() words in steps()
-  /// rows, see detail/pack_codes.hpp; scales and each output's sum of codes, filled up with zeros
-  /// to a multiple of 128.
+  /// rows, see detail/pack_codes.hpp.
   const std::int32_t* panel(std::size_t index) const {
     return words_.data() + index * panel_size();
   }
@@ -76,8 +77,9 @@ class CodedWeights {
   std::size_t steps() const {
     return detail::divide_rounding_up(cols(), detail::kCodesPerWord<stored_bits>);
   }
-  const float* padded_scales() const { return scales_.data(); }
-  const std::int32_t* padded_code_sums() const { return code_sums_.data(); }
+  detail::CodePanels<stored_bits> panels() const {
+    return {words_.data(), panel_size(), scales_.data(), code_sums_.data()};
+  }
 
   template <int B>
   friend void encode_weights(MatrixView<const float> w, CodedWeights<B>& coded, WeightScale how);
@@ -95,7 +97,7 @@ class CodedWeights {
     return result;
   }
 
-  void resize(std::size_t rows, std::size_t cols);
+  void resize(std::size_t rows, std::size_t cols, std::span<const float> scales = {});
   void pack(MatrixView<const float> w);
 
   detail::Extent shape_;
@@ -137,20 +139,26 @@ inline bool weights_encodable(MatrixView<const float> w) {
 
 }  // namespace detail
 
+/// `scales`, which may be the old ones, become the new ones; without any, the caller fills them in.
 template <int Bits>
-void CodedWeights<Bits>::resize(std::size_t rows, std::size_t cols) {
+void CodedWeights<Bits>::resize(std::size_t rows, std::size_t cols, std::span<const float> scales) {
   shape_ = detail::Extent(rows, cols);
   // AMX reads whole blocks of 16 rows of words, so up to 15 behind the last panel.
-  const std::size_t words = detail::panel_count(rows) * panel_size() + 15 * detail::kPanelColumns;
-  const std::size_t padded_rows = detail::round_up(rows, detail::kNoisePanelColumns);
+  constexpr std::size_t kBehind = 15 * detail::kPanelColumns;
+  const std::size_t words = detail::panel_count(rows) * panel_size() + kBehind;
   if (words_.size() != words) words_ = detail::AlignedBuffer<std::int32_t>(words);
+  std::fill_n(words_.data() + (words - kBehind), kBehind, 0);
+
+  const std::size_t padded_rows = detail::round_up(rows, detail::kNoisePanelColumns);
+  detail::AlignedBuffer<float> old_scales;
   if (scales_.size() != padded_rows) {
+    old_scales = std::move(scales_);
     scales_ = detail::AlignedBuffer<float>(padded_rows);
     code_sums_ = detail::AlignedBuffer<std::int32_t>(padded_rows);
   }
-  scales_.fill_with_zeros();
+  if (!scales.empty()) std::memmove(scales_.data(), scales.data(), scales.size_bytes());
+  std::fill_n(scales_.data() + rows, padded_rows - rows, 0.0f);
   code_sums_.fill_with_zeros();
-  std::fill_n(words_.data() + words - 15 * detail::kPanelColumns, 15 * detail::kPanelColumns, 0);
 }
 
 /// scales_ are there.
@@ -206,8 +214,7 @@ void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded,
     return;
   }
   if (!detail::weights_encodable(w)) return;
-  coded.resize(w.rows(), w.cols());
-  std::copy(scales.begin(), scales.end(), coded.scales_.data());
+  coded.resize(w.rows(), w.cols(), scales);
   coded.pack(w);
 }
 

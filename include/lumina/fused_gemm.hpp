@@ -121,16 +121,17 @@ namespace detail {
 /// Reports a DAC whose codes do not fit into 8 bits or an output of codes whose ADC's do not fit,
 /// and too many inputs.
 template <class Dac, class Y, class EpilogueT>
-bool codes_valid(const Dac& dac, std::size_t inputs, MatrixView<Y>, const EpilogueT& epilogue) {
+bool codes_valid(const Dac& dac, const Shape& x, const Shape& w, MatrixView<Y>,
+                 const EpilogueT& epilogue) {
   Message message;
-  message << "lumina::fused_gemm: ";
+  message << "lumina::fused_gemm: x is " << x << ", w is " << w << "; ";
   if (const int bits = bits_of(dac); bits > 8) {
     return report_false(message << "the DAC has " << static_cast<std::size_t>(bits)
                                 << " bits; codes are multiplied with 8 at most");
   }
-  if (inputs > kMostCodedInputs) {
-    return report_false(message << "x and w have " << inputs << " columns; the sums of codes hold "
-                                << kMostCodedInputs << " at most");
+  if (x.cols > kMostCodedInputs) {
+    return report_false(message << "the sums of codes hold " << kMostCodedInputs
+                                << " inputs at most");
   }
   if constexpr (!std::is_same_v<Y, float>) {
     constexpr std::size_t kLast = std::tuple_size_v<std::decay_t<decltype(epilogue.stages())>> - 1;
@@ -172,14 +173,16 @@ void fused_gemm(X&& x, const Dac& dac, const CodedWeights<Bits>& weights, Y&& y,
   const auto x_view = detail::as_view_of<const float, const std::uint8_t>(x);
   const auto y_view = detail::as_view_of<float, std::uint8_t, std::uint16_t>(y);
   if (!detail::operands_valid(x_view, weights, y_view) ||
-      !detail::codes_valid(dac, x_view.cols(), y_view, epilogue) ||
+      !detail::codes_valid(dac, {x_view.rows(), x_view.cols()}, {weights.rows(), weights.cols()},
+                           y_view, epilogue) ||
       !detail::stage_valid_for(epilogue, y_view.rows(), y_view.cols())) {
     return;
   }
   using Element = std::remove_const_t<std::remove_pointer_t<decltype(x_view.data())>>;
   detail::run_fused_gemm<detail::Native>(
-      detail::CodedOperands<detail::Native, Bits, Element>(x_view, dac, weights), y_view, epilogue,
-      key, executor);
+      detail::CodedOperands<detail::Native, CodedWeights<Bits>::stored_bits, Element>(
+          x_view, dac, weights.panels()),
+      y_view, epilogue, key, executor);
 }
 
 /// y = adc(x·wᵀ + noise_stddev·N(0, 1)); the normal of y(row, col) is standard_normal_at(key, row,

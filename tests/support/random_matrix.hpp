@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <random>
+#include <type_traits>
 
 #include "same_bits.hpp"
 
@@ -24,35 +25,51 @@ inline std::size_t integer(Engine& engine, std::size_t lo, std::size_t hi) {
 /// All bit patterns alike: NaN, infinities, denormals and huge numbers included.
 inline float any_float(Engine& engine) { return float_of(static_cast<std::uint32_t>(engine())); }
 
-class TestMatrix {
- public:
-  static constexpr std::uint32_t kPoison = 0x7fc0dead;  // a NaN that no computation yields
+/// What memory holds that nobody has written to.
+template <class T>
+T poison() {
+  if constexpr (std::is_same_v<T, float>) {
+    return float_of(0x7fc0dead);  // a NaN that no computation yields
+  } else {
+    return static_cast<T>(0xdead);
+  }
+}
+inline bool is_poison(float value) { return bits_of(value) == bits_of(poison<float>()); }
+template <class T>
+bool is_poison(T value) {
+  return value == poison<T>();
+}
 
-  TestMatrix(std::size_t rows, std::size_t cols, std::size_t row_stride)
+/// Of floats, or of codes.
+template <class T>
+class TestMatrixOf {
+ public:
+  TestMatrixOf(std::size_t rows, std::size_t cols, std::size_t row_stride)
       : rows_(rows),
         cols_(cols),
         row_stride_(row_stride),
         size_(rows == 0 ? 0 : (rows - 1) * row_stride + cols),
-        elements_(new float[size_]) {
-    for (std::size_t i = 0; i < size_; ++i) elements_[i] = float_of(kPoison);
+        elements_(new T[size_]) {
+    for (std::size_t i = 0; i < size_; ++i) elements_[i] = poison<T>();
   }
-  TestMatrix(std::size_t rows, std::size_t cols) : TestMatrix(rows, cols, cols) {}
+  TestMatrixOf(std::size_t rows, std::size_t cols) : TestMatrixOf(rows, cols, cols) {}
 
-  float& operator()(std::size_t row, std::size_t col) { return elements_[row * row_stride_ + col]; }
+  T& operator()(std::size_t row, std::size_t col) { return elements_[row * row_stride_ + col]; }
 
-  lumina::MatrixView<float> view() { return {elements_.get(), rows_, cols_, row_stride_}; }
-  operator lumina::MatrixView<float>() { return view(); }
-  operator lumina::MatrixView<const float>() { return view(); }
+  lumina::MatrixView<T> view() { return {elements_.get(), rows_, cols_, row_stride_}; }
+  lumina::MatrixView<const T> constant() { return view(); }
+  operator lumina::MatrixView<T>() { return view(); }
+  operator lumina::MatrixView<const T>() { return view(); }
 
   /// f() in every element; the gaps stay poisoned.
   template <class F>
-  TestMatrix& fill(F f) {
+  TestMatrixOf& fill(F f) {
     for (std::size_t row = 0; row < rows_; ++row) {
       for (std::size_t col = 0; col < cols_; ++col) (*this)(row, col) = f();
     }
     return *this;
   }
-  TestMatrix& fill_uniform(Engine& engine, float lo = -1.0f, float hi = 1.0f) {
+  TestMatrixOf& fill_uniform(Engine& engine, float lo = -1.0f, float hi = 1.0f) {
     return fill([&] { return uniform(engine, lo, hi); });
   }
 
@@ -64,14 +81,15 @@ class TestMatrix {
  private:
   bool untouched(std::size_t from_col) const {
     for (std::size_t i = 0; i < size_; ++i) {
-      const bool checked = i % row_stride_ >= from_col;
-      if (checked && bits_of(elements_[i]) != kPoison) return false;
+      if (i % row_stride_ >= from_col && !is_poison(elements_[i])) return false;
     }
     return true;
   }
 
   std::size_t rows_, cols_, row_stride_, size_;
-  std::unique_ptr<float[]> elements_;
+  std::unique_ptr<T[]> elements_;
 };
+
+using TestMatrix = TestMatrixOf<float>;
 
 }  // namespace test

@@ -1,4 +1,4 @@
-// Comparing floats bit for bit: −0 differs from +0, but one NaN is as good as another.
+// Comparing floats bit for bit: −0 differs from +0, but one NaN is as good as another. And codes.
 #pragma once
 
 #include <bit>
@@ -8,6 +8,7 @@
 #include <span>
 #include <sstream>
 #include <string>
+#include <type_traits>
 
 #include <lumina/matrix.hpp>
 
@@ -23,6 +24,9 @@ inline std::uint32_t bits_of(float value) { return std::bit_cast<std::uint32_t>(
 inline float float_of(std::uint32_t bits) { return std::bit_cast<float>(bits); }
 
 inline bool same_bits(float a, float b) { return bits_of(a) == bits_of(b) || (a != a && b != b); }
+template <class Code>
+requires std::is_integral_v<Code>
+bool same_bits(Code a, Code b) { return a == b; }
 
 /// "" where all elements are the same, else the first difference: one assertion for many numbers.
 inline std::string difference(std::span<const float> actual, std::span<const float> expected) {
@@ -40,19 +44,37 @@ inline std::string difference(std::span<const float> actual, std::span<const flo
   return "";
 }
 
-inline std::string difference(lumina::MatrixView<const float> actual,
-                              lumina::MatrixView<const float> expected) {
+template <class T>
+std::string difference_of_matrices(lumina::MatrixView<const T> actual,
+                                   lumina::MatrixView<const T> expected) {
   std::ostringstream text;
   text.precision(9);
   for (std::size_t row = 0; row < expected.rows(); ++row) {
     for (std::size_t col = 0; col < expected.cols(); ++col) {
       if (same_bits(actual(row, col), expected(row, col))) continue;
-      text << "(" << row << ", " << col << ") is " << actual(row, col) << " instead of "
-           << expected(row, col);
+      text << "(" << row << ", " << col << ") is " << +actual(row, col) << " instead of "
+           << +expected(row, col);
       return text.str();
     }
   }
   return "";
+}
+
+inline std::string difference(lumina::MatrixView<const float> actual,
+                              lumina::MatrixView<const float> expected) {
+  return difference_of_matrices(actual, expected);
+}
+inline std::string difference(lumina::MatrixView<const std::int8_t> actual,
+                              lumina::MatrixView<const std::int8_t> expected) {
+  return difference_of_matrices(actual, expected);
+}
+inline std::string difference(lumina::MatrixView<const std::uint8_t> actual,
+                              lumina::MatrixView<const std::uint8_t> expected) {
+  return difference_of_matrices(actual, expected);
+}
+inline std::string difference(lumina::MatrixView<const std::uint16_t> actual,
+                              lumina::MatrixView<const std::uint16_t> expected) {
+  return difference_of_matrices(actual, expected);
 }
 
 }  // namespace test

@@ -140,6 +140,43 @@ TEST_CASE("Packing again allocates nothing where the size is the same", "[alloca
   CHECK(count([&] { pack_weights(same_panels, packed); }).allocations == 0);
 }
 
+TEST_CASE("With coded weights a call allocates nothing", "[allocations]") {
+  Engine engine(4);
+  struct Shape {
+    std::size_t batch, in, out;
+  };
+  const Quantizer<8> dac(-1.0f, 1.0f), adc(-3.0f, 3.0f);
+  for (const Shape& shape :
+       {Shape{1, 1, 1}, Shape{3, 50, 33}, Shape{150, 70, 270}, Shape{20, 12000, 3}}) {
+    const auto [batch, in, out] = shape;
+    TestMatrix x(batch, in, in + 1), w(out, in), y(batch, out, out + 1);
+    TestMatrixOf<std::uint8_t> x_codes(batch, in), y_codes(batch, out);
+    x.fill_uniform(engine);
+    x_codes.fill([&] { return static_cast<std::uint8_t>(engine()); });
+    const auto coded = encode_weights<4>(w.fill_uniform(engine));
+    CAPTURE(batch, in, out);
+    for (const float stddev : {0.5f, 0.0f}) {
+      CHECK(count([&] {
+              fused_gemm_noise_quant(x, dac, coded, y, stddev, adc, {1, 2, 3});
+            }).allocations == 0);
+      CHECK(count([&] {
+              fused_gemm_noise_quant(x_codes, dac, coded, y_codes, stddev, adc, {1, 2, 3});
+            }).allocations == 0);
+    }
+  }
+}
+
+TEST_CASE("Encoding weights again allocates nothing where the size is the same", "[allocations]") {
+  Engine engine(5);
+  TestMatrix w(33, 50), same_panels(40, 50);
+  auto coded = encode_weights<4>(w.fill_uniform(engine));
+  same_panels.fill_uniform(engine);
+  const std::vector<float> scales(33, 0.1f);
+  CHECK(count([&] { encode_weights(w, coded); }).allocations == 0);
+  CHECK(count([&] { encode_weights(w, coded, scales); }).allocations == 0);
+  CHECK(count([&] { encode_weights(same_panels, coded); }).allocations == 0);
+}
+
 TEST_CASE("Normals, quantizers and errors allocate nothing", "[allocations]") {
   std::vector<float> values(1000);
   FastRng rng(1);

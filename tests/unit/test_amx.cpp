@@ -1,5 +1,5 @@
-// The real matrix unit. On machines without AMX these tests are skipped; the loops around it are
-// tested in test_tile_unit.cpp.
+// The real matrix unit, in programs that are compiled for it. On machines without AMX these tests
+// are skipped; the loops around it are tested in test_tile_unit.cpp.
 #include <lumina/fused_gemm.hpp>
 
 #include <cstdint>
@@ -16,8 +16,6 @@
 
 using namespace lumina;
 using namespace test;
-
-#if defined(LUMINA_ISA_AMX)
 
 namespace {
 
@@ -84,11 +82,3 @@ TEST_CASE("Coded calls on AMX equal those on AVX-512 VNNI", "[amx]") {
   }
   REQUIRE(force_isa(before));
 }
-
-#else
-
-TEST_CASE("AMX is tested by programs that are compiled for it", "[amx]") {
-  skip("this program is not compiled for AMX");
-}
-
-#endif

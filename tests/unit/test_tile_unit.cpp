@@ -49,8 +49,9 @@ void check_shape(Engine& engine, const Shape& shape, std::size_t threads = 1) {
   const NoiseKey key{engine(), engine(), engine()};
   const auto stages = epilogue(GaussianNoise{0.5f});
   const MatrixView<const float> x_view = x;
-  run_emulated(detail::CodedOperands<detail::Native, Bits, float>(x_view, dac, weights), y.view(),
-               stages, key, threads);
+  run_emulated(detail::CodedOperands<detail::Native, weights.stored_bits, float>(x_view, dac,
+                                                                                 weights.panels()),
+               y.view(), stages, key, threads);
   reference::fused_gemm(x_view, dac, weights, expected.view(), stages, key);
   CAPTURE(Bits, batch, in, out, threads);
   REQUIRE(difference(y, expected) == "");
@@ -120,8 +121,9 @@ TEST_CASE("The tiled loops store codes", "[tile_unit]") {
     const auto stages = epilogue(ShotNoise{0.1f}, GaussianNoise{0.2f}, adc);
     const NoiseKey key{1, 2, 3};
     const MatrixView<const std::uint8_t> x_view = x;
-    run_emulated(detail::CodedOperands<detail::Native, 8, std::uint8_t>(x_view, dac, weights),
-                 y.view(), stages, key, 1);
+    run_emulated(
+        detail::CodedOperands<detail::Native, 8, std::uint8_t>(x_view, dac, weights.panels()),
+        y.view(), stages, key, 1);
     reference::fused_gemm(x_view, dac, weights, expected.view(), stages, key);
     std::size_t different = 0;
     for (std::size_t i = 0; i < y.elements().size(); ++i) {

@@ -16,13 +16,13 @@
 #include <cstring>
 #include <type_traits>
 
-#include "../coded_weights.hpp"
 #include "../config.hpp"
 #include "../matrix.hpp"
 #include "../noise.hpp"
 #include "../quantizer.hpp"
 #include "../weights.hpp"
 #include "pack.hpp"
+#include "pack_codes.hpp"
 #include "pieces.hpp"
 #include "products.hpp"
 #include "scalar_math.hpp"
@@ -79,11 +79,11 @@ class FloatOperands {
 };
 
 /// Codes behind a DAC. `X`: float, encoded on the way, or std::uint8_t, codes already.
-template <class Arch, int Bits, class X>
+template <class Arch, int StoredBits, class X>
 class CodedOperands {
  public:
-  using Weights = CodedWeights<Bits>;
-  using Products = CodeProducts<Arch, Weights::stored_bits>;
+  static constexpr int stored_bits = StoredBits;
+  using Products = CodeProducts<Arch, StoredBits>;
   using Codes = typename Arch::Codes;
   using Input = typename Codes::Input;
 
@@ -98,15 +98,17 @@ class CodedOperands {
     alignas(kCacheLine) Input codes[kWorkspaceCodes];
   };
 
-  CodedOperands(MatrixView<const X> x, const UniformQuantizer& dac, const Weights& weights)
+  CodedOperands(MatrixView<const X> x, const UniformQuantizer& dac,
+                const CodePanels<StoredBits>& weights)
       : x_(x), dac_(dac), weights_(weights) {}
 
   std::size_t depth() const { return x_.cols(); }
   std::size_t rows() const { return x_.rows(); }
   const std::int32_t* weights(std::size_t panel, std::size_t first_input) const {
-    return weights_.panel(panel) + first_input / Products::inputs_per_step * kPanelColumns;
+    return weights_.words + panel * weights_.panel_size +
+           first_input / Products::inputs_per_step * kPanelColumns;
   }
-  std::size_t panel_size() const { return weights_.panel_size(); }
+  std::size_t panel_size() const { return weights_.panel_size; }
 
   /// As many tiles in a chunk as the workspace holds at once, so that x is encoded once for all
   /// panels of a task; at least one.
@@ -156,7 +158,7 @@ class CodedOperands {
     }
     [[gnu::always_inline]] Floats operator()(const std::int32_t* sums, std::size_t column) const {
       Ints sum = Ints::load_aligned(sums + column);
-      if constexpr (Weights::stored_bits != 8) sum = sum >> (8 - Weights::stored_bits);
+      if constexpr (StoredBits != 8) sum = sum >> (8 - StoredBits);
       if constexpr (Codes::input_bias != 0) sum = sum + Ints::load_aligned(bias_ + column);
       return fused_multiply_add(to_float(sum), Floats::load_aligned(unit_ + column),
                                 Floats::load_aligned(base_ + column));
@@ -170,7 +172,7 @@ class CodedOperands {
   /// For a panel of 128 columns.
   Values values(std::size_t noise_panel) const {
     const std::size_t first = noise_panel * kNoisePanelColumns;
-    return {dac_, weights_.padded_scales() + first, weights_.padded_code_sums() + first};
+    return {dac_, weights_.scales + first, weights_.code_sums + first};
   }
 
  private:
@@ -223,7 +225,7 @@ class CodedOperands {
 
   MatrixView<const X> x_;
   UniformQuantizer dac_;
-  const Weights& weights_;
+  CodePanels<StoredBits> weights_;
 };
 
 }  // namespace detail

@@ -25,6 +25,17 @@ namespace detail {
 /// In how many bits codes are stored.
 constexpr int stored_bits(int bits) { return bits <= 2 ? 2 : bits <= 4 ? 4 : 8; }
 
+/// Coded weights as the engine reads them, whichever number of bits is stored in StoredBits: panels
+/// of panel_size words one after the other; each output's scale and sum of codes, filled up with
+/// zeros to a multiple of 128.
+template <int StoredBits>
+struct CodePanels {
+  const std::int32_t* words;
+  std::size_t panel_size;
+  const float* scales;
+  const std::int32_t* code_sums;
+};
+
 /// One code of a panel.
 template <int StoredBits>
 constexpr std::int32_t unpack_code(const std::int32_t* panel, std::size_t column, std::size_t k) {

@@ -167,7 +167,7 @@ class TiledGemm {
   void multiply(const Piece& rows, std::size_t panel, std::size_t block,
                 const InputRows<std::uint8_t>& input, std::int32_t* sums,
                 const Between& between) const {
-    constexpr int kStored = Operands::Weights::stored_bits;
+    constexpr int kStored = Operands::stored_bits;
     for (std::size_t i = 0; i < column_panels(panel); ++i) {
       const TiledOperands operands{
           .x = input.first,

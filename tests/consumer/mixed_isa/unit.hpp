@@ -10,9 +10,10 @@ struct Problem {
 };
 
 // Everything that must have the same bits on every ISA, one after the other: the fused product
-// [batch, out], then as many normals, uniforms and quantized values, each [batch, out] too.
+// [batch, out], then as many normals, uniforms, quantized values and outputs of the coded engine,
+// each [batch, out] too.
 using Unit = void (*)(const Problem& problem, float* results);
-inline constexpr std::size_t results_per_output = 4;
+inline constexpr std::size_t results_per_output = 5;
 
 inline constexpr float adc_lo = -4.0f, adc_hi = 4.0f;
 inline constexpr float adc_step = (adc_hi - adc_lo) / 63.0f;  // six bits
