@@ -21,6 +21,7 @@
 #include "task_grid.hpp"
 #include "tile.hpp"
 #include "tiled_driver.hpp"
+#include "upcoming.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -47,8 +48,7 @@ class FusedGemm {
   void run(std::size_t task) const {
     const std::size_t chunk = grid_.chunk(task);
     const Piece tiles = even_piece(tiles_, grid_.chunks, chunk);
-    const std::size_t first_row = rows_of_tile(tiles.begin).begin;
-    const Piece rows{first_row, rows_of_tile(tiles.end() - 1).end() - first_row};
+    const Piece rows = rows_of_chunk(chunk);
     const std::size_t blocks = operands_.depth_blocks(rows.size);
     const Piece panels = grid_.panels_of(task);
 
@@ -56,6 +56,11 @@ class FusedGemm {
     alignas(kCacheLine)
         typename Products::Sum sums[Blocks::chunk_tiles * Blocks::max_tile_rows * kTileStride];
     InputRows<typename Products::Input> input{};
+    Upcoming upcoming;
+    if (Operands::kEncodes && chunk + 1 < grid_.chunks) {
+      upcoming = operands_.upcoming(rows_of_chunk(chunk + 1),
+                                    panels.size * divide_rounding_up(rows.size, kRowsAtOnce));
+    }
     for (std::size_t panel = panels.begin; panel < panels.end(); ++panel) {
       for (std::size_t block = 0; block < blocks; ++block) {
         if (blocks > 1 || panel == panels.begin) {
@@ -63,12 +68,13 @@ class FusedGemm {
         }
         multiply({chunk, tiles, rows, panel, panel + 1 == panels.end(), block}, input, sums);
       }
-      finish(rows, panel, sums);
+      finish(rows, panel, sums, upcoming);
     }
   }
 
  private:
   using Blocks = typename Products::Blocks;
+  static constexpr std::size_t kRowsAtOnce = Arch::epilogue_rows;
 
   TaskGrid grid(std::size_t threads) const {
     const std::size_t chunks =
@@ -84,6 +90,11 @@ class FusedGemm {
   }
 
   Piece rows_of_tile(std::size_t tile) const { return even_sized_piece(y_.rows(), tiles_, tile); }
+  Piece rows_of_chunk(std::size_t chunk) const {
+    const Piece tiles = even_piece(tiles_, grid_.chunks, chunk);
+    const std::size_t begin = rows_of_tile(tiles.begin).begin;
+    return {begin, rows_of_tile(tiles.end() - 1).end() - begin};
+  }
 
   /// Which sums multiply() makes.
   struct Part {
@@ -141,17 +152,19 @@ class FusedGemm {
     }
   }
 
-  void finish(const Piece& rows, std::size_t panel, const typename Products::Sum* sums) const {
+  void finish(const Piece& rows, std::size_t panel, const typename Products::Sum* sums,
+              Upcoming& upcoming) const {
     const std::size_t columns =
         std::min(kNoisePanelColumns, y_.cols() - panel * kNoisePanelColumns);
     const typename Operands::Values values = operands_.values(panel);
-    constexpr std::size_t at_once = Arch::epilogue_rows;
     std::size_t row = 0;
-    for (; row + at_once <= rows.size; row += at_once) {
-      finisher_.template finish_rows<at_once>(rows.begin + row, panel, columns,
-                                              sums + row * kTileStride, values);
+    for (; row + kRowsAtOnce <= rows.size; row += kRowsAtOnce) {
+      upcoming.fetch_part();
+      finisher_.template finish_rows<kRowsAtOnce>(rows.begin + row, panel, columns,
+                                                  sums + row * kTileStride, values);
     }
     for (; row < rows.size; ++row) {
+      upcoming.fetch_part();
       finisher_.template finish_rows<1>(rows.begin + row, panel, columns, sums + row * kTileStride,
                                         values);
     }

@@ -49,10 +49,10 @@ class Finisher {
     auto generators = self.template generators<Rows>(first_row, panel);
     std::size_t column = 0;
     for (; column + kNoiseBlockColumns <= columns; column += kNoiseBlockColumns) {
-      self.template finish_block<Rows, true>(generators, first_row, panel, column, sums, values);
+      self.template finish_vectors<Rows, true>(generators, first_row, panel, column, sums, values);
     }
     if (column < columns) {
-      self.template finish_block<Rows, false>(generators, first_row, panel, column, sums, values);
+      self.finish_last_block(generators, first_row, panel, column, sums, values);
     }
   }
 
@@ -69,11 +69,50 @@ class Finisher {
     return result;
   }
 
-  /// A block of 32 columns; the generators stand before it. AllColumns: all of them exist.
-  template <std::size_t Rows, bool AllColumns, class Sum, class Values>
+  /// A block of 32 columns; the generators stand before it.
+  template <std::size_t Rows, class Sum, class Values>
   [[gnu::always_inline]] void finish_block(Generators<Rows>& generators, std::size_t first_row,
-                                           std::size_t panel, std::size_t column, const Sum* sums,
+                                           std::size_t panel, std::size_t column,
+                                           std::size_t columns, const Sum* sums,
                                            const Values& values) const {
+    if (column + kNoiseBlockColumns <= columns) {
+      finish_vectors<Rows, true>(generators, first_row, panel, column, sums, values);
+    } else {
+      finish_last_block(generators, first_row, panel, column, sums, values);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kVectors = kNoiseBlockColumns / Floats::size;
+
+  /// The block in which y ends: too seldom to be written out for several rows. All on copies, for
+  /// what a function that is not inlined gets to see must lie in memory from the beginning.
+  template <std::size_t Rows, class Sum, class Values>
+  [[gnu::always_inline]] void finish_last_block(const Generators<Rows>& generators,
+                                                std::size_t first_row, std::size_t panel,
+                                                std::size_t column, const Sum* sums,
+                                                const Values& values) const {
+    const Finisher self = *this;
+    const Generators<Rows> own = generators;
+    self.finish_row_end(own.data(), Rows, first_row, panel, column, sums, values);
+  }
+  template <class Sum, class Values>
+  [[gnu::noinline]] void finish_row_end(const typename Generators<1>::value_type* generators,
+                                        std::size_t rows, std::size_t first_row, std::size_t panel,
+                                        std::size_t column, const Sum* sums,
+                                        const Values& values) const {
+    for (std::size_t row = 0; row < rows; ++row) {
+      Generators<1> own{generators[row]};
+      finish_vectors<1, false>(own, first_row + row, panel, column, sums + row * kTileStride,
+                               values);
+    }
+  }
+
+  /// AllColumns: all of the block's columns exist.
+  template <std::size_t Rows, bool AllColumns, class Sum, class Values>
+  [[gnu::always_inline]] void finish_vectors(Generators<Rows>& generators, std::size_t first_row,
+                                             std::size_t panel, std::size_t column, const Sum* sums,
+                                             const Values& values) const {
     typename NoiseLanes<Arch>::Block normals[Rows][kDraws + 1];
     unroll<Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
       normals[i / kDraws][i % kDraws] = generators[i / kDraws][i % kDraws].next_block();
@@ -92,9 +131,6 @@ class Finisher {
                     &y_(at.row, at.column));
     });
   }
-
- private:
-  static constexpr std::size_t kVectors = kNoiseBlockColumns / Floats::size;
 
   Output output_;
   MatrixView<Element> y_;

@@ -28,6 +28,7 @@
 #include "scalar_math.hpp"
 #include "simd.hpp"
 #include "unroll.hpp"
+#include "upcoming.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -61,6 +62,7 @@ class FloatOperands {
   std::size_t panel_size() const { return weights_.panel_size(); }
 
   static constexpr std::size_t block_begin(std::size_t, std::size_t) { return 0; }
+  static Upcoming upcoming(const Piece&, std::size_t) { return {}; }
   InputRows<float> input(Workspace&, const Piece& rows, std::size_t, std::size_t) const {
     return {x_.row(rows.begin), x_.row_stride(), x_.cols()};
   }
@@ -132,6 +134,8 @@ class CodedOperands {
     }
     return {workspace.codes, stride, divide_rounding_up(inputs, Products::inputs_per_step)};
   }
+  /// Rows that a later task encodes, for fetching in parts.
+  Upcoming upcoming(const Piece& rows, std::size_t parts) const { return {x_, rows, parts}; }
   /// The first input of a block.
   std::size_t block_begin(std::size_t rows, std::size_t block) const {
     return block * block_depth(rows);

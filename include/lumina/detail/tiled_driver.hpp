@@ -66,12 +66,8 @@ class GradualFinish {
     const std::size_t row = rows_.begin + row_;
     Generators<Rows> generators =
         column_ == 0 ? finisher.template generators<Rows>(row, panel_) : stored;
-    const std::int32_t* const sums = sums_ + row_ * kNoisePanelColumns;
-    if (column_ + kNoiseBlockColumns <= columns_) {
-      finisher.template finish_block<Rows, true>(generators, row, panel_, column_, sums, values_);
-    } else {
-      finisher.template finish_block<Rows, false>(generators, row, panel_, column_, sums, values_);
-    }
+    finisher.template finish_block<Rows>(generators, row, panel_, column_, columns_,
+                                         sums_ + row_ * kNoisePanelColumns, values_);
     stored = generators;
   }
 
@@ -114,6 +110,12 @@ class TiledGemm {
     typename Operands::Workspace workspace;
     alignas(kCacheLine) std::int32_t sums[2][kTiledRows * kNoisePanelColumns];
     Gradual before;
+    Upcoming upcoming;
+    if (const std::size_t next = grid_.chunk(task) + 1; next < grid_.chunks) {
+      upcoming = operands_.upcoming(
+          even_piece(y_.rows(), grid_.chunks, next),
+          panels.size * (kNoisePanelColumns / kPanelColumns) * steps(operands_.depth()));
+    }
     InputRows<std::uint8_t> input{};
     Tiles::configure(TileShapes(rows.size));
     for (std::size_t panel = panels.begin; panel < panels.end(); ++panel) {
@@ -124,6 +126,7 @@ class TiledGemm {
           input = operands_.input(workspace, rows, block, blocks);
         }
         multiply(rows, panel, block, input, these, [&] {
+          upcoming.fetch_part();
           for (std::size_t due = pace.due(); due > 0 && !before.done(); --due) before.next();
         });
       }
