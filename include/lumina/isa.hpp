@@ -6,9 +6,12 @@
 // Names: scalar, avx2, avx_vnni, avx512, avx512_vnni, amx, neon, neon_dotprod.
 #pragma once
 
+#include <string_view>
+
+#if defined(__AMX_INT8__)
 #include <atomic>
 #include <cstdlib>
-#include <string_view>
+#endif
 
 #include "config.hpp"
 #include "detail/arch/native.hpp"
