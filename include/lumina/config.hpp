@@ -23,7 +23,8 @@
 #if defined(__AVX512F__) && defined(__AVX512CD__) && defined(__AVX512DQ__) && \
     defined(__AVX512BW__) && defined(__FMA__)
 #define LUMINA_ISA_AVX512 1
-#if defined(__AVX512VNNI__) && defined(__AMX_TILE__) && defined(__AMX_INT8__)
+// (clang up to 14 spells AMX's macros without the second underline.)
+#if defined(__AVX512VNNI__) && (defined(__AMX_INT8__) || defined(__AMXINT8__))
 #define LUMINA_ISA_NAMESPACE isa_amx
 #define LUMINA_ISA_VNNI 1  // dot products of four codes in each 32-bit lane
 #define LUMINA_ISA_AMX 1

@@ -8,14 +8,14 @@
 
 #include <string_view>
 
-#if defined(__AMX_INT8__)
-#include <atomic>
-#include <cstdlib>
-#endif
-
 #include "config.hpp"
 #include "detail/arch/native.hpp"
 #include "detail/message.hpp"
+
+#if defined(LUMINA_ISA_AMX)
+#include <atomic>
+#include <cstdlib>
+#endif
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
