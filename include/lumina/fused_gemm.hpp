@@ -147,11 +147,9 @@ bool codes_valid(const Dac& dac, const Shape& x, const Shape& w, MatrixView<Y>,
 
 /// What a call with coded weights takes as x, and as y.
 template <class T>
-concept CodedInput = ViewOfAny < std::remove_reference_t<T>,
-const float, const std::uint8_t > ;
+concept CodedInput = is_view_of_any<T, const float, const std::uint8_t>;
 template <class T>
-concept CodedOutput = ViewOfAny < std::remove_reference_t<T>,
-float, std::uint8_t, std::uint16_t > ;
+concept CodedOutput = is_view_of_any<T, float, std::uint8_t, std::uint16_t>;
 template <class T>
 concept Converter = std::derived_from<T, UniformQuantizer>;
 

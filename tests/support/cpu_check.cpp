@@ -11,6 +11,12 @@
 
 #if defined(LUMINA_CHECK_AVX_VNNI)
 #include <cpuid.h>
+#elif defined(LUMINA_CHECK_AMX)
+#include <cpuid.h>
+#include <sys/syscall.h>
+
+#include <cstdlib>
+#include <cstring>
 #elif defined(LUMINA_CHECK_NEON_DOTPROD)
 #include <sys/auxv.h>
 
@@ -29,10 +35,20 @@ bool has_avx512() {
 #if defined(LUMINA_CHECK_AVX512)
 constexpr const char* kIsa = "AVX-512 (F, CD, DQ, BW, VL)";
 bool supported() { return has_avx512(); }
-#else
-// That is enough for AMX too: without it the library uses VNNI.
+#elif defined(LUMINA_CHECK_AVX512_VNNI)
 constexpr const char* kIsa = "AVX-512 (F, CD, DQ, BW, VL, VNNI)";
 bool supported() { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
+#else
+constexpr const char* kIsa = "AVX-512 (F, CD, DQ, BW, VL, VNNI) and AMX (TILE, INT8) for programs";
+bool supported() {
+  if (!has_avx512() || !__builtin_cpu_supports("avx512vnni")) return false;
+  // Told not to use AMX, a program needs none.
+  const char* const forced = std::getenv("LUMINA_FORCE_ISA");
+  if (forced != nullptr && std::strcmp(forced, "avx512_vnni") == 0) return true;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx >> 24 & 3) == 3 &&
+         syscall(SYS_arch_prctl, 0x1023, 18) == 0;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+}
 #endif
 
 #elif defined(LUMINA_CHECK_AVX2) || defined(LUMINA_CHECK_AVX_VNNI)

@@ -1,8 +1,9 @@
-// The real matrix unit, in programs that are compiled for it. On machines without AMX these tests
-// are skipped; the loops around it are tested in test_tile_unit.cpp.
+// The real matrix unit: only where there is one (cpu_check.cpp). The loops around it are tested in
+// test_tile_unit.cpp too, on an emulated one.
 #include <lumina/fused_gemm.hpp>
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 #include <lumina/isa.hpp>
@@ -12,18 +13,11 @@
 #include "support/emulated_tiles.hpp"
 #include "support/random_matrix.hpp"
 #include "support/same_bits.hpp"
-#include "support/skip.hpp"
 
 using namespace lumina;
 using namespace test;
 
 namespace {
-
-bool amx_is_there() {
-  if (detail::amx_usable()) return true;
-  skip("this machine has no AMX, or its operating system refuses it");
-  return false;
-}
 
 /// The sums that tiles of `x_rows` rows make of random bytes, added to what was there.
 template <class Tiles>
@@ -42,7 +36,7 @@ void dot_of_tiles(std::size_t x_rows, const std::uint8_t (&x)[16][64],
 }  // namespace
 
 TEST_CASE("The unit's instructions do what the emulation does", "[amx]") {
-  if (!amx_is_there()) return;
+  REQUIRE(detail::amx_usable());
   Engine engine(1);
   for (std::size_t x_rows = 1; x_rows <= 16; ++x_rows) {
     std::uint8_t x[16][64];
@@ -63,7 +57,7 @@ TEST_CASE("The unit's instructions do what the emulation does", "[amx]") {
 }
 
 TEST_CASE("Coded calls on AMX equal those on AVX-512 VNNI", "[amx]") {
-  if (!amx_is_there()) return;
+  REQUIRE(detail::amx_usable());
   Engine engine(2);
   const std::string before = isa();
   for (int i = 0; i < 40; ++i) {

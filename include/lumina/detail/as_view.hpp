@@ -2,7 +2,7 @@
 #pragma once
 
 #include <concepts>
-#include <cstdint>
+#include <type_traits>
 
 #include "../config.hpp"
 #include "../matrix.hpp"
@@ -21,8 +21,10 @@ constexpr auto as_view_of(M& matrix) {
   }
 }
 
+/// True where an argument of type M& or M is a view of one of Ts…, or converts to one.
 template <class M, class... Ts>
-concept ViewOfAny = (std::convertible_to<M&, MatrixView<Ts>> || ...);
+inline constexpr bool is_view_of_any =
+    (std::convertible_to<std::remove_reference_t<M>&, MatrixView<Ts>> || ...);
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -57,7 +57,6 @@ class FloatOperands {
   static constexpr std::size_t chunk_tiles(std::size_t) { return Arch::chunk_tiles; }
   static constexpr std::size_t depth_blocks(std::size_t) { return 1; }
   std::size_t depth() const { return x_.cols(); }
-  std::size_t rows() const { return x_.rows(); }
   const float* weights(std::size_t panel, std::size_t) const { return weights_.panel(panel); }
   std::size_t panel_size() const { return weights_.panel_size(); }
 
@@ -105,7 +104,6 @@ class CodedOperands {
       : x_(x), dac_(dac), weights_(weights) {}
 
   std::size_t depth() const { return x_.cols(); }
-  std::size_t rows() const { return x_.rows(); }
   const std::int32_t* weights(std::size_t panel, std::size_t first_input) const {
     return weights_.words + panel * weights_.panel_size +
            first_input / Products::inputs_per_step * kPanelColumns;

@@ -19,12 +19,6 @@ namespace detail {
 struct Avx2CodeUnit {
   using Sums = xsimd::batch<std::int32_t, xsimd::fma3<xsimd::avx2>>;
 
-  [[gnu::always_inline]] static Sums even_bytes(const Sums& bytes) {
-    return _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8);
-  }
-  [[gnu::always_inline]] static Sums odd_bytes(const Sums& bytes) {
-    return _mm256_srai_epi16(bytes, 8);
-  }
   [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
     return added_in_order<Sums>(_mm256_add_epi32(sums, _mm256_madd_epi16(x, w)));
   }

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "../../config.hpp"
+#include "../simd.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -66,9 +67,9 @@ struct ByteCodes : Unit {
 };
 
 /// For units that multiply 16-bit integers:
-///   Sums                        a vector of 32-bit sums
-///   even_bytes(w), odd_bytes(w)  the signed bytes 0 and 2, 1 and 3 of every lane as 16-bit
-///   integers dot(x, w, sums)             sums + x₀w₀ + x₁w₁ in every lane
+///   Sums              a vector of 32-bit sums
+///   dot(x, w, sums)   sums + x₀w₀ + x₁w₁ in every lane
+///   widen(codes, to)  widened_codes bytes as 16-bit integers, fours in the order 0, 2, 1, 3
 /// Bytes would do with fewer instructions on x86 (pmaddubsw), but its 16-bit sums saturate.
 template <class Unit>
 struct PairCodes : Unit {
@@ -79,7 +80,13 @@ struct PairCodes : Unit {
 
   template <std::size_t Part>
   [[gnu::always_inline]] static Weights weights(const Weights& bytes) {
-    return Part == 0 ? Unit::even_bytes(bytes) : Unit::odd_bytes(bytes);
+    // The signed bytes 0 and 2, or 1 and 3, of every lane as 16-bit integers.
+    const auto halves = bits_as<std::int16_t>(bytes);
+    if constexpr (Part == 0) {
+      return bits_as<std::int32_t>((halves << 8) >> 8);
+    } else {
+      return bits_as<std::int32_t>(halves >> 8);
+    }
   }
   template <std::size_t Part>
   [[gnu::always_inline]] static Weights input(const Input* x) {

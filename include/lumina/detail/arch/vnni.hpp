@@ -17,38 +17,32 @@ inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
 #if defined(LUMINA_ISA_AVX512)
-
-struct VnniCodeUnit {
-  using Sums = xsimd::batch<std::int32_t, xsimd::avx512bw>;
-  static constexpr int input_bias = 0;
-
-  [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
-    return added_in_order<Sums>(_mm512_dpbusd_epi32(sums, x, w));
-  }
-};
-
-struct Vnni : Avx512 {
-  static constexpr const char* name = "avx512_vnni";
-  struct Codes : ByteCodes<VnniCodeUnit>, Avx512::CodeBlocks {};
-};
-
+using BeforeVnni = Avx512;
+inline constexpr const char* kVnniName = "avx512_vnni";
+[[gnu::always_inline]] inline __m512i dot_of_bytes(__m512i x, __m512i w, __m512i sums) {
+  return _mm512_dpbusd_epi32(sums, x, w);
+}
 #else
+using BeforeVnni = Avx2;
+inline constexpr const char* kVnniName = "avx_vnni";
+[[gnu::always_inline]] inline __m256i dot_of_bytes(__m256i x, __m256i w, __m256i sums) {
+  return _mm256_dpbusd_avx_epi32(sums, x, w);
+}
+#endif
 
 struct VnniCodeUnit {
-  using Sums = xsimd::batch<std::int32_t, xsimd::fma3<xsimd::avx2>>;
+  using Sums = BeforeVnni::Batch<std::int32_t>;
   static constexpr int input_bias = 0;
 
   [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
-    return added_in_order<Sums>(_mm256_dpbusd_avx_epi32(sums, x, w));
+    return added_in_order<Sums>(dot_of_bytes(x, w, sums));
   }
 };
 
-struct Vnni : Avx2 {
-  static constexpr const char* name = "avx_vnni";
-  struct Codes : ByteCodes<VnniCodeUnit>, Avx2::CodeBlocks {};
+struct Vnni : BeforeVnni {
+  static constexpr const char* name = kVnniName;
+  struct Codes : ByteCodes<VnniCodeUnit>, BeforeVnni::CodeBlocks {};
 };
-
-#endif
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
