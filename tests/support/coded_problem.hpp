@@ -12,6 +12,7 @@
 #include "catch.hpp"
 #include "random_matrix.hpp"
 #include "same_bits.hpp"
+#include "shared_kernels.hpp"
 
 namespace test {
 

@@ -13,6 +13,7 @@
 #include "support/expect_error.hpp"
 #include "support/random_matrix.hpp"
 #include "support/same_bits.hpp"
+#include "support/shared_kernels.hpp"
 
 using namespace lumina;
 using namespace test;

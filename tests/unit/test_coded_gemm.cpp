@@ -17,6 +17,7 @@
 #include "support/executors.hpp"
 #include "support/random_matrix.hpp"
 #include "support/same_bits.hpp"
+#include "support/shared_kernels.hpp"
 
 using namespace lumina;
 using namespace test;

@@ -5,6 +5,7 @@
 
 #include "support/catch.hpp"
 #include "support/expect_error.hpp"
+#include "support/shared_kernels.hpp"
 
 using namespace test;
 
