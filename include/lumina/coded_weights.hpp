@@ -11,10 +11,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <span>
-#include <utility>
 
 #include "config.hpp"
 #include "detail/message.hpp"
@@ -33,6 +31,13 @@ enum class WeightScale {
   per_output,  ///< that of the output's own row of w: a scale for each output
   per_matrix,  ///< that of w: one scale for all
 };
+
+namespace detail {
+
+template <int Bits>
+class WeightEncoder;
+
+}  // namespace detail
 
 /// Coded weights w [out, in], packed. Made by encode_weights.
 template <int Bits>
@@ -82,13 +87,9 @@ class CodedWeights {
     return {words_.data(), panel_size(), scales_.data(), code_sums_.data()};
   }
 
-  template <int B>
-  friend void encode_weights(MatrixView<const float> w, CodedWeights<B>& coded, WeightScale how);
-  template <int B>
-  friend void encode_weights(MatrixView<const float> w, CodedWeights<B>& coded,
-                             std::span<const float> scales);
-
  private:
+  friend class detail::WeightEncoder<Bits>;
+
   template <class T, class F>
   Matrix<T> map(F f) const {
     Matrix<T> result(rows(), cols());
@@ -98,13 +99,11 @@ class CodedWeights {
     return result;
   }
 
-  void resize(std::size_t rows, std::size_t cols, std::span<const float> scales = {});
-  void pack(MatrixView<const float> w);
-
   detail::Extent shape_;
   detail::AlignedBuffer<std::int32_t> words_;
   detail::AlignedBuffer<float> scales_;
   detail::AlignedBuffer<std::int32_t> code_sums_;
+  detail::AlignedBuffer<float> next_scales_;  ///< those of an encoding that may still fail
 };
 
 namespace detail {
@@ -117,79 +116,136 @@ inline float weight_scale(std::uint32_t largest_magnitude_bits, std::int32_t max
   return std::max(step_of(limit, max_code, 0.0), std::numeric_limits<float>::denorm_min());
 }
 
-/// Reports the first weight that is not a finite number, or missing data.
-inline bool weights_encodable(MatrixView<const float> w) {
-  if (w.data() == nullptr && w.rows() != 0 && w.cols() != 0) {
-    report_error((Message() << "lumina::encode_weights: the data of w " << Shape{w.rows(), w.cols()}
-                            << " is missing")
-                     .c_str());
-    return false;
-  }
-  constexpr auto kInfinite = std::bit_cast<std::uint32_t>(std::numeric_limits<float>::infinity());
-  for (std::size_t row = 0; row < w.rows(); ++row) {
-    if (largest_magnitude_bits(w.row(row), w.cols()) < kInfinite) continue;
-    std::size_t col = 0;
-    while (std::abs(w(row, col)) <= std::numeric_limits<float>::max()) ++col;
-    report_error((Message() << "lumina::encode_weights: w is " << Shape{w.rows(), w.cols()}
-                            << "; w(" << row << ", " << col << ") is infinite or NaN")
-                     .c_str());
-    return false;
-  }
-  return true;
+/// What is wrong with w and its like.
+inline Message encoding_error(MatrixView<const float> w) {
+  return Message() << "lumina::encode_weights: w is " << Shape{w.rows(), w.cols()};
 }
+
+/// Reports missing data.
+inline bool weights_there(MatrixView<const float> w) {
+  if (w.data() != nullptr || w.rows() == 0 || w.cols() == 0) return true;
+  report_error((encoding_error(w) << ", its data is missing").c_str());
+  return false;
+}
+
+/// The largest magnitude of a row of w, as bits. Reports the first weight that is not a finite
+/// number; the result is kNotFinite then.
+inline constexpr std::uint32_t kNotFinite = 0xffffffffu;
+inline std::uint32_t checked_magnitude_bits(MatrixView<const float> w, std::size_t row) {
+  constexpr auto kInfinite = std::bit_cast<std::uint32_t>(std::numeric_limits<float>::infinity());
+  const std::uint32_t largest = largest_magnitude_bits(w.row(row), w.cols());
+  if (largest < kInfinite) return largest;
+  std::size_t col = 0;
+  while (std::abs(w(row, col)) <= std::numeric_limits<float>::max()) ++col;
+  report_error(
+      (encoding_error(w) << "; w(" << row << ", " << col << ") is infinite or NaN").c_str());
+  return kNotFinite;
+}
+
+/// Encodes w into `coded`, in two steps: the scales, which reports what is wrong and leaves `coded`
+/// as it was; then the codes.
+template <int Bits>
+class WeightEncoder {
+ public:
+  WeightEncoder(MatrixView<const float> w, CodedWeights<Bits>& coded) : w_(w), coded_(coded) {}
+
+  /// Scales for the largest magnitudes of w.
+  bool choose_scales(WeightScale how) {
+    coded_.next_scales_.grow_to(w_.rows());
+    float* const scales = coded_.next_scales_.data();
+    const bool finite = scan([&](std::size_t row, std::uint32_t largest) {
+      scales[row] = weight_scale(largest, coded_.max_code);
+    });
+    if (finite && how == WeightScale::per_matrix) {
+      std::fill_n(scales, w_.rows(), weight_scale(largest_, coded_.max_code));
+    }
+    return finite;
+  }
+
+  /// Scales of the caller's; they may be those of `coded`.
+  bool use_scales(std::span<const float> scales) {
+    if (scales.size() != w_.rows()) {
+      report_error((encoding_error(w_)
+                    << ", there are " << scales.size() << " scales; w needs one for each row")
+                       .c_str());
+      return false;
+    }
+    for (std::size_t row = 0; row < w_.rows(); ++row) {
+      if (scales[row] > 0.0f && scales[row] <= std::numeric_limits<float>::max()) continue;
+      report_error(
+          (encoding_error(w_) << "; scales[" << row << "] is not positive and finite").c_str());
+      return false;
+    }
+    if (!scan([](std::size_t, std::uint32_t) {})) return false;
+    coded_.next_scales_.grow_to(w_.rows());
+    std::copy(scales.begin(), scales.end(), coded_.next_scales_.data());
+    return true;
+  }
+
+  /// max |w|, after the scales.
+  float largest_magnitude() const { return std::bit_cast<float>(largest_); }
+
+  /// The codes of `rows`: w (PlainRows), or w with noise.
+  template <class Rows>
+  void encode(const Rows& rows) {
+    resize();
+    // The last panel first: the scales' pass over w has left its end in the cache.
+    for (std::size_t panel = panel_count(w_.rows()); panel-- > 0;) {
+      const std::size_t first = panel * kPanelColumns;
+      const std::size_t count = std::min(kPanelColumns, w_.rows() - first);
+      CodePanelWriter<Bits> writer(coded_.scales_.data() + first, count,
+                                   coded_.words_.data() + panel * coded_.panel_size());
+      rows.for_each_block(first, count,
+                          [&](MatrixView<const float> block) { writer.write(block); });
+      writer.store_sums(coded_.code_sums_.data() + first);
+    }
+  }
+
+ private:
+  /// f(row, its largest magnitude as bits) until a weight is not finite; then the result is false.
+  template <class F>
+  bool scan(F f) {
+    if (!weights_there(w_)) return false;
+    for (std::size_t row = 0; row < w_.rows(); ++row) {
+      const std::uint32_t largest = checked_magnitude_bits(w_, row);
+      if (largest == kNotFinite) return false;
+      largest_ = std::max(largest_, largest);
+      f(row, largest);
+    }
+    return true;
+  }
+
+  /// Room for codes and sums, the scales, and zeros behind all of them.
+  void resize() {
+    coded_.shape_ = Extent(w_.rows(), w_.cols());
+    // AMX reads whole blocks of 16 rows of words, so up to 15 behind the last panel.
+    constexpr std::size_t kBehind = 15 * kPanelColumns;
+    const std::size_t words = panel_count(w_.rows()) * coded_.panel_size();
+    coded_.words_.grow_to(words + kBehind);
+    std::fill_n(coded_.words_.data() + words, kBehind, 0);
+
+    const std::size_t padded_rows = round_up(w_.rows(), kNoisePanelColumns);
+    coded_.scales_.grow_to(padded_rows);
+    coded_.code_sums_.grow_to(padded_rows);
+    std::copy_n(coded_.next_scales_.data(), w_.rows(), coded_.scales_.data());
+    std::fill_n(coded_.scales_.data() + w_.rows(), padded_rows - w_.rows(), 0.0f);
+    std::fill_n(coded_.code_sums_.data() + w_.rows(), padded_rows - w_.rows(), 0);
+  }
+
+  MatrixView<const float> w_;
+  CodedWeights<Bits>& coded_;
+  std::uint32_t largest_ = 0;  ///< of all weights, as bits
+};
 
 }  // namespace detail
 
-/// `scales`, which may be the old ones, become the new ones; without any, the caller fills them in.
-template <int Bits>
-void CodedWeights<Bits>::resize(std::size_t rows, std::size_t cols, std::span<const float> scales) {
-  shape_ = detail::Extent(rows, cols);
-  // AMX reads whole blocks of 16 rows of words, so up to 15 behind the last panel.
-  constexpr std::size_t kBehind = 15 * detail::kPanelColumns;
-  const std::size_t words = detail::panel_count(rows) * panel_size() + kBehind;
-  if (words_.size() != words) words_ = detail::AlignedBuffer<std::int32_t>(words);
-  std::fill_n(words_.data() + (words - kBehind), kBehind, 0);
-
-  const std::size_t padded_rows = detail::round_up(rows, detail::kNoisePanelColumns);
-  detail::AlignedBuffer<float> old_scales;
-  if (scales_.size() != padded_rows) {
-    old_scales = std::move(scales_);
-    scales_ = detail::AlignedBuffer<float>(padded_rows);
-    code_sums_ = detail::AlignedBuffer<std::int32_t>(padded_rows);
-  }
-  if (!scales.empty()) std::memmove(scales_.data(), scales.data(), scales.size_bytes());
-  std::fill_n(scales_.data() + rows, padded_rows - rows, 0.0f);
-  code_sums_.fill_with_zeros();
-}
-
-/// scales_ are there.
-template <int Bits>
-void CodedWeights<Bits>::pack(MatrixView<const float> w) {
-  for (std::size_t first = 0; first < w.rows(); first += detail::kPanelColumns) {
-    detail::pack_code_panel<Bits>(
-        w, first, std::min(detail::kPanelColumns, w.rows() - first), scales_.data() + first,
-        words_.data() + first / detail::kPanelColumns * panel_size(), code_sums_.data() + first);
-  }
-}
-
-/// Encodes w [out, in] into `coded`, whose memory is used again where the size is the same.
+/// Encodes w [out, in] into `coded`, whose memory is used again where it is large enough.
 /// Error: a weight that is infinite or NaN; `coded` is as before then.
 template <int Bits>
 void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded,
                     WeightScale how = WeightScale::per_output) {
-  if (!detail::weights_encodable(w)) return;
-  coded.resize(w.rows(), w.cols());
-  std::uint32_t largest_of_all = 0;
-  for (std::size_t row = 0; row < w.rows(); ++row) {
-    const std::uint32_t largest = detail::largest_magnitude_bits(w.row(row), w.cols());
-    largest_of_all = std::max(largest_of_all, largest);
-    coded.scales_.data()[row] = detail::weight_scale(largest, CodedWeights<Bits>::max_code);
-  }
-  if (how == WeightScale::per_matrix) {
-    std::fill_n(coded.scales_.data(), w.rows(),
-                detail::weight_scale(largest_of_all, CodedWeights<Bits>::max_code));
-  }
-  coded.pack(w);
+  detail::WeightEncoder<Bits> encoder(w, coded);
+  if (encoder.choose_scales(how)) encoder.encode(detail::PlainRows(w));
 }
 
 /// The same with scales of the caller's, one for each output: weights beyond ±max_code·scale
@@ -198,25 +254,8 @@ void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded,
 template <int Bits>
 void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded,
                     std::span<const float> scales) {
-  const auto message = [&] {
-    return detail::Message() << "lumina::encode_weights: w is "
-                             << detail::Shape{w.rows(), w.cols()};
-  };
-  if (scales.size() != w.rows()) {
-    detail::report_error(
-        (message() << ", there are " << scales.size() << " scales; w needs one for each row")
-            .c_str());
-    return;
-  }
-  for (std::size_t row = 0; row < w.rows(); ++row) {
-    if (scales[row] > 0.0f && scales[row] <= std::numeric_limits<float>::max()) continue;
-    detail::report_error(
-        (message() << "; scales[" << row << "] is not positive and finite").c_str());
-    return;
-  }
-  if (!detail::weights_encodable(w)) return;
-  coded.resize(w.rows(), w.cols(), scales);
-  coded.pack(w);
+  detail::WeightEncoder<Bits> encoder(w, coded);
+  if (encoder.use_scales(scales)) encoder.encode(detail::PlainRows(w));
 }
 
 /// Encodes w [out, in].

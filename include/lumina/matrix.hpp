@@ -81,6 +81,11 @@ class AlignedBuffer {
   }
   ~AlignedBuffer() { ::operator delete (data_, std::align_val_t{kCacheLine}); }
 
+  /// Room for at least `count` elements; those that were there are lost where it was too small.
+  void grow_to(std::size_t count) {
+    if (count_ < count) *this = AlignedBuffer(count);
+  }
+
   T* data() { return data_; }
   const T* data() const { return data_; }
   std::size_t size() const { return count_; }

@@ -15,6 +15,7 @@
 #include "matrix.hpp"
 #include "noise.hpp"
 #include "quantizer.hpp"
+#include "weight_noise.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -177,6 +178,35 @@ void fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w
   } else {
     reference::fused_gemm(x, w, y, epilogue(GaussianNoise{noise_stddev}, adc), key);
   }
+}
+
+/// One weight with noise; `largest` is the largest magnitude of all.
+inline float perturb(float w, float, const MultiplicativeWeightNoise& noise, float normal) {
+  return std::fma(detail::product(w, noise.stddev), normal, w);
+}
+inline float perturb(float w, float largest, const AdditiveWeightNoise& noise, float normal) {
+  return std::fma(detail::product(noise.stddev, largest), normal, w);
+}
+inline float perturb(float w, float, const DropConnect& noise, float normal) {
+  return normal < noise.threshold() ? 0.0f : w;
+}
+
+/// The weights that lumina::pack_weights and lumina::encode_weights make of w with noise.
+template <class Noise>
+Matrix<float> perturb(MatrixView<const float> w, const Noise& noise, const NoiseKey& key) {
+  float largest = 0.0f;
+  for (std::size_t row = 0; row < w.rows(); ++row) {
+    for (std::size_t col = 0; col < w.cols(); ++col) {
+      largest = std::fmax(largest, std::fabs(w(row, col)));
+    }
+  }
+  Matrix<float> result(w.rows(), w.cols());
+  for (std::size_t row = 0; row < w.rows(); ++row) {
+    for (std::size_t col = 0; col < w.cols(); ++col) {
+      result(row, col) = perturb(w(row, col), largest, noise, standard_normal_at(key, row, col));
+    }
+  }
+  return result;
 }
 
 }  // namespace reference

@@ -11,6 +11,15 @@
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
+class PackedWeights;
+
+namespace detail {
+
+/// Gives `packed` this shape, and room where it has too little; its panels, to be written.
+float* reshape(PackedWeights& packed, std::size_t rows, std::size_t cols);
+
+}  // namespace detail
+
 /// f32 weights w [out, in], packed (detail/pack.hpp). Made by pack_weights.
 class PackedWeights {
  public:
@@ -22,24 +31,39 @@ class PackedWeights {
   /// Floats in a panel.
   std::size_t panel_size() const { return cols() * detail::kPanelColumns; }
 
-  friend void pack_weights(MatrixView<const float> w, PackedWeights& packed);
-
  private:
+  friend float* detail::reshape(PackedWeights& packed, std::size_t rows, std::size_t cols);
+
   detail::AlignedBuffer<float> panels_;
   detail::Extent shape_;
 };
 
-/// Packs w [out, in] into `packed`, whose memory is used again where the size is the same.
-inline void pack_weights(MatrixView<const float> w, PackedWeights& packed) {
-  const std::size_t panels = detail::panel_count(w.rows());
-  const std::size_t size = panels * w.cols() * detail::kPanelColumns;
-  if (packed.panels_.size() != size) packed.panels_ = detail::AlignedBuffer<float>(size);
-  packed.shape_ = detail::Extent(w.rows(), w.cols());
-  for (std::size_t index = 0; index < panels; ++index) {
-    const std::size_t first = index * detail::kPanelColumns;
-    detail::pack_panel(w, first, std::min(detail::kPanelColumns, w.rows() - first),
-                       packed.panels_.data() + index * packed.panel_size());
+namespace detail {
+
+inline float* reshape(PackedWeights& packed, std::size_t rows, std::size_t cols) {
+  packed.panels_.grow_to(panel_count(rows) * cols * kPanelColumns);
+  packed.shape_ = Extent(rows, cols);
+  return packed.panels_.data();
+}
+
+/// `weights`: PlainRows, or weights with noise.
+template <class Rows>
+void pack_rows_of_weights(const Rows& weights, PackedWeights& packed) {
+  float* to = reshape(packed, weights.rows(), weights.cols());
+  for (std::size_t first = 0; first < weights.rows(); first += kPanelColumns) {
+    const std::size_t count = std::min(kPanelColumns, weights.rows() - first);
+    weights.for_each_block(first, count, [&](MatrixView<const float> block) {
+      pack_panel(block, to);
+      to += block.cols() * kPanelColumns;
+    });
   }
+}
+
+}  // namespace detail
+
+/// Packs w [out, in] into `packed`, whose memory is used again where it is large enough.
+inline void pack_weights(MatrixView<const float> w, PackedWeights& packed) {
+  detail::pack_rows_of_weights(detail::PlainRows(w), packed);
 }
 
 /// Packs w [out, in].

@@ -218,6 +218,31 @@ TEST_CASE("Scales of the caller's, beyond which weights saturate", "[coded_weigh
   });
 }
 
+TEST_CASE("Weights at ties between codes, and some floats beside them", "[coded_weights]") {
+  Engine engine(12);
+  for_every_bits([&](auto bits) {
+    constexpr int top = CodedWeights<bits>::max_code;
+    TestMatrix w(64, 192);
+    std::vector<float> scales(64);
+    for (std::size_t row = 0; row < 64; ++row) {
+      // Up to both ends of the range in which the coder multiplies, and beyond.
+      const float exponent = row < 4   ? -125.0f
+                             : row < 8 ? 124.0f
+                                       : std::floor(uniform(engine, -129.0f, 119.0f));
+      scales[row] = std::exp2(exponent) * uniform(engine, 1.0f, 2.0f);
+      for (std::size_t col = 0; col < 192; ++col) {
+        const auto code = static_cast<float>(integer(engine, 0, 2 * top + 2)) - 0.5f;
+        const float tie = (code - static_cast<float>(top)) * scales[row];
+        const auto aside = static_cast<std::uint32_t>(integer(engine, 0, 6)) - 3u;
+        const float weight = float_of(bits_of(tie) + aside);
+        w(row, col) = std::isfinite(weight) ? weight : scales[row];
+      }
+    }
+    CAPTURE(bits.value);
+    CHECK(coding_error(encode_weights<bits>(w, scales), w, scales) == "");
+  });
+}
+
 TEST_CASE("Scales that a matrix was encoded with can encode the next one", "[coded_weights]") {
   Engine engine(4);
   TestMatrix first(40, 20), second(40, 20);
@@ -293,7 +318,7 @@ TEST_CASE("A symmetric quantizer of the row's limit makes the same codes", "[cod
   }
 }
 
-TEST_CASE("Encoding again uses the same memory where the size is the same", "[coded_weights]") {
+TEST_CASE("Encoding again uses the same memory where it is large enough", "[coded_weights]") {
   Engine engine(7);
   for_every_bits([&](auto bits) {
     TestMatrix first(40, 20), second(40, 20), fewer(33, 20), larger(150, 21), none(0, 0);
@@ -311,8 +336,12 @@ TEST_CASE("Encoding again uses the same memory where the size is the same", "[co
     CHECK(coding_error(coded, fewer) == "");
     encode_weights(larger.fill_uniform(engine), coded);
     CHECK(coding_error(coded, larger) == "");
+    const std::int32_t* const more_memory = coded.panel(0);
     encode_weights(first, coded);
     CHECK(coding_error(coded, first) == "");
+    CHECK(coded.panel(0) == more_memory);
+    // What AMX reads behind the last panel.
+    for (std::size_t i = 0; i < 15 * 32; ++i) REQUIRE(coded.panel(2)[i] == 0);
 
     // A row of zeros where there were codes.
     for (std::size_t col = 0; col < 20; ++col) first(17, col) = 0.0f;

@@ -53,7 +53,7 @@ TEST_CASE("pack_weights puts 32 outputs side by side and fills up with zeros", "
   }
 }
 
-TEST_CASE("Packing again uses the same memory where the size is the same", "[weights]") {
+TEST_CASE("Packing again uses the same memory where it is large enough", "[weights]") {
   Engine engine(2);
   TestMatrix first(40, 20);
   TestMatrix second(40, 20);
@@ -74,6 +74,10 @@ TEST_CASE("Packing again uses the same memory where the size is the same", "[wei
   CHECK(packed.rows() == 70);
   CHECK(packed.cols() == 21);
   CHECK(layout_error(packed, larger) == "");
+  const float* const more_memory = packed.panel(0);
+  lumina::pack_weights(fewer, packed);
+  CHECK(packed.panel(0) == more_memory);
+  CHECK(layout_error(packed, fewer) == "");
 }
 
 TEST_CASE("PackedWeights: empty ones, and moving", "[weights]") {

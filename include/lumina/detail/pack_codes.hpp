@@ -6,7 +6,7 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -16,7 +16,11 @@
 #include "../quantizer.hpp"
 #include "arch/native.hpp"
 #include "pack.hpp"
+#include "pieces.hpp"
 #include "products.hpp"
+#include "simd.hpp"
+#include "unroll.hpp"
+#include "weight_coder.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -49,9 +53,18 @@ constexpr std::int32_t unpack_code(const std::int32_t* panel, std::size_t column
 inline std::uint32_t largest_magnitude_bits(const float* values, std::size_t count) {
   using Floats = Native::Batch<float>;
   using Ints = rebind_t<Floats, std::int32_t>;
+  constexpr std::size_t kChains = 4;
   const Ints magnitude(0x7fffffff);
-  Ints largest(0);
+  std::array<Ints, kChains> chains;
+  chains.fill(Ints(0));
   std::size_t i = 0;
+  for (; i + kChains * Floats::size <= count; i += kChains * Floats::size) {
+    unroll<kChains>([&](auto j) __attribute__((always_inline)) {
+      const Floats lanes = Floats::load_unaligned(values + i + j * Floats::size);
+      chains[j] = max(chains[j], bits_as<std::int32_t>(lanes) & magnitude);
+    });
+  }
+  Ints largest = max(max(chains[0], chains[1]), max(chains[2], chains[3]));
   for (; i + Floats::size <= count; i += Floats::size) {
     largest = max(largest, bits_as<std::int32_t>(Floats::load_unaligned(values + i)) & magnitude);
   }
@@ -62,59 +75,121 @@ inline std::uint32_t largest_magnitude_bits(const float* values, std::size_t cou
   return static_cast<std::uint32_t>(*std::max_element(lanes, lanes + Ints::size));
 }
 
-/// Four bytes of codes, g-th group of a word, in their places.
-template <int StoredBits>
-constexpr std::uint32_t place_group(std::uint32_t bytes, std::size_t group) {
-  constexpr std::uint32_t kField = (1u << StoredBits) - 1u;
-  return (bytes & kField * 0x01010101u) << (group * StoredBits);
-}
-
-/// Output rows [first, first + count) of w, count ≤ 32, to one panel; and each one's sum of codes.
+/// Output rows [0, count) of w, count ≤ 32, to one panel; and each one's sum of codes.
 template <int Bits>
-void pack_code_panel(MatrixView<const float> w, std::size_t first, std::size_t count,
-                     const float* scales, std::int32_t* panel, std::int32_t* code_sums) {
+class CodePanelWriter {
+ public:
+  CodePanelWriter(const float* scales, std::size_t count, std::int32_t* panel) : panel_(panel) {
+    for (std::size_t column = 0; column < kPanelColumns; ++column) {
+      coders_[column] = column < count ? Coder(scales[column]) : Coder();
+      Words(0u).store_aligned(sums_[column]);
+    }
+  }
+
+  /// The next inputs of all outputs, w [count, inputs]: a multiple of kBlock, but for the last
+  /// time.
+  void write(MatrixView<const float> w) {
+    for (std::size_t begin = 0; begin < w.cols(); begin += kBlock) {
+      const std::size_t inputs = std::min(kBlock, w.cols() - begin);
+      for (std::size_t column = 0; column < kPanelColumns; ++column) {
+        if (coders_[column].all_zero()) {  // or there is no such row
+          std::fill_n(fours_[column], kBlock / 4, 0);
+          continue;
+        }
+        const float* const from = w.row(column) + begin;
+        if (inputs == kBlock) {
+          encode(column, [from](std::size_t k) { return Floats::load_unaligned(from + k); });
+          // The row's next block: a panel's rows are too many streams for the machine to foresee.
+          if (begin + 2 * kBlock <= w.cols()) {
+            for (std::size_t i = 0; i < kBlock; i += kCacheLine / sizeof(float)) {
+              __builtin_prefetch(from + kBlock + i);
+            }
+          }
+        } else {
+          encode(column, [from, inputs](std::size_t k) {
+            if (k + Floats::size <= inputs) return Floats::load_unaligned(from + k);
+            return k < inputs ? load_first<Floats>(from + k, inputs - k) : Floats(0.0f);
+          });
+        }
+      }
+      const std::size_t steps = divide_rounding_up(inputs, kCodesPerWord<kStored>);
+      store_words(steps);
+      panel_ += steps * kPanelColumns;
+      encoded_ += kBlock;
+    }
+  }
+
+  void store_sums(std::int32_t* code_sums) const {
+    for (std::size_t column = 0; column < kPanelColumns; ++column) {
+      std::uint32_t sum = 0;  // modulo 2^32: the excess overflows
+      for (const std::uint32_t lane : sums_[column]) sum += lane;
+      if (!coders_[column].all_zero()) sum -= encoded_ * static_cast<std::uint32_t>(Coder::kExcess);
+      code_sums[column] = static_cast<std::int32_t>(sum);
+    }
+  }
+
+  /// Inputs at a time: a cache line of codes, whole words of any number of bits.
+  static constexpr std::size_t kBlock = kCacheLine;
+
+ private:
   using Floats = Native::Batch<float>;
   using Ints = rebind_t<Floats, std::int32_t>;
-  constexpr int kStored = stored_bits(Bits);
-  constexpr std::size_t kBlock = 64;  // inputs at a time: few enough to meet again in the L1 cache
-  constexpr std::size_t kGroups = kCodesPerWord<kStored> / 4;
-  const Floats top(static_cast<float>((1 << (Bits - 1)) - 1));
+  using Words = rebind_t<Floats, std::uint32_t>;
+  using IntQuad = rebind_t<Native::Quad, std::int32_t>;
+  using Coder = WeightCoder<Bits>;
+  static constexpr int kStored = stored_bits(Bits);
 
-  std::fill(code_sums, code_sums + kPanelColumns, 0);
-  for (std::size_t begin = 0; begin < w.cols(); begin += kBlock) {
-    const std::size_t inputs = std::min(kBlock, w.cols() - begin);
-    const std::size_t steps = (inputs + 4 * kGroups - 1) / (4 * kGroups);
-    std::int32_t* const words = panel + begin / (4 * kGroups) * kPanelColumns;
-    for (std::size_t column = 0; column < kPanelColumns; ++column) {
-      alignas(kCacheLine) std::uint8_t bytes[kBlock] = {};
-      if (column < count && scales[column] != 0.0f) {
-        const float* const row = w.row(first + column) + begin;
-        const Floats scale(scales[column]);
-        Ints sum(0);
-        for (std::size_t k = 0; k < inputs; k += Floats::size) {
-          const Floats values = k + Floats::size <= inputs
-                                    ? Floats::load_unaligned(row + k)
-                                    : load_first<Floats>(row + k, inputs - k);
-          const Ints codes = to_small_int(symmetric_code(values, scale, top));
-          sum = sum + codes;
-          Native::store_codes(codes & Ints(0xff), bytes + k);
-        }
-        alignas(kCacheLine) std::int32_t lanes[Ints::size];
-        sum.store_aligned(lanes);
-        for (const std::int32_t lane : lanes) code_sums[column] += lane;
+  /// kBlock inputs of an output to bytes; load(k) has a vector from number k on.
+  template <class Load>
+  [[gnu::always_inline]] void encode(std::size_t column, Load load) {
+    constexpr std::size_t kTogether = 4;
+    Words sum = Words::load_aligned(sums_[column]);
+    for (std::size_t k = 0; k < kBlock; k += kTogether * Floats::size) {
+      std::array<Floats, kTogether> values;
+      unroll<kTogether>([&](auto i) __attribute__((always_inline)) {
+        values[i] = load(k + i * Floats::size);
+      });
+      std::array<Ints, kTogether> codes = coders_[column].encode_lanes(values);
+      for (Ints& code : codes) {
+        sum = sum + bits_as<std::uint32_t>(code);
+        code = code & Ints(0xff);
       }
-      for (std::size_t step = 0; step < steps; ++step) {
-        std::uint32_t word = 0;
-        for (std::size_t group = 0; group < kGroups; ++group) {
-          std::uint32_t four;
-          std::memcpy(&four, bytes + (step * kGroups + group) * 4, sizeof(four));
-          word |= place_group<kStored>(four, group);
-        }
-        words[step * kPanelColumns + column] = static_cast<std::int32_t>(word);
+      Native::store_code_bytes(codes, reinterpret_cast<std::uint8_t*>(fours_[column]) + k);
+    }
+    sum.store_aligned(sums_[column]);
+  }
+
+  /// Turns the fours, and puts groups of them together into words.
+  void store_words(std::size_t steps) {
+    constexpr std::size_t kGroups = kCodesPerWord<kStored> / 4;
+    for (std::size_t column = 0; column < kPanelColumns; column += 4) {
+      for (std::size_t four = 0; four * 4 < steps * kGroups; ++four) {
+        const std::array<IntQuad, 4> turned =
+            transposed_4x4<IntQuad>(fours_[column] + 4 * four, kBlock / 4);
+        unroll<4 / kGroups>([&](auto i) __attribute__((always_inline)) {
+          const std::size_t step = four * (4 / kGroups) + i;
+          if (step >= steps) return;
+          IntQuad words = turned[i * kGroups];
+          if constexpr (kGroups > 1) {
+            constexpr std::int32_t kField = ((1 << kStored) - 1) * 0x01010101;
+            words = words & IntQuad(kField);
+            unroll<kGroups - 1>([&](auto j) __attribute__((always_inline)) {
+              constexpr int kShift = (static_cast<int>(j) + 1) * kStored;
+              words = words | ((turned[i * kGroups + j + 1] & IntQuad(kField)) << kShift);
+            });
+          }
+          words.store_aligned(panel_ + step * kPanelColumns + column);
+        });
       }
     }
   }
-}
+
+  Coder coders_[kPanelColumns];
+  std::int32_t* panel_;
+  std::uint32_t encoded_ = 0;  ///< inputs, those that fill up the last block too
+  alignas(kCacheLine) std::uint32_t sums_[kPanelColumns][Words::size];  ///< lane by lane
+  alignas(kCacheLine) std::int32_t fours_[kPanelColumns][kBlock / 4];   ///< codes in bytes
+};
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -1,0 +1,244 @@
+// Noise on weights, for hardware-aware training: each step packs or encodes w with noise of its
+// own,
+//
+//   encode_weights(w, coded, MultiplicativeWeightNoise{0.03f}, NoiseKey{seed, step});
+//
+// and the gradient by w goes through gradient_stage(). The weights of an analog device deviate from
+// what was programmed; a network that was trained with deviations does not depend on them.
+//
+// With n the normal N(0, 1) that standard_normal_at(key, output, input) is, a weight w becomes
+//
+//   AdditiveWeightNoise        w + stddev·max|w|·n, max over the whole matrix
+//   MultiplicativeWeightNoise  w·(1 + stddev·n)
+//   DropConnect                0 with `probability`, otherwise w
+//
+// The noise is applied while w is packed: w stays as it is, and there is no noisy copy of it. When
+// encoded, w with noise is encoded at the scales of w without it, as a device's range belongs to
+// the weights that it was programmed with: what lies beyond saturates. So noise below half a code
+// is mostly rounded away, and a row of zeros, whose scale is 0, stays one.
+//
+// A type of one's own works like these: see the concept WeightNoise.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "coded_weights.hpp"
+#include "config.hpp"
+#include "detail/message.hpp"
+#include "detail/perturb.hpp"
+#include "detail/simd.hpp"
+#include "epilogue.hpp"
+#include "matrix.hpp"
+#include "noise.hpp"
+#include "weights.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+namespace detail {
+
+/// The stage of a derivative of 1.
+struct GradientPasses {
+  template <class Floats, class Normals>
+  Floats apply(const Floats& gradient, const Coordinates&, const ActiveLanes&,
+               const Normals&) const {
+    return gradient;
+  }
+};
+
+/// The stage of noise that is linear in w: the gradient is perturbed as the weights were.
+template <class Perturbation>
+struct GradientPerturbed {
+  Perturbation perturbation;
+
+  static constexpr std::size_t normals_per_element = 1;
+  template <class Floats>
+  Floats apply(const Floats& gradient, const Coordinates&, const ActiveLanes&,
+               const std::array<Floats, 1>& normals) const {
+    return perturbation(gradient, normals[0]);
+  }
+};
+
+inline bool valid_weight_deviation(float stddev, float largest_magnitude, const char* what) {
+  if (!valid_strength(stddev, what)) return false;
+  if (product(stddev, largest_magnitude) <= std::numeric_limits<float>::max()) return true;
+  report_error((Message() << what << " times the largest weight must be finite").c_str());
+  return false;
+}
+
+/// The x below which a normal N(0, 1) lies with this probability, 0 < probability < 1: Φ(x) in
+/// double, bisected.
+inline double normal_quantile(double probability) {
+  double below = -40.0, above = 40.0;
+  for (int i = 0; i < 70; ++i) {
+    const double middle = 0.5 * (below + above);
+    const bool small = 0.5 * std::erfc(-middle * 0.70710678118654752440) < probability;
+    (small ? below : above) = middle;
+  }
+  return above;
+}
+
+}  // namespace detail
+
+/// w + stddev·max|w|·n: fma(product(stddev, max|w|), n, w). max|w| is that of the whole matrix.
+/// Errors: a stddev that is negative, infinite or NaN; stddev·max|w| that is not finite.
+struct AdditiveWeightNoise {
+  float stddev;
+
+  struct Perturbation {
+    float deviation;
+    template <class Floats>
+    Floats operator()(const Floats& weights, const Floats& normals) const {
+      return fused_multiply_add(Floats(deviation), normals, weights);
+    }
+  };
+  Perturbation perturbation(float largest_magnitude) const {
+    return {product(stddev, largest_magnitude)};
+  }
+  bool valid_for(float largest_magnitude) const {
+    return detail::valid_weight_deviation(stddev, largest_magnitude,
+                                          "lumina::AdditiveWeightNoise: stddev");
+  }
+  /// The gradient passes; the deviation counts as a constant (straight-through).
+  detail::GradientPasses gradient_stage() const { return {}; }
+};
+
+/// w·(1 + stddev·n): fma(product(w, stddev), n, w).
+/// Errors: as AdditiveWeightNoise.
+struct MultiplicativeWeightNoise {
+  float stddev;
+
+  struct Perturbation {
+    float stddev;
+    template <class Floats>
+    Floats operator()(const Floats& weights, const Floats& normals) const {
+      return fused_multiply_add(product(weights, Floats(stddev)), normals, weights);
+    }
+  };
+  Perturbation perturbation(float) const { return {stddev}; }
+  bool valid_for(float largest_magnitude) const {
+    return detail::valid_weight_deviation(stddev, largest_magnitude,
+                                          "lumina::MultiplicativeWeightNoise: stddev");
+  }
+  /// The gradient g becomes g·(1 + stddev·n): fma(product(g, stddev), n, g).
+  detail::GradientPerturbed<Perturbation> gradient_stage() const { return {{stddev}}; }
+};
+
+/// 0 with this probability, otherwise w: as Wan et al., "Regularization of neural networks using
+/// DropConnect" (2013), the weights that are left are not scaled up. A weight is dropped where
+/// n < threshold().
+/// Error: a probability outside [0, 1).
+struct DropConnect {
+  float probability;
+
+  struct Perturbation {
+    float threshold;
+    template <class Floats>
+    Floats operator()(const Floats& weights, const Floats& normals) const {
+      return select(normals < Floats(threshold), Floats(0.0f), weights);
+    }
+  };
+  /// Φ⁻¹(probability), exact but for its rounding to float. The part of weights dropped is expected
+  /// to differ from `probability` by a few 10^-6 at most, as the normals have errors of that size.
+  float threshold() const {
+    if (!(probability > 0.0f)) return -std::numeric_limits<float>::infinity();
+    return static_cast<float>(detail::normal_quantile(probability));
+  }
+  Perturbation perturbation(float) const { return {threshold()}; }
+  bool valid_for(float) const {
+    if (probability >= 0.0f && probability < 1.0f) return true;
+    detail::report_error("lumina::DropConnect: probability must be in [0, 1)");
+    return false;
+  }
+  /// The gradient is 0 where the weight was dropped.
+  detail::GradientPerturbed<Perturbation> gradient_stage() const { return {{threshold()}}; }
+};
+
+/// What pack_weights and encode_weights take: the value says whether it fits weights of this
+/// largest magnitude (if not, it has reported an error), makes a function perturbation(weights,
+/// normals) of vectors, and the stage by which the gradient by the perturbed weights [out, in]
+/// becomes that by the weights. The stage gets the normals that the weights got where it stands in
+/// an epilogue as the first one with noise, with the key of the weights' noise.
+template <class T>
+concept WeightNoise = requires(const T noise, float largest_magnitude,
+                               detail::Native::Batch<float> vector) {
+  { noise.valid_for(largest_magnitude) } -> std::convertible_to<bool>;
+  {
+    noise.perturbation(largest_magnitude)(vector, vector)
+    } -> std::convertible_to<decltype(vector)>;
+  { noise.gradient_stage() } -> Stage;
+};
+
+/// Packs w [out, in] with noise into `packed`, as pack_weights(w, packed).
+/// Errors: those of the noise; `packed` is as before then.
+template <WeightNoise Noise>
+void pack_weights(MatrixView<const float> w, PackedWeights& packed, const Noise& noise,
+                  const NoiseKey& key) {
+  std::uint32_t largest = 0;
+  for (std::size_t row = 0; row < w.rows(); ++row) {
+    largest = std::max(largest, detail::largest_magnitude_bits(w.row(row), w.cols()));
+  }
+  const auto magnitude = std::bit_cast<float>(largest);
+  if (!noise.valid_for(magnitude)) return;
+  detail::pack_rows_of_weights(detail::PerturbedRows(w, noise.perturbation(magnitude), key),
+                               packed);
+}
+
+/// Packs w [out, in] with noise.
+template <WeightNoise Noise>
+PackedWeights pack_weights(MatrixView<const float> w, const Noise& noise, const NoiseKey& key) {
+  PackedWeights packed;
+  pack_weights(w, packed, noise, key);
+  return packed;
+}
+
+namespace detail {
+
+/// After the scales.
+template <int Bits, class Noise>
+void encode_with_noise(WeightEncoder<Bits>& encoder, MatrixView<const float> w, const Noise& noise,
+                       const NoiseKey& key) {
+  const float magnitude = encoder.largest_magnitude();
+  if (!noise.valid_for(magnitude)) return;
+  encoder.encode(PerturbedRows(w, noise.perturbation(magnitude), key));
+}
+
+}  // namespace detail
+
+/// Encodes w [out, in] with noise into `coded`, as encode_weights(w, coded, how). The scales are
+/// those of w without noise.
+/// Errors: those of encode_weights and of the noise; `coded` is as before then.
+template <int Bits, WeightNoise Noise>
+void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded, const Noise& noise,
+                    const NoiseKey& key, WeightScale how = WeightScale::per_output) {
+  detail::WeightEncoder<Bits> encoder(w, coded);
+  if (encoder.choose_scales(how)) detail::encode_with_noise(encoder, w, noise, key);
+}
+
+/// The same with scales of the caller's.
+template <int Bits, WeightNoise Noise>
+void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded, const Noise& noise,
+                    const NoiseKey& key, std::span<const float> scales) {
+  detail::WeightEncoder<Bits> encoder(w, coded);
+  if (encoder.use_scales(scales)) detail::encode_with_noise(encoder, w, noise, key);
+}
+
+/// Encodes w [out, in] with noise.
+template <int Bits, WeightNoise Noise>
+CodedWeights<Bits> encode_weights(MatrixView<const float> w, const Noise& noise,
+                                  const NoiseKey& key, WeightScale how = WeightScale::per_output) {
+  CodedWeights<Bits> coded;
+  encode_weights(w, coded, noise, key, how);
+  return coded;
+}
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
