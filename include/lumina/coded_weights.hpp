@@ -151,7 +151,7 @@ class WeightEncoder {
 
   /// Scales for the largest magnitudes of w.
   bool choose_scales(WeightScale how) {
-    coded_.next_scales_.grow_to(w_.rows());
+    coded_.next_scales_.grow_to(round_up(w_.rows(), kNoisePanelColumns));
     float* const scales = coded_.next_scales_.data();
     const bool finite = scan([&](std::size_t row, std::uint32_t largest) {
       scales[row] = weight_scale(largest, coded_.max_code);
@@ -177,7 +177,7 @@ class WeightEncoder {
       return false;
     }
     if (!scan([](std::size_t, std::uint32_t) {})) return false;
-    coded_.next_scales_.grow_to(w_.rows());
+    coded_.next_scales_.grow_to(round_up(w_.rows(), kNoisePanelColumns));
     std::copy(scales.begin(), scales.end(), coded_.next_scales_.data());
     return true;
   }

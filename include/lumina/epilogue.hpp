@@ -15,6 +15,15 @@
 // (none where the member is missing). Two noise stages never share a normal. A stage may have
 // `bool valid_for(rows, cols) const`, which reports an error and returns false where it does not
 // fit the output. Built-in stages and quantizers are stages like any other.
+//
+// For the backward pass (backward.hpp) a stage also has one of
+//
+//   Floats backward(gradient) const           its derivative depends on nothing
+//   Mask passes(values) const                 a gate: the gradient passes, or becomes 0
+//   Floats backward(gradient, values, coordinates, active_lanes, normals) const
+//                                             anything else, given what entered apply()
+//
+// where `gradient` is the one by what leaves the stage and the result the one by what enters it.
 #pragma once
 
 #include <array>
@@ -82,6 +91,10 @@ struct AddBias {
                const Normals&) const {
     return values + load_columns<Floats>(bias, at, active);
   }
+  template <class Floats>
+  Floats backward(const Floats& gradient) const {
+    return gradient;
+  }
 };
 
 /// max(y, 0); NaN stays NaN.
@@ -89,6 +102,10 @@ struct Relu {
   template <class Floats, class Normals>
   Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&, const Normals&) const {
     return select(values < Floats(0.0f), Floats(0.0f), values);
+  }
+  template <class Floats>
+  auto passes(const Floats& values) const {
+    return values > Floats(0.0f);
   }
 };
 
@@ -103,6 +120,10 @@ struct Attenuation {
   template <class Floats, class Normals>
   Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&, const Normals&) const {
     return product(values, Floats(factor));
+  }
+  template <class Floats>
+  Floats backward(const Floats& gradient) const {
+    return product(gradient, Floats(factor));
   }
 };
 
@@ -129,9 +150,14 @@ struct GaussianNoise {
                const std::array<Floats, 1>& normals) const {
     return fused_multiply_add(Floats(stddev), normals[0], values);
   }
+  template <class Floats>
+  Floats backward(const Floats& gradient) const {
+    return gradient;
+  }
 };
 
-/// Signal-dependent noise: y + strength·√|y|·N(0, 1).
+/// Signal-dependent noise: y + strength·√|y|·N(0, 1). Straight through: the backward pass takes the
+/// deviation for a constant, as is usual in noise-aware training.
 struct ShotNoise {
   float strength;
 
@@ -144,6 +170,34 @@ struct ShotNoise {
                const std::array<Floats, 1>& normals) const {
     const Floats deviation = product(Floats(strength), square_root(abs(values)));
     return fused_multiply_add(deviation, normals[0], values);
+  }
+  template <class Floats>
+  Floats backward(const Floats& gradient) const {
+    return gradient;
+  }
+};
+
+/// ShotNoise whose backward pass has the derivative of the deviation too: with the normal n that y
+/// got, 1 + strength·n·sign(y) / (2·√|y|), which near 0 is as large as it likes; 1 at 0 itself.
+struct ShotNoiseWithDerivative {
+  float strength;
+
+  static constexpr std::size_t normals_per_element = 1;
+  bool valid_for(std::size_t rows, std::size_t cols) const {
+    return ShotNoise{strength}.valid_for(rows, cols);
+  }
+  template <class Floats>
+  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
+               const std::array<Floats, 1>& normals) const {
+    return ShotNoise{strength}.apply(values, at, active, normals);
+  }
+  template <class Floats>
+  Floats backward(const Floats& gradient, const Floats& values, const Coordinates&,
+                  const ActiveLanes&, const std::array<Floats, 1>& normals) const {
+    const Floats zero(0.0f), root = square_root(abs(values));
+    const Floats slope = quotient(product(Floats(0.5f * strength), normals[0]), root);
+    const Floats change = select(values > zero, slope, select(values < zero, zero - slope, zero));
+    return fused_multiply_add(gradient, change, gradient);
   }
 };
 

@@ -21,6 +21,7 @@
 #include "detail/as_view.hpp"
 #include "detail/driver.hpp"
 #include "detail/message.hpp"
+#include "detail/prepared_rows.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"
 #include "matrix.hpp"
@@ -110,6 +111,21 @@ void fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<fl
     detail::run_fused_gemm<detail::Native>(detail::FloatOperands<detail::Native>(x, packed), y,
                                            epilogue, key, executor);
   }
+}
+
+/// y = epilogue(DAC(x)·wᵀ) in floats: for DACs and weights with more bits than coded weights take.
+template <std::derived_from<detail::UniformQuantizer> Dac, class Epilogue, class Executor = Serial>
+void fused_gemm(MatrixView<const float> x, const Dac& dac, const PackedWeights& weights,
+                MatrixView<float> y, const Epilogue& epilogue, const NoiseKey& key = {},
+                const Executor& executor = {}) {
+  if (!detail::operands_valid(x, weights, y) ||
+      !detail::stage_valid_for(epilogue, y.rows(), y.cols())) {
+    return;
+  }
+  using Rows = detail::QuantizedRows<detail::Native>;
+  detail::run_fused_gemm<detail::Native>(
+      detail::PreparedOperands<detail::Native, Rows>(Rows(x, dac), weights), y, epilogue, key,
+      executor);
 }
 
 /// The most inputs of coded weights: so many products of 255 and 127 fit into 32 bits.

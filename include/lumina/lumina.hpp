@@ -1,14 +1,22 @@
 // LuminaKernel: neural layers on simulated noisy k-bit analog hardware, in one pass.
 #pragma once
 
+#include "analog_linear.hpp"
+#include "backward.hpp"
 #include "coded_weights.hpp"
 #include "config.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"
 #include "fast_rng.hpp"
+#include "forward_pass.hpp"
+#include "forward_record.hpp"
 #include "fused_gemm.hpp"
+#include "gradients.hpp"
+#include "hardware_profile.hpp"
 #include "isa.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
+#include "quantized_weights.hpp"
 #include "quantizer.hpp"
+#include "weight_noise.hpp"
 #include "weights.hpp"

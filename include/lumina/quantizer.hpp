@@ -83,14 +83,28 @@ class UniformQuantizer {
 
   /// In place, vectorised.
   void apply(std::span<float> values) const {
-    transform_in_place(values, [this](const auto& v) { return this->quantize(v); });
+    transform_in_place(values, [this](const auto& v) { return this->quantize_lanes(v); });
   }
 
   /// As a stage of an epilogue.
   static constexpr std::size_t normals_per_element = 0;
   template <class Floats, class Coordinates, class ActiveLanes, class Normals>
   Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&, const Normals&) const {
-    return quantize(values);
+    return quantize_lanes(values);
+  }
+  /// Straight through: the gradient passes where the value lies in [lo, hi], and nowhere else.
+  template <class Floats>
+  auto passes(const Floats& values) const {
+    return (values >= Floats(lo_)) & (values <= Floats(hi_));
+  }
+  /// operator() in every lane.
+  template <class Floats>
+  [[gnu::always_inline]] Floats quantize_lanes(const Floats& v) const {
+    const auto clamp = [this](const Floats& position) __attribute__((always_inline)) {
+      return clamp_keeping_nan(position, Floats(0.0f), Floats(top_));
+    };
+    const Floats code = nearest_codes(std::array<Floats, 1>{v}, clamp)[0];
+    return fused_multiply_add(code, Floats(step_), Floats(lo_));
   }
   /// encode in every lane of Count vectors of floats; the codes are vectors of int32.
   template <class Floats, std::size_t Count>
@@ -133,15 +147,6 @@ class UniformQuantizer {
     hi_ = 1.0f;
     step_ = 1.0f / top_;
     report_error(message);
-  }
-
-  template <class Floats>
-  [[gnu::always_inline]] Floats quantize(const Floats& v) const {
-    const auto clamp = [this](const Floats& position) __attribute__((always_inline)) {
-      return clamp_keeping_nan(position, Floats(0.0f), Floats(top_));
-    };
-    const Floats code = nearest_codes(std::array<Floats, 1>{v}, clamp)[0];
-    return fused_multiply_add(code, Floats(step_), Floats(lo_));
   }
 
   template <class Floats, std::size_t Count, class Clamp>
@@ -272,6 +277,11 @@ class SymmetricQuantizer {
   template <class Floats, class Coordinates, class ActiveLanes, class Normals>
   Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&, const Normals&) const {
     return quantize(values);
+  }
+  /// As Quantizer's.
+  template <class Floats>
+  auto passes(const Floats& values) const {
+    return abs(values) <= Floats(limit_);
   }
 
  private:

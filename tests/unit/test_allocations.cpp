@@ -11,6 +11,7 @@
 
 #include "support/catch.hpp"
 #include "support/random_matrix.hpp"
+#include "support/shared_kernels.hpp"
 
 namespace {
 
@@ -189,4 +190,71 @@ TEST_CASE("Normals, quantizers and errors allocate nothing", "[allocations]") {
   const ErrorHandler before = set_error_handler([](const char*) {});
   CHECK(count([&] { fused_gemm(x.view(), packed, y, epilogue(), {}); }).allocations == 0);
   set_error_handler(before);
+}
+
+TEST_CASE("A second forward and backward pass allocates nothing, nor does a smaller one",
+          "[allocations]") {
+  Engine engine(6);
+  const Quantizer<8> dac(-1.0f, 1.0f), adc(-3.0f, 3.0f);
+  ForwardRecord record;
+  BackwardWorkspace workspace;
+  struct Shape {
+    std::size_t batch, in, out;
+  };
+  // Smaller in one dimension and in all.
+  const Shape shapes[] = {{150, 70, 140}, {150, 70, 140}, {20, 70, 140},
+                          {150, 33, 140}, {150, 70, 50},  {1, 1, 1}};
+  for (const Shape& shape : shapes) {
+    const auto [batch, in, out] = shape;
+    TestMatrix x(batch, in), w(out, in), y(batch, out), bias(1, out), grad_y(batch, out);
+    TestMatrix by_x(batch, in), by_w(out, in), by_bias(1, out);
+    for (TestMatrix* m : {&x, &w, &bias, &grad_y}) m->fill_uniform(engine);
+    const PackedWeights packed = pack_weights(w);
+    const auto coded = encode_weights<4>(w);
+    const AddBias add{{bias.view().data(), out}};
+    const auto step = [&](const auto& pass) {
+      forward(pass, y, record);
+      backward(pass, grad_y, record,
+               {.input = by_x, .weights = by_w, .bias = {by_bias.view().data(), out}}, workspace);
+    };
+    const Count made = count([&] {
+      step(forward_pass(x, packed, epilogue(add, Relu{}, adc)));
+      step(forward_pass(x.constant(), dac, coded,
+                        epilogue(ShotNoiseWithDerivative{0.1f}, add, Relu{}, adc)));
+    });
+    CAPTURE(batch, in, out);
+    if (&shape == shapes) {
+      // The record, the gradient by the dot products and its sums, and both packed operands.
+      CHECK(made.allocations == 5);
+      CHECK(made.bytes == 150 * 2 * 32 + (150 * 140 + 140 + 96 * 140 + 96 * 150) * sizeof(float));
+    } else {
+      CHECK(made.allocations == 0);
+    }
+  }
+}
+
+TEST_CASE("A layer's steps allocate nothing once it has seen its largest batch", "[allocations]") {
+  Engine engine(7);
+  const std::size_t in = 70, out = 140, batch = 40;
+  AnalogLinear<4, MultiplicativeWeightNoise> layer(
+      AnalogLinearConfig::of(profiles::lumina_nano_v1, in, out), batch, {0.1f});
+  TestMatrix w(out, in), bias(1, out);
+  w.fill_uniform(engine);
+  bias.fill_uniform(engine);
+  bool seen = false;
+  for (const std::size_t rows : {batch, batch, std::size_t{7}, batch}) {
+    TestMatrix x(rows, in), y(rows, out), grad_y(rows, out);
+    TestMatrix by_x(rows, in), by_w(out, in), by_bias(1, out);
+    x.fill_uniform(engine);
+    grad_y.fill_uniform(engine);
+    const Count made = count([&] {
+      layer.load(w, {bias.view().data(), out}, {1});
+      layer.forward(x, y, {2});
+      layer.backward(x, grad_y, {by_x, by_w, {by_bias.view().data(), out}});
+      layer.infer(x, y);
+    });
+    CAPTURE(rows);
+    if (seen) CHECK(made.allocations == 0);
+    seen = true;
+  }
 }

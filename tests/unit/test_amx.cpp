@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 
+#include <lumina/detail/bf16_split.hpp>
 #include <lumina/isa.hpp>
 #include <lumina/reference.hpp>
 
@@ -33,6 +34,25 @@ void dot_of_tiles(std::size_t x_rows, const std::uint8_t (&x)[16][64],
   Tiles::release();
 }
 
+/// The same of bf16.
+template <class Tiles>
+void dot_of_bf16_tiles(std::size_t x_rows, const std::uint16_t (&x)[16][32],
+                       const std::uint16_t (&w)[16][32], float (&sums)[16][16]) {
+  Tiles::configure(detail::TileShapes(x_rows));
+  Tiles::fence();
+  Tiles::template load<0>(sums, sizeof(sums[0]));
+  Tiles::template load<4>(x, sizeof(x[0]));
+  Tiles::template load_once<6>(w, sizeof(w[0]));
+  Tiles::template dot_bf16<0, 4, 6>();
+  Tiles::template store<0>(sums, sizeof(sums[0]));
+  Tiles::release();
+}
+
+/// A bf16 of either sign with one of the exponents first … last as they are stored.
+std::uint16_t bf16_of(Engine& engine, std::size_t first, std::size_t last) {
+  return static_cast<std::uint16_t>(integer(engine, first, last) << 7 | (engine() & 0x807f));
+}
+
 }  // namespace
 
 TEST_CASE("The unit's instructions do what the emulation does", "[amx]") {
@@ -53,6 +73,59 @@ TEST_CASE("The unit's instructions do what the emulation does", "[amx]") {
     dot_of_tiles<EmulatedTiles>(x_rows, x, w, expected);
     CAPTURE(x_rows);
     CHECK(std::memcmp(sums, expected, sizeof(sums)) == 0);
+  }
+}
+
+TEST_CASE("The unit's instruction for bf16 does what the emulation does", "[amx]") {
+  if (!detail::amx_bf16_usable()) {
+    WARN("not tested: this machine's AMX has no bf16");
+    return;
+  }
+  Engine engine(3);
+  const auto check = [&](std::size_t x_rows, std::size_t first, std::size_t last) {
+    std::uint16_t x[16][32], w[16][32];
+    float sums[16][16], expected[16][16];
+    for (std::size_t row = 0; row < 16; ++row) {
+      for (std::size_t i = 0; i < 32; ++i) {
+        x[row][i] = bf16_of(engine, first, last);
+        w[row][i] = bf16_of(engine, 120, 134);
+        sums[row][i / 2] = expected[row][i / 2] =
+            float_of(static_cast<std::uint32_t>(bf16_of(engine, first, last)) << 16);
+      }
+    }
+    dot_of_bf16_tiles<detail::AmxTiles>(x_rows, x, w, sums);
+    dot_of_bf16_tiles<EmulatedTiles>(x_rows, x, w, expected);
+    CAPTURE(x_rows, first, last);
+    CHECK(std::memcmp(sums, expected, sizeof(sums)) == 0);
+  };
+  for (std::size_t x_rows = 1; x_rows <= 16; ++x_rows) {
+    check(x_rows, 120, 134);
+    check(x_rows, 60, 200);
+    check(x_rows, 0, 6);  // denormal operands and results
+  }
+}
+
+TEST_CASE("Split products on AMX equal those of the emulation", "[amx]") {
+  if (!detail::amx_bf16_usable()) {
+    WARN("not tested: this machine's AMX has no bf16");
+    return;
+  }
+  Engine engine(4);
+  for (int i = 0; i < 10; ++i) {
+    const std::size_t batch = integer(engine, 1, 70), out = integer(engine, 1, 200);
+    const std::size_t in = integer(engine, 1, 200);
+    TestMatrix w(out, in), g(batch, out), y(batch, in), expected(batch, in);
+    const auto weights = encode_weights<8>(w.fill_uniform(engine));
+    detail::Bf16Panels panels;
+    panels.pack(weights);
+    g.fill_uniform(engine);
+    const detail::ScaledRows<detail::Native> rows(g.constant(), weights.scales());
+    detail::run_bf16_split<detail::Native, detail::AmxTiles>(rows, panels, y.view(), epilogue(),
+                                                             NoiseKey{}, Serial{});
+    detail::run_bf16_split<detail::Native, EmulatedTiles>(rows, panels, expected.view(), epilogue(),
+                                                          NoiseKey{}, Serial{});
+    CAPTURE(batch, out, in);
+    CHECK(difference(y, expected) == "");
   }
 }
 

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include <lumina/detail/stage_traits.hpp>
 #include <lumina/noise.hpp>
 
 #include "support/catch.hpp"
@@ -350,4 +351,84 @@ TEST_CASE("Epilogues may be constants", "[epilogue]") {
   TestMatrix y = run(column, 3, e);
   CHECK(y(0, 2) == 0.0f);
   CHECK(y(1, 0) == 4.0f);  // 3.5 is a tie
+}
+
+namespace {
+
+using NativeFloats = detail::Native::Batch<float>;
+
+/// The gradient by `value`, which enters a stage, in every lane.
+template <class Stage>
+float backward_of(const Stage& stage, float gradient, float value, float normal = 0.0f) {
+  const NativeFloats gradients(gradient), values(value);
+  std::array<NativeFloats, detail::normals_of<Stage>> normals;
+  for (NativeFloats& vector : normals) vector = NativeFloats(normal);
+  NativeFloats result(kNaN);
+  if constexpr (detail::is_gate<Stage>) {
+    result = select(stage.passes(values), gradients, NativeFloats(0.0f));
+  } else if constexpr (detail::is_straight<Stage>) {
+    result = stage.backward(gradients);
+  } else {
+    const ActiveLanes active{NativeFloats::size};
+    result = stage.backward(gradients, values, Coordinates{0, 0, 0}, active, normals);
+  }
+  std::array<float, NativeFloats::size> lanes;
+  result.store_unaligned(lanes.data());
+  for (const float lane : lanes) REQUIRE(same_bits(lane, lanes[0]));
+  return lanes[0];
+}
+
+}  // namespace
+
+TEST_CASE("Straight-through derivatives", "[epilogue]") {
+  const std::vector<float> bias = {1.0f};
+  for (const float g : {1.0f, -0.0f, -2.5f, kDenormal, kInf, kNaN}) {
+    for (const float v : {0.0f, -0.0f, 3.0f, -3.0f, kInf, kNaN}) {
+      CAPTURE(g, v);
+      CHECK(same_bits(backward_of(AddBias{bias}, g, v), g));
+      CHECK(same_bits(backward_of(GaussianNoise{0.5f}, g, v), g));
+      CHECK(same_bits(backward_of(ShotNoise{0.5f}, g, v), g));
+      CHECK(same_bits(backward_of(Attenuation{0.3f}, g, v), times(g, 0.3f)));
+      CHECK(same_bits(backward_of(Relu{}, g, v), v > 0.0f ? g : 0.0f));
+    }
+  }
+  CHECK(backward_of(Relu{}, 2.0f, kDenormal) == 2.0f);
+}
+
+TEST_CASE("ShotNoiseWithDerivative is ShotNoise, and has the derivative", "[epilogue]") {
+  const NoiseKey key{5, 7, 0};
+  Engine engine(2);
+  std::vector<float> column = {0.0f, -0.0f, kInf, -kInf, kNaN, kDenormal};
+  for (int i = 0; i < 20; ++i) column.push_back(uniform(engine, -3.0f, 3.0f));
+  TestMatrix with = run(column, 37, epilogue(ShotNoiseWithDerivative{0.1f}), key);
+  TestMatrix without = run(column, 37, epilogue(ShotNoise{0.1f}), key);
+  CHECK(difference(with, without) == "");
+
+  const ShotNoiseWithDerivative stage{0.4f};
+  // 1 + 0.4·n·sign(v) / (2·√|v|)
+  CHECK(backward_of(stage, 2.0f, 4.0f, 1.5f) == Approx(2.0 * (1 + 0.4 * 1.5 / 4)));
+  CHECK(backward_of(stage, 2.0f, -4.0f, 1.5f) == Approx(2.0 * (1 - 0.4 * 1.5 / 4)));
+  CHECK(backward_of(stage, -2.0f, 0.25f, -3.0f) == Approx(-2.0 * (1 - 0.4 * 3)));
+  for (const float normal : {0.0f, 6.6f, -6.6f}) {
+    for (const float straight : {0.0f, -0.0f, kInf, -kInf, kNaN}) {
+      CHECK(backward_of(stage, 2.0f, straight, normal) == 2.0f);
+    }
+    CHECK(std::isfinite(backward_of(stage, 2.0f, kDenormal, normal)));
+  }
+  for (int i = 0; i < 1000; ++i) {
+    const float v = uniform(engine, -3.0f, 3.0f), n = uniform(engine, -4.0f, 4.0f);
+    const float g = uniform(engine, -1.0f, 1.0f);
+    const float slope = times(0.2f, n) / std::sqrt(std::fabs(v));
+    REQUIRE(same_bits(backward_of(stage, g, v, n), std::fma(g, v > 0.0f ? slope : -slope, g)));
+  }
+}
+
+TEST_CASE("Stages are known by the derivatives that they have", "[epilogue]") {
+  CHECK(detail::is_gate<Relu>);
+  CHECK(detail::is_gate<Quantizer<8>>);
+  CHECK(detail::is_straight<AddBias>);
+  CHECK(!detail::is_gate<AddBias>);
+  CHECK(detail::needs_values<ShotNoiseWithDerivative>);
+  CHECK(!detail::is_straight<ShotNoiseWithDerivative>);
+  CHECK(!detail::is_differentiable<ColumnGain>);
 }

@@ -535,6 +535,35 @@ TEST_CASE("RuntimeQuantizer equals Quantizer", "[quantizer]") {
   });
 }
 
+TEST_CASE("A quantizer's gradient passes in its range, ends included", "[quantizer]") {
+  using Floats = lumina::detail::Native::Batch<float>;
+  const auto passes = [](const auto& q, float v) {
+    const auto bits = lumina::detail::bits_of_mask<Floats>(q.passes(Floats(v)));
+    REQUIRE((bits == 0 || bits == (1u << Floats::size) - 1u));
+    return bits != 0;
+  };
+  const auto check = [&](const auto& q, float lo, float hi) {
+    CAPTURE(lo, hi);
+    for (const float inside : {lo, hi, std::nextafter(lo, hi), std::nextafter(hi, lo)}) {
+      CHECK(passes(q, inside));
+    }
+    for (const float outside :
+         {std::nextafter(lo, -kInf), std::nextafter(hi, kInf), kInf, -kInf, kNaN, -kNaN}) {
+      CHECK(!passes(q, outside));
+    }
+  };
+  for (const Range& range : kRanges)
+    check(RuntimeQuantizer(1, range.lo, range.hi), range.lo, range.hi);
+  check(Quantizer<8>(-0.3f, 0.7f), -0.3f, 0.7f);
+  // The range's end counts, not the last level, which rounding may carry beside it.
+  check(Quantizer<16>(1e-3f, 5.0f), 1e-3f, 5.0f);
+  for (const float limit : {1.0f, 0.7f, 1e-30f, 3e38f}) {
+    check(SymmetricQuantizer<8>(limit), -limit, limit);
+  }
+  const Quantizer<4> from_zero(0.0f, 1.0f);
+  CHECK(passes(from_zero, -0.0f));
+}
+
 TEST_CASE("SymmetricQuantizer: zero is exact, and signs mirror", "[quantizer]") {
   Engine engine(8);
   for_each_bits<2, 16>([&](auto bits) {

@@ -185,6 +185,40 @@ void check_partial_vectors() {
   }
 }
 
+/// Masks as bits, and bits as masks.
+template <class Arch>
+void check_masks() {
+  using Floats = typename Arch::template Batch<float>;
+  Engine engine(3);
+  bool bits_right = true, kept_right = true, both_right = true;
+  for (int i = 0; i < 2000; ++i) {
+    Lanes<Floats> a, b;
+    for (std::size_t lane = 0; lane < Floats::size; ++lane) {
+      a[lane] = input(engine);
+      b[lane] = input(engine);
+    }
+    const Floats va = batch_of<Floats>(a), vb = batch_of<Floats>(b);
+    const std::uint32_t bits = bits_of_mask<Floats>(va < vb);
+    const std::uint32_t both = bits_of_mask<Floats>((va < vb) & (va > Floats(0.0f)));
+    const auto kept = lanes_of<Floats>(keep_where(bits, va));
+    for (std::size_t lane = 0; lane < Floats::size; ++lane) {
+      const bool less = a[lane] < b[lane];
+      bits_right &= (bits >> lane & 1u) == (less ? 1u : 0u);
+      both_right &= (both >> lane & 1u) == (less && a[lane] > 0.0f ? 1u : 0u);
+      kept_right &= same_bits(kept[lane], less ? a[lane] : 0.0f);
+    }
+    bits_right &= std::uint64_t{bits} >> Floats::size == 0;  // nothing behind the last lane
+  }
+  CHECK(bits_right);
+  CHECK(both_right);
+  CHECK(kept_right);
+  // Of bits behind the last lane nobody knows.
+  for (const float lane : lanes_of<Floats>(keep_where(~0u, Floats(2.0f)))) CHECK(lane == 2.0f);
+  for (const float lane : lanes_of<Floats>(keep_where(0u, Floats(kNaN)))) {
+    CHECK(bits_of(lane) == 0u);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("Float operations of the native vectors", "[simd]") { check_floats<Native>(); }
@@ -197,3 +231,4 @@ TEST_CASE("Partial native vectors touch no other memory", "[simd]") {
 TEST_CASE("Partial PortableBatches touch no other memory", "[simd]") {
   check_partial_vectors<Scalar>();
 }
+TEST_CASE("Masks of the native vectors", "[simd]") { check_masks<Native>(); }

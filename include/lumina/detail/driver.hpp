@@ -58,31 +58,50 @@ class FusedGemm {
         typename Products::Sum sums[Blocks::chunk_tiles * Blocks::max_tile_rows * kTileStride];
     InputRows<typename Products::Input> input{};
     Upcoming upcoming;
-    if (Operands::kEncodes && chunk + 1 < grid_.chunks) {
+    if (Operands::kPrepares && chunk + 1 < grid_.chunks) {
       upcoming = operands_.upcoming(rows_of_chunk(chunk + 1),
                                     panels.size * divide_rounding_up(rows.size, kRowsAtOnce));
     }
     for (std::size_t panel = panels.begin; panel < panels.end(); ++panel) {
+      Destination to{sums, kTileStride};
+      bool in_place = false;
+      if constexpr (kSumsAreOutputs) {
+        in_place = columns(panel) % kPanelColumns == 0;
+        if (in_place) to = {&y_(rows.begin, panel * kNoisePanelColumns), y_.row_stride()};
+      }
       for (std::size_t block = 0; block < blocks; ++block) {
         if (blocks > 1 || panel == panels.begin) {
           input = operands_.input(workspace, rows, block, blocks);
         }
-        multiply({chunk, tiles, rows, panel, panel + 1 == panels.end(), block}, input, sums);
+        multiply({chunk, tiles, rows, panel, panel + 1 == panels.end(), block}, input, to);
       }
-      finish(rows, panel, sums, upcoming);
+      if (!in_place) finish(rows, panel, sums, upcoming);
     }
   }
 
  private:
   using Blocks = typename Products::Blocks;
   static constexpr std::size_t kRowsAtOnce = Arch::epilogue_rows;
+  /// Then whole panels need no epilogue: tiles write their sums to y.
+  static constexpr bool kSumsAreOutputs =
+      Output::kAsTheyAre && std::is_same_v<typename Operands::Values, SumsAsTheyAre<Arch>>;
+
+  /// Where sums go, in rows `stride` apart.
+  struct Destination {
+    typename Products::Sum* sums;
+    std::size_t stride;
+  };
+
+  std::size_t columns(std::size_t panel) const {
+    return std::min(kNoisePanelColumns, y_.cols() - panel * kNoisePanelColumns);
+  }
 
   TaskGrid grid(std::size_t threads) const {
     const std::size_t chunks =
         divide_rounding_up(tiles_, operands_.chunk_tiles(Blocks::max_tile_rows));
     const std::size_t panels = divide_rounding_up(y_.cols(), kNoisePanelColumns);
-    return Operands::kEncodes ? TaskGrid::of_groups(chunks, panels, panel_bytes(), threads)
-                              : TaskGrid::of_panels(chunks, panels);
+    return Operands::kPrepares ? TaskGrid::of_groups(chunks, panels, panel_bytes(), threads)
+                               : TaskGrid::of_panels(chunks, panels);
   }
 
   std::size_t panel_bytes() const {
@@ -110,10 +129,9 @@ class FusedGemm {
   /// next tiles read first into the second-level cache, and before it the lines of y that its
   /// results will fill: left to themselves they would come too late.
   void multiply(const Part& part, const InputRows<typename Products::Input>& input,
-                typename Products::Sum* sums) const {
+                const Destination& to) const {
     const Piece& tiles = part.tiles;
-    const std::size_t columns =
-        std::min(kNoisePanelColumns, y_.cols() - part.panel * kNoisePanelColumns);
+    const std::size_t columns = this->columns(part.panel);
     const std::size_t widest = Blocks::tile_columns(rows_of_tile(tiles.begin).size);
     const std::size_t padded_columns = panel_count(columns) * kPanelColumns;
     const std::size_t first_panel = part.panel * (kNoisePanelColumns / kPanelColumns);
@@ -144,10 +162,11 @@ class FusedGemm {
             .weights = weights,
             .panel_size = operands_.panel_size(),
             .continue_sums = part.block > 0,
+            .sums_stride = to.stride,
             .next_weights = Prefetch::spread(weights + tiles.size * share + tile * share,
                                              share * sizeof(typename Products::Word),
                                              input.steps / Products::steps_in_round)};
-        tile_kernel<Products>(rows.size, width)(operands, sums + in_chunk * kTileStride + column);
+        tile_kernel<Products>(rows.size, width)(operands, to.sums + in_chunk * to.stride + column);
       }
       column += width;
     }
@@ -155,8 +174,7 @@ class FusedGemm {
 
   void finish(const Piece& rows, std::size_t panel, const typename Products::Sum* sums,
               Upcoming& upcoming) const {
-    const std::size_t columns =
-        std::min(kNoisePanelColumns, y_.cols() - panel * kNoisePanelColumns);
+    const std::size_t columns = this->columns(panel);
     const typename Operands::Values values = operands_.values(panel);
     std::size_t row = 0;
     for (; row + kRowsAtOnce <= rows.size; row += kRowsAtOnce) {
@@ -215,7 +233,7 @@ void run_fused_gemm(const Operands& operands, MatrixView<T> y, const EpilogueT& 
   if (y.rows() == 0 || y.cols() == 0) return;
   const auto output = make_output<Arch, T>(epilogue);
   using Output = std::decay_t<decltype(output)>;
-  if constexpr (Operands::kEncodes && requires { typename Arch::Tiles; }) {
+  if constexpr (Operands::kTiles && requires { typename Arch::Tiles; }) {
     if (y.rows() >= kFewestTiledRows && tiles_active()) {
       run_tasks<TiledGemm<Arch, typename Arch::Tiles, Operands, Output>>(operands, output, y, key,
                                                                          executor);

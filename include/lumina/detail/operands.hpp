@@ -2,8 +2,9 @@
 //
 //   Products          what a tile multiplies (products.hpp)
 //   kWorthThreads     multiplications that are worth several threads: about 10 µs of work
-//   kEncodes          whether a task encodes its rows of x, in
-//   Workspace         its own memory
+//   kPrepares         whether a task first makes its rows of x, in
+//   Workspace         its own memory (row_workspace.hpp)
+//   kTiles, Tiled     whether a matrix unit can multiply them, and as what (tiled_driver.hpp)
 //   depth_blocks()    pieces into which the depth is cut, so that a chunk's rows fit there
 //   input(...)        a chunk's rows in the form that tiles read
 //   Values, values()  from a panel's sums to floats
@@ -25,8 +26,10 @@
 #include "pack_codes.hpp"
 #include "pieces.hpp"
 #include "products.hpp"
+#include "row_workspace.hpp"
 #include "scalar_math.hpp"
 #include "simd.hpp"
+#include "tile_unit.hpp"
 #include "unroll.hpp"
 #include "upcoming.hpp"
 
@@ -42,13 +45,23 @@ struct InputRows {
   std::size_t steps;
 };
 
+/// Sums of floats need nothing more.
+template <class Arch>
+struct SumsAsTheyAre {
+  using Floats = typename Arch::template Batch<float>;
+  [[gnu::always_inline]] Floats operator()(const float* sums, std::size_t column) const {
+    return Floats::load_aligned(sums + column);
+  }
+};
+
 /// x and w in floats: x is read where it lies.
 template <class Arch>
 class FloatOperands {
  public:
   using Products = FloatProducts<Arch>;
   static constexpr double kWorthThreads = 1 << 20;
-  static constexpr bool kEncodes = false;
+  static constexpr bool kPrepares = false;
+  static constexpr bool kTiles = false;
   struct Workspace {};
 
   FloatOperands(MatrixView<const float> x, const PackedWeights& weights)
@@ -66,12 +79,7 @@ class FloatOperands {
     return {x_.row(rows.begin), x_.row_stride(), x_.cols()};
   }
 
-  struct Values {
-    using Floats = typename Arch::template Batch<float>;
-    [[gnu::always_inline]] Floats operator()(const float* sums, std::size_t column) const {
-      return Floats::load_aligned(sums + column);
-    }
-  };
+  using Values = SumsAsTheyAre<Arch>;
   Values values(std::size_t) const { return {}; }
 
  private:
@@ -79,25 +87,67 @@ class FloatOperands {
   const PackedWeights& weights_;
 };
 
+/// Floats whose rows each task makes in its workspace. `Rows` has depth(), and
+/// prepare(rows, inputs, to, stride) writes a block of them.
+template <class Arch, class Rows>
+class PreparedOperands {
+ public:
+  using Products = FloatProducts<Arch>;
+  static constexpr double kWorthThreads = 1 << 20;
+  static constexpr bool kPrepares = true;
+  static constexpr bool kTiles = false;
+  using Workspace = RowWorkspace<float, Arch::Codes::workspace_bytes, kCacheLine / sizeof(float)>;
+
+  PreparedOperands(const Rows& rows, const PackedWeights& weights)
+      : rows_(rows), weights_(weights) {}
+
+  std::size_t depth() const { return rows_.depth(); }
+  const float* weights(std::size_t panel, std::size_t first_input) const {
+    return weights_.panel(panel) + first_input * kPanelColumns;
+  }
+  std::size_t panel_size() const { return weights_.panel_size(); }
+
+  std::size_t chunk_tiles(std::size_t tile_rows) const {
+    return Workspace::chunk_tiles(depth(), tile_rows, Arch::chunk_tiles);
+  }
+  std::size_t depth_blocks(std::size_t rows) const { return Workspace::blocks(depth(), rows); }
+  std::size_t block_begin(std::size_t rows, std::size_t block) const {
+    return block * Workspace::block_depth(rows);
+  }
+  static Upcoming upcoming(const Piece&, std::size_t) { return {}; }
+
+  InputRows<float> input(Workspace& workspace, const Piece& rows, std::size_t block,
+                         std::size_t blocks) const {
+    const Piece inputs = Workspace::block(depth(), rows.size, block, blocks);
+    const std::size_t stride = round_up(inputs.size, Workspace::kMultiple);
+    rows_.prepare(rows, inputs, workspace.elements, stride);
+    return {workspace.elements, stride, inputs.size};
+  }
+
+  using Values = SumsAsTheyAre<Arch>;
+  Values values(std::size_t) const { return {}; }
+
+ private:
+  Rows rows_;
+  const PackedWeights& weights_;
+};
+
 /// Codes behind a DAC. `X`: float, encoded on the way, or std::uint8_t, codes already.
 template <class Arch, int StoredBits, class X>
 class CodedOperands {
  public:
-  static constexpr int stored_bits = StoredBits;
   using Products = CodeProducts<Arch, StoredBits>;
+  using Tiled = TiledCodes<Arch, StoredBits>;
   using Codes = typename Arch::Codes;
   using Input = typename Codes::Input;
 
   static constexpr double kWorthThreads = 1 << 22;
-  static constexpr bool kEncodes = true;
-  static constexpr std::size_t kWorkspaceCodes = Codes::workspace_bytes / sizeof(Input);
+  static constexpr bool kPrepares = true;
+  static constexpr bool kTiles = true;
   /// Rows of codes begin at cache lines; behind a row's end there are zeros.
   static constexpr std::size_t kRowMultiple = kCacheLine;
-  static_assert(kWorkspaceCodes >= Codes::max_tile_rows * kRowMultiple);
-
-  struct Workspace {
-    alignas(kCacheLine) Input codes[kWorkspaceCodes];
-  };
+  using Workspace = RowWorkspace<Input, Codes::workspace_bytes, kRowMultiple>;
+  static_assert(Workspace::kElements >= Codes::max_tile_rows * kRowMultiple);
 
   CodedOperands(MatrixView<const X> x, const UniformQuantizer& dac,
                 const CodePanels<StoredBits>& weights)
@@ -110,33 +160,27 @@ class CodedOperands {
   }
   std::size_t panel_size() const { return weights_.panel_size; }
 
-  /// As many tiles in a chunk as the workspace holds at once, so that x is encoded once for all
-  /// panels of a task; at least one.
   std::size_t chunk_tiles(std::size_t tile_rows) const {
-    const std::size_t row = round_up(std::max<std::size_t>(depth(), 1), kRowMultiple);
-    return std::clamp<std::size_t>(kWorkspaceCodes / row / tile_rows, 1, Codes::chunk_tiles);
+    return Workspace::chunk_tiles(depth(), tile_rows, Codes::chunk_tiles);
   }
-  std::size_t depth_blocks(std::size_t rows) const {
-    return std::max<std::size_t>(1, divide_rounding_up(depth(), block_depth(rows)));
-  }
+  std::size_t depth_blocks(std::size_t rows) const { return Workspace::blocks(depth(), rows); }
 
   /// Encodes a block of the rows' inputs.
   InputRows<Input> input(Workspace& workspace, const Piece& rows, std::size_t block,
                          std::size_t blocks) const {
-    const std::size_t most = block_depth(rows.size);
-    const std::size_t begin = block * most;
-    const std::size_t inputs = blocks == 1 ? depth() : std::min(most, depth() - begin);
-    const std::size_t stride = round_up(inputs, kRowMultiple);
+    const Piece inputs = Workspace::block(depth(), rows.size, block, blocks);
+    const std::size_t stride = round_up(inputs.size, kRowMultiple);
     for (std::size_t row = 0; row < rows.size; ++row) {
-      encode(x_.row(rows.begin + row) + begin, inputs, workspace.codes + row * stride);
+      encode(x_.row(rows.begin + row) + inputs.begin, inputs.size,
+             workspace.elements + row * stride);
     }
-    return {workspace.codes, stride, divide_rounding_up(inputs, Products::inputs_per_step)};
+    return {workspace.elements, stride, divide_rounding_up(inputs.size, Products::inputs_per_step)};
   }
   /// Rows that a later task encodes, for fetching in parts.
   Upcoming upcoming(const Piece& rows, std::size_t parts) const { return {x_, rows, parts}; }
   /// The first input of a block.
   std::size_t block_begin(std::size_t rows, std::size_t block) const {
-    return block * block_depth(rows);
+    return block * Workspace::block_depth(rows);
   }
 
   /// fma(sum, unit, base): what one code of x times one of w is worth, and what x = dac.lo() makes.
@@ -178,10 +222,6 @@ class CodedOperands {
   }
 
  private:
-  static constexpr std::size_t block_depth(std::size_t rows) {
-    return kWorkspaceCodes / rows / kRowMultiple * kRowMultiple;
-  }
-
   /// `count` inputs to codes, filled up with zeros to a multiple of kRowMultiple.
   void encode(const X* x, std::size_t count, Input* to) const {
     const std::size_t whole = count / kRowMultiple * kRowMultiple;

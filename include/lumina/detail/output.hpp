@@ -22,6 +22,8 @@ template <class Arch, class EpilogueT>
 struct FloatOutput {
   using Element = float;
   static constexpr std::size_t normals_per_element = normals_of<EpilogueT>;
+  /// Nothing happens to the values.
+  static constexpr bool kAsTheyAre = std::is_same_v<EpilogueT, Epilogue<>>;
   EpilogueT epilogue;
 
   /// All lanes of `values`, or as many as are active.
@@ -43,6 +45,7 @@ template <class Arch, class Code, class EpilogueT, class Adc>
 struct CodeOutput {
   using Element = Code;
   static constexpr std::size_t normals_per_element = normals_of<EpilogueT>;
+  static constexpr bool kAsTheyAre = false;
   EpilogueT before_adc;
   Adc adc;
 

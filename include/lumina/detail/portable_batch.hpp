@@ -25,6 +25,11 @@ struct PortableMask {
   static constexpr std::size_t size = kPortableBatchBytes / sizeof(T);
   bool lane[size];
 
+  friend PortableMask operator&(const PortableMask& a, const PortableMask& b) {
+    PortableMask result;
+    for (std::size_t i = 0; i < size; ++i) result.lane[i] = a.lane[i] && b.lane[i];
+    return result;
+  }
   friend bool all(const PortableMask& mask) {
     bool result = true;
     for (const bool truth : mask.lane) result = result && truth;

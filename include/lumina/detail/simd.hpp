@@ -174,6 +174,41 @@ xsimd::batch<float, A> product(const xsimd::batch<float, A>& a, const xsimd::bat
 
 #endif
 
+template <class Floats>
+inline constexpr bool is_portable = false;
+template <class T>
+inline constexpr bool is_portable<PortableBatch<T>> = true;
+
+/// The truth value of each lane of a mask of Floats as a bit, the first lane's the lowest.
+template <class Floats, class Mask>
+std::uint32_t bits_of_mask(const Mask& mask) {
+#if defined(LUMINA_ISA_AVX512)
+  if constexpr (!is_portable<Floats>) return static_cast<__mmask16>(mask);
+#elif defined(LUMINA_ISA_AVX2)
+  if constexpr (!is_portable<Floats>) return static_cast<std::uint32_t>(_mm256_movemask_ps(mask));
+#endif
+  alignas(64) float lanes[Floats::size];
+  select(mask, Floats(1.0f), Floats(0.0f)).store_aligned(lanes);
+  std::uint32_t bits = 0;
+  for (std::size_t i = 0; i < Floats::size; ++i) bits |= (lanes[i] != 0.0f ? 1u : 0u) << i;
+  return bits;
+}
+
+/// The values of the lanes whose bit is set, 0 in the others.
+template <class Floats>
+Floats keep_where(std::uint32_t bits, const Floats& values) {
+#if defined(LUMINA_ISA_AVX512)
+  if constexpr (!is_portable<Floats>) {
+    return _mm512_maskz_mov_ps(static_cast<__mmask16>(bits), values);
+  }
+#endif
+  using Ints = rebind_t<Floats, std::int32_t>;
+  alignas(64) static constexpr std::int32_t kBitOfLane[16] = {
+      1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+  const Ints set = Ints(static_cast<std::int32_t>(bits)) & Ints::load_aligned(kBitOfLane);
+  return select(to_float(set) > Floats(0.0f), values, Floats(0.0f));
+}
+
 /// Nearest integer, ties to even, for |v| < 2^22; a result of zero is +0. Equal to the scalar form.
 template <class Floats>
 Floats round_half_even(const Floats& v) {

@@ -38,6 +38,7 @@ struct TileOperands {
   const typename Products::Word* weights;
   std::size_t panel_size;  ///< words from one panel to the next
   bool continue_sums;      ///< add to the sums that are there
+  std::size_t sums_stride;
   Prefetch next_weights;
 };
 
@@ -73,7 +74,7 @@ const T* unrelated(const T* pointer) {
   return pointer;
 }
 
-/// A tile's sums lie in rows of this many.
+/// Sums that wait for their epilogue lie in rows of this many.
 inline constexpr std::size_t kTileStride = kNoisePanelColumns;
 
 /// sums[row][column] = Σ x[row][k]·w[k][column], one chain over ascending k for each.
@@ -82,7 +83,7 @@ void multiply_tile(const TileOperands<Products>& operands, typename Products::Su
   using Sums = typename Products::Sums;
   constexpr std::size_t vectors = Columns / Sums::size;
 
-  const std::size_t x_stride = operands.x_stride;
+  const std::size_t x_stride = operands.x_stride, sums_stride = operands.sums_stride;
   Prefetch next_weights = operands.next_weights;
 
   // A pointer for every three rows: p, p + stride and p + 2·stride are addresses that x86 forms
@@ -103,7 +104,7 @@ void multiply_tile(const TileOperands<Products>& operands, typename Products::Su
   if (operands.continue_sums) {
     unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
       chain[i / vectors][i % vectors] =
-          Sums::load_aligned(sums + i / vectors * kTileStride + i % vectors * Sums::size);
+          Sums::load_unaligned(sums + i / vectors * sums_stride + i % vectors * Sums::size);
     });
   } else {
     unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
@@ -152,8 +153,8 @@ void multiply_tile(const TileOperands<Products>& operands, typename Products::Su
   }
 
   unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
-    chain[i / vectors][i % vectors].store_aligned(sums + i / vectors * kTileStride +
-                                                  i % vectors * Sums::size);
+    chain[i / vectors][i % vectors].store_unaligned(sums + i / vectors * sums_stride +
+                                                    i % vectors * Sums::size);
   });
 }
 

@@ -11,7 +11,7 @@ inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
 inline constexpr std::size_t kTileRows = 16;
-inline constexpr std::size_t kTileBytes = 64;  ///< in a row of a tile; as many inputs in a step
+inline constexpr std::size_t kTileBytes = 64;  ///< in a row of a tile
 /// The rows of x that are multiplied together, as two tiles one below the other.
 inline constexpr std::size_t kTiledRows = 2 * kTileRows;
 

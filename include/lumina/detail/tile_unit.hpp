@@ -1,14 +1,15 @@
-// Products of codes on a matrix unit whose registers are tiles: how one block of sums is made. The
-// unit is a template parameter, so that tests can put an emulated one in its place.
+// Products on a matrix unit whose registers are tiles: how one block of sums is made. The unit is a
+// template parameter, so that tests can put an emulated one in its place.
 //
 //   Tiles::configure(shapes), release()     before and after, on every thread
 //   Tiles::fence()                          what has been written is in memory
 //   Tiles::zero<T>(), load<T>(from, stride), store<T>(to, stride)
 //                                           rows of a tile lie `stride` bytes apart in memory
 //   Tiles::load_once<T>(from, stride)       the same for what is not needed again soon
-//   Tiles::dot<C, A, B>()                   C(m, n) += Σ A(m, 4g + i)·B(g, 4n + i), A unsigned
-//   bytes,
-//                                           B signed ones, C 32-bit sums
+//   Tiles::dot<C, A, B>()                   C(m, n) += Σ A(m, 4g + i)·B(g, 4n + i): A unsigned
+//                                           bytes, B signed ones, C 32-bit sums
+//   Tiles::dot_bf16<C, A, B>()              C(m, n) += Σ A(m, 2g + i)·B(g, 2n + i): A and B bf16
+//                                           (bf16.hpp), C floats
 #pragma once
 
 #include <cstddef>
@@ -29,11 +30,22 @@ namespace detail {
 inline constexpr std::size_t kSumRowBytes = kNoisePanelColumns * sizeof(std::int32_t);
 inline constexpr std::size_t kPanelRowBytes = kPanelColumns * sizeof(std::int32_t);
 
-/// What one block of sums multiplies: up to 32 rows of x with the 32 columns of a panel.
+/// Up to 32 rows of x as tiles read them: kTileBytes of each row in a step, in one or several parts
+/// that are multiplied with the same weights.
+struct TiledRows {
+  const void* first;
+  std::size_t row_bytes, part_bytes, step_bytes;  ///< from one to the next
+  std::size_t steps;
+
+  const void* at(std::size_t step, std::size_t part, std::size_t row) const {
+    return static_cast<const char*>(first) + step * step_bytes + part * part_bytes +
+           row * row_bytes;
+  }
+};
+
+/// What one block of sums multiplies: rows of x with the 32 columns of a panel.
 struct TiledOperands {
-  const std::uint8_t* x;  ///< codes; behind a row's end zeros, to a multiple of 64
-  std::size_t x_stride;
-  std::size_t steps;            ///< of 64 inputs each
+  TiledRows x;                  ///< behind a row's end zeros, to a whole step
   const std::int32_t* weights;  ///< a panel; what follows its end is multiplied by zeros
   bool continue_sums;           ///< add to the sums that are there
 };
@@ -78,46 +90,86 @@ class TileWeights {
   alignas(64) std::int32_t unpacked_[2][kUnpacks ? kTileRows * kPanelColumns : 1];
 };
 
+// What tiles multiply:
+//
+//   Sum               element of the sums
+//   inputs_per_step   inputs that a row of a tile holds
+//   parts             of x
+//   Weights           a panel's weights, as TileWeights
+//   dot<...>()        Tiles' product
+
+/// Codes of x and weights.
+template <class Arch, int StoredBits>
+struct TiledCodes {
+  using Sum = std::int32_t;
+  using Weights = TileWeights<Arch, StoredBits>;
+  static constexpr std::size_t inputs_per_step = kTileBytes;
+  static constexpr std::size_t parts = 1;
+
+  template <class Tiles, int C, int A, int B>
+  [[gnu::always_inline]] static void dot() {
+    Tiles::template dot<C, A, B>();
+  }
+};
+
+/// Floats in three parts of bf16, and bf16 weights (bf16_split.hpp).
+template <class Arch>
+struct TiledBf16Split {
+  using Sum = float;
+  using Weights = TileWeights<Arch, 8>;  // words that are read as they are
+  static constexpr std::size_t inputs_per_step = kTileBytes / 2;
+  static constexpr std::size_t parts = 3;
+
+  template <class Tiles, int C, int A, int B>
+  [[gnu::always_inline]] static void dot() {
+    Tiles::template dot_bf16<C, A, B>();
+  }
+};
+
 /// sums[row][column], in rows of 128, for RowTiles tiles of rows. The unit works by itself, so
 /// after giving it each step's work, between() may do something else for as long as that takes.
-template <class Arch, int StoredBits, class Tiles, int RowTiles, class Between>
-void multiply_in_tiles(const TiledOperands& operands, std::int32_t* sums, Between&& between) {
+template <class Products, class Tiles, int RowTiles, class Between>
+void multiply_in_tiles(const TiledOperands& operands, typename Products::Sum* sums,
+                       Between&& between) {
+  using Sum = typename Products::Sum;
+  using Weights = typename Products::Weights;
   const auto for_sums = [&](auto f) __attribute__((always_inline)) {
     unroll<2 * RowTiles>([&](auto i) __attribute__((always_inline)) {
       f(i, sums + i / 2 * kTileRows * kNoisePanelColumns + i % 2 * kTileRows);
     });
   };
 
-  TileWeights<Arch, StoredBits> weights(operands.weights);
-  if (operands.steps > 0) weights.prepare(0);
+  const TiledRows x = operands.x;
+  Weights weights(operands.weights);
+  if (x.steps > 0) weights.prepare(0);
   Tiles::fence();
   if (operands.continue_sums) {
-    for_sums([](auto i, const std::int32_t* at)
+    for_sums([](auto i, const Sum* at)
                  __attribute__((always_inline)) { Tiles::template load<i>(at, kSumRowBytes); });
   } else {
-    for_sums([](auto i, const std::int32_t*)
-                 __attribute__((always_inline)) { Tiles::template zero<i>(); });
+    for_sums([](auto i, const Sum*) __attribute__((always_inline)) { Tiles::template zero<i>(); });
   }
-  for (std::size_t step = 0; step < operands.steps; ++step) {
-    const std::uint8_t* const x = operands.x + step * kTileBytes;
+  for (std::size_t step = 0; step < x.steps; ++step) {
     const std::int32_t* const w = weights.at(step);
-    Tiles::template load_once<6>(w, kPanelRowBytes);
-    Tiles::template load<4>(x, operands.x_stride);
-    Tiles::template dot<0, 4, 6>();
-    Tiles::template load_once<7>(w + kTileRows, kPanelRowBytes);
-    Tiles::template dot<1, 4, 7>();
-    if constexpr (RowTiles == 2) {
-      Tiles::template load<5>(x + kTileRows * operands.x_stride, operands.x_stride);
-      Tiles::template dot<2, 5, 6>();
-      Tiles::template dot<3, 5, 7>();
-    }
-    if constexpr (StoredBits != 8) {
-      if (step + 1 < operands.steps) weights.prepare(step + 1);
+    unroll<Products::parts>([&](auto part) __attribute__((always_inline)) {
+      if constexpr (part == 0) Tiles::template load_once<6>(w, kPanelRowBytes);
+      Tiles::template load<4>(x.at(step, part, 0), x.row_bytes);
+      Products::template dot<Tiles, 0, 4, 6>();
+      if constexpr (part == 0) Tiles::template load_once<7>(w + kTileRows, kPanelRowBytes);
+      Products::template dot<Tiles, 1, 4, 7>();
+      if constexpr (RowTiles == 2) {
+        Tiles::template load<5>(x.at(step, part, kTileRows), x.row_bytes);
+        Products::template dot<Tiles, 2, 5, 6>();
+        Products::template dot<Tiles, 3, 5, 7>();
+      }
+    });
+    if constexpr (Weights::kUnpacks) {
+      if (step + 1 < x.steps) weights.prepare(step + 1);
       Tiles::fence();
     }
     between();
   }
-  for_sums([](auto i, std::int32_t* at)
+  for_sums([](auto i, Sum* at)
                __attribute__((always_inline)) { Tiles::template store<i>(at, kSumRowBytes); });
 }
 

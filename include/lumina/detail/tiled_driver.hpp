@@ -1,12 +1,11 @@
-// The loops over blocks for coded operands on a matrix unit (tile_unit.hpp). The unit and the
-// vector registers work at the same time: while the unit makes the sums of a panel of 128 columns,
-// the panel before it gets its epilogue, piece by piece.
+// The loops over blocks for operands on a matrix unit (tile_unit.hpp). The unit and the vector
+// registers work at the same time: while the unit makes the sums of a panel of 128 columns, the
+// panel before it gets its epilogue, piece by piece.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "../config.hpp"
 #include "../matrix.hpp"
@@ -23,14 +22,14 @@ inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
 /// The epilogue of a chunk and a panel in pieces: two rows × 32 columns, pair of rows after pair.
-template <class FinisherT, class Values>
+template <class FinisherT, class Values, class Sum>
 class GradualFinish {
  public:
   /// Nothing to do.
   GradualFinish() = default;
 
   GradualFinish(const FinisherT& finisher, const Values& values, const Piece& rows,
-                std::size_t panel, std::size_t columns, const std::int32_t* sums)
+                std::size_t panel, std::size_t columns, const Sum* sums)
       : finisher_(&finisher),
         values_(values),
         rows_(rows),
@@ -77,18 +76,26 @@ class GradualFinish {
   Piece rows_{0, 0};
   std::size_t panel_ = 0;
   std::size_t columns_ = 0;
-  const std::int32_t* sums_ = nullptr;
+  const Sum* sums_ = nullptr;
   std::size_t row_ = 0;
   std::size_t column_ = 0;
   Generators<kRows> generators_;
   Generators<1> last_generators_;
 };
 
-/// One call, as FusedGemm (driver.hpp).
+/// Rows of codes, as tiles read them.
+inline TiledRows tiled_rows(const InputRows<std::uint8_t>& rows) {
+  return {rows.first, rows.stride, 0, kTileBytes, divide_rounding_up(rows.stride, kTileBytes)};
+}
+inline TiledRows tiled_rows(const TiledRows& rows) { return rows; }
+
+/// One call, as FusedGemm (driver.hpp). `Operands` also has Tiled, what tiles multiply
+/// (tile_unit.hpp); tiled_rows() understands what its input() returns.
 template <class Arch, class Tiles, class Operands, class Output>
 class TiledGemm {
  public:
   using Element = typename Output::Element;
+  using Products = typename Operands::Tiled;
 
   TiledGemm(const Operands& operands, const Output& output, MatrixView<Element> y,
             const NoiseKey& key, std::size_t threads)
@@ -109,7 +116,7 @@ class TiledGemm {
     const std::size_t blocks = operands_.depth_blocks(rows.size);
 
     typename Operands::Workspace workspace;
-    alignas(kCacheLine) std::int32_t sums[2][kTiledRows * kNoisePanelColumns];
+    alignas(kCacheLine) typename Products::Sum sums[2][kTiledRows * kNoisePanelColumns];
     Gradual before;
     Upcoming upcoming;
     if (const std::size_t next = grid_.chunk(task) + 1; next < grid_.chunks) {
@@ -117,14 +124,14 @@ class TiledGemm {
           even_piece(y_.rows(), grid_.chunks, next),
           panels.size * (kNoisePanelColumns / kPanelColumns) * steps(operands_.depth()));
     }
-    InputRows<std::uint8_t> input{};
+    TiledRows input{};
     Tiles::configure(TileShapes(rows.size));
     for (std::size_t panel = panels.begin; panel < panels.end(); ++panel) {
-      std::int32_t* const these = sums[panel % 2];
+      typename Products::Sum* const these = sums[panel % 2];
       Pace pace(before.pieces(), column_panels(panel) * blocks * steps(operands_.depth() / blocks));
       for (std::size_t block = 0; block < blocks; ++block) {
         if (blocks > 1 || panel == panels.begin) {
-          input = operands_.input(workspace, rows, block, blocks);
+          input = tiled_rows(operands_.input(workspace, rows, block, blocks));
         }
         multiply(rows, panel, block, input, these, [&] {
           upcoming.fetch_part();
@@ -139,9 +146,8 @@ class TiledGemm {
   }
 
  private:
-  static_assert(std::is_same_v<typename Operands::Input, std::uint8_t>);
   using FinisherT = Finisher<Arch, Output>;
-  using Gradual = GradualFinish<FinisherT, typename Operands::Values>;
+  using Gradual = GradualFinish<FinisherT, typename Operands::Values, typename Products::Sum>;
 
   /// Spreads pieces over steps.
   class Pace {
@@ -160,7 +166,7 @@ class TiledGemm {
   };
 
   static constexpr std::size_t steps(std::size_t inputs) {
-    return std::max<std::size_t>(1, divide_rounding_up(inputs, kTileBytes));
+    return std::max<std::size_t>(1, divide_rounding_up(inputs, Products::inputs_per_step));
   }
   std::size_t columns(std::size_t panel) const {
     return std::min(kNoisePanelColumns, y_.cols() - panel * kNoisePanelColumns);
@@ -168,22 +174,18 @@ class TiledGemm {
   std::size_t column_panels(std::size_t panel) const { return panel_count(columns(panel)); }
 
   template <class Between>
-  void multiply(const Piece& rows, std::size_t panel, std::size_t block,
-                const InputRows<std::uint8_t>& input, std::int32_t* sums,
-                const Between& between) const {
-    constexpr int kStored = Operands::stored_bits;
+  void multiply(const Piece& rows, std::size_t panel, std::size_t block, const TiledRows& input,
+                typename Products::Sum* sums, const Between& between) const {
     for (std::size_t i = 0; i < column_panels(panel); ++i) {
       const TiledOperands operands{
-          .x = input.first,
-          .x_stride = input.stride,
-          .steps = divide_rounding_up(input.stride, kTileBytes),
+          .x = input,
           .weights = operands_.weights(panel * (kNoisePanelColumns / kPanelColumns) + i,
                                        operands_.block_begin(rows.size, block)),
           .continue_sums = block > 0};
       if (rows.size > kTileRows) {
-        multiply_in_tiles<Arch, kStored, Tiles, 2>(operands, sums + i * kPanelColumns, between);
+        multiply_in_tiles<Products, Tiles, 2>(operands, sums + i * kPanelColumns, between);
       } else {
-        multiply_in_tiles<Arch, kStored, Tiles, 1>(operands, sums + i * kPanelColumns, between);
+        multiply_in_tiles<Products, Tiles, 1>(operands, sums + i * kPanelColumns, between);
       }
     }
   }

@@ -1,5 +1,5 @@
-// AMX: eight tiles of 16 rows of 64 bytes, and products of whole tiles of bytes. Everything else is
-// as with AVX-512 VNNI, which also does the work where the operating system refuses AMX.
+// AMX: eight tiles of 16 rows of 64 bytes, and products of whole tiles of bytes or bf16. Everything
+// else is as with AVX-512 VNNI, which also does the work where the operating system refuses AMX.
 #pragma once
 
 #include <cstddef>
@@ -45,6 +45,10 @@ struct AmxTiles {
   [[gnu::always_inline]] static void dot() {
     asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(Unsigned), "i"(Signed));
   }
+  template <int Sums, int X, int Weights>
+  [[gnu::always_inline]] static void dot_bf16() {
+    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(X), "i"(Weights));
+  }
 };
 
 /// True where the CPU has AMX for bytes and the operating system lets this process use it. Asked
@@ -61,6 +65,20 @@ inline bool amx_usable() {
     return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
   }();
   return usable;
+#else
+  return false;
+#endif
+}
+
+/// amx_usable(), and the CPU has AMX for bf16.
+inline bool amx_bf16_usable() {
+#if defined(__linux__)
+  static const bool has_bf16 = [] {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    constexpr unsigned kBf16 = 1u << 22;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kBf16) != 0;
+  }();
+  return has_bf16 && amx_usable();
 #else
   return false;
 #endif

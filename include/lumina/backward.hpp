@@ -1,0 +1,72 @@
+// Straight-through gradients of a fused call, for noise-aware training.
+//
+//   const auto pass = lumina::forward_pass(x, dac, weights, epilogue, key);
+//   lumina::forward(pass, y, record);
+//   … grad_y, the gradient of the loss by y …
+//   lumina::backward(pass, grad_y, record, {.input = …, .weights = …, .bias = …}, workspace);
+//
+//   x [batch, in]   w [out, in]   y, grad_y [batch, out]
+//
+// With g the gradient by the dot products, which is grad_y taken through the derivatives of the
+// epilogue's stages (epilogue.hpp, docs/numerics.md):
+//
+//   input    g·W    where x lies in the DAC's range, 0 where it clipped      [batch, in]
+//   weights  gᵀ·X                                                             [out, in]
+//   bias     Σ over the batch of the gradient by what AddBias adds to         [out]
+//
+// W and X are what the forward pass multiplied: noisy weights, the values of codes. Noise is drawn
+// again from the key. Nothing of the forward pass is kept but the ForwardRecord.
+#pragma once
+
+#include <type_traits>
+
+#include "config.hpp"
+#include "detail/arch/native.hpp"
+#include "detail/bf16_split.hpp"
+#include "detail/run_backward.hpp"
+#include "executor.hpp"
+#include "forward_pass.hpp"
+#include "forward_record.hpp"
+#include "gradients.hpp"
+#include "matrix.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+/// The default products of backward(): each output is one chain of FMA over ascending k, the same
+/// bits on every machine with FMA.
+struct F32Products {};
+
+/// Products of backward() on a matrix unit for bf16 (AMX), for coded weights: the codes of x and w
+/// are exact in bf16, and the gradient is the sum of three bf16, so three bf16 products make one
+/// that is as accurate as floats: see docs/numerics.md for the bound. The same bits at any thread
+/// count and batch split, but not those of F32Products, which takes over where there is no AMX.
+struct Bf16SplitProducts {};
+
+/// The gradients of a pass whose forward() has filled `record`, with the same x, weights and key.
+/// `products`: F32Products or Bf16SplitProducts.
+///
+/// Errors, before anything is written: shapes that do not fit, a record that is not this pass's,
+/// gradients that overlap each other, x or grad_y, missing data, a gradient by the bias where the
+/// epilogue has no AddBias.
+template <class Pass, class Products = F32Products, class Executor = Serial>
+void backward(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
+              const Gradients& gradients, BackwardWorkspace& workspace, const Products& = {},
+              const Executor& executor = {}) {
+  if constexpr (std::is_same_v<Products, Bf16SplitProducts>) {
+    static_assert(detail::are_coded<std::remove_cvref_t<decltype(pass.weights)>>,
+                  "lumina::backward: Bf16SplitProducts need coded weights");
+    if (detail::bf16_split_active()) {
+      detail::run_backward<detail::TilesOf<detail::Native>::type>(pass, grad_y, record, gradients,
+                                                                  workspace, executor);
+      return;
+    }
+  } else {
+    static_assert(std::is_same_v<Products, F32Products>,
+                  "lumina::backward: the products are F32Products or Bf16SplitProducts");
+  }
+  detail::run_backward<void>(pass, grad_y, record, gradients, workspace, executor);
+}
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,108 @@
+// A fused call as an object, for training: what backward() (backward.hpp) needs to know of the call
+// that forward() makes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "coded_weights.hpp"
+#include "config.hpp"
+#include "detail/as_view.hpp"
+#include "epilogue.hpp"
+#include "executor.hpp"
+#include "forward_record.hpp"
+#include "fused_gemm.hpp"
+#include "matrix.hpp"
+#include "noise.hpp"
+#include "weights.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+/// In the place of a DAC: x enters the product as it is.
+struct NoDac {};
+
+/// The arguments of a fused call, for forward() and backward(). Views and the reference to the
+/// weights must live as long as it is used. Made by forward_pass().
+///
+/// `weight_stages`: what the gradient by the weights goes through in the end, with `weight_key` as
+/// the key of its noise: a weight noise's gradient (weight_noise.hpp), a WeightGate.
+template <class X, class Dac, class Weights, class EpilogueT, class WeightStages = Epilogue<>>
+struct ForwardPass {
+  MatrixView<const X> x;
+  Dac dac;
+  const Weights& weights;
+  EpilogueT epilogue;
+  NoiseKey key;
+  WeightStages weight_stages = WeightStages();
+  NoiseKey weight_key = {};
+
+  template <class... Stages>
+  auto with_weight_stages(const Epilogue<Stages...>& stages,
+                          const NoiseKey& stages_key = {}) const {
+    return ForwardPass<X, Dac, Weights, EpilogueT, Epilogue<Stages...>>{
+        x, dac, weights, epilogue, key, stages, stages_key};
+  }
+};
+
+/// y = epilogue(x·wᵀ); no temporary weights: they are used again by backward().
+template <class EpilogueT>
+auto forward_pass(MatrixView<const float> x, const PackedWeights& weights,
+                  const EpilogueT& epilogue, const NoiseKey& key = {}) {
+  return ForwardPass<float, NoDac, PackedWeights, EpilogueT>{x, {}, weights, epilogue, key};
+}
+
+template <class EpilogueT>
+auto forward_pass(MatrixView<const float> x, const PackedWeights&& temporary,
+                  const EpilogueT& epilogue, const NoiseKey& key = {}) = delete;
+
+/// y = epilogue(DAC(x)·wᵀ). `weights`: CodedWeights, x of floats or of std::uint8_t codes; or
+/// PackedWeights, x of floats.
+template <detail::CodedInput X, detail::Converter Dac, class Weights, class EpilogueT>
+auto forward_pass(X&& x, const Dac& dac, const Weights& weights, const EpilogueT& epilogue,
+                  const NoiseKey& key = {}) {
+  const auto view = detail::as_view_of<const float, const std::uint8_t>(x);
+  using Element = std::remove_const_t<std::remove_pointer_t<decltype(view.data())>>;
+  return ForwardPass<Element, Dac, Weights, EpilogueT>{view, dac, weights, epilogue, key};
+}
+template <detail::CodedInput X, detail::Converter Dac, class Weights, class EpilogueT>
+auto forward_pass(X&& x, const Dac& dac, const Weights&& temporary, const EpilogueT& epilogue,
+                  const NoiseKey& key = {}) = delete;
+
+namespace detail {
+
+template <class EpilogueT>
+struct RecordedFor;
+template <class... Stages>
+struct RecordedFor<Epilogue<Stages...>> {
+  using type = Recorded<Stages...>;
+  static constexpr bool has_bias = (std::is_same_v<Stages, AddBias> || ...);
+};
+
+/// The fused call that a pass describes, with another epilogue.
+template <class Pass, class EpilogueT, class Executor>
+void run_pass(const Pass& pass, MatrixView<float> y, const EpilogueT& epilogue,
+              const Executor& executor) {
+  if constexpr (std::is_same_v<decltype(pass.dac), NoDac>) {
+    fused_gemm(pass.x, pass.weights, y, epilogue, pass.key, executor);
+  } else {
+    fused_gemm(pass.x, pass.dac, pass.weights, y, epilogue, pass.key, executor);
+  }
+}
+
+}  // namespace detail
+
+/// y = the pass's fused call, and what backward() needs to know of it to `record`, whose memory is
+/// used again. Errors as fused_gemm's.
+template <class Pass, class Executor = Serial>
+void forward(const Pass& pass, MatrixView<float> y, ForwardRecord& record,
+             const Executor& executor = {}) {
+  using EpilogueT = std::remove_cvref_t<decltype(pass.epilogue)>;
+  const typename detail::RecordedFor<EpilogueT>::type recorded(pass.epilogue, record);
+  record.resize(y.rows(), y.cols(), recorded.gates);
+  detail::run_pass(pass, y, recorded, executor);
+}
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

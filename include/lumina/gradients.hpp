@@ -1,0 +1,62 @@
+// Where the backward pass writes, and the memory that it needs on the way.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "coded_weights.hpp"
+#include "config.hpp"
+#include "detail/message.hpp"
+#include "detail/pack_bf16.hpp"
+#include "epilogue.hpp"
+#include "matrix.hpp"
+#include "weights.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+/// A stage for the gradient by weights that are encoded with scales of the caller's: straight
+/// through where the weight w(out, in) has a code, 0 where it saturates.
+template <int Bits>
+struct WeightGate {
+  MatrixView<const float> w;
+  std::span<const float> scales;
+
+  bool valid_for(std::size_t rows, std::size_t cols) const {
+    if (w.rows() == rows && w.cols() == cols && scales.size() == rows) return true;
+    detail::report_error((detail::Message()
+                          << "lumina::WeightGate: w is " << detail::Shape{w.rows(), w.cols()}
+                          << " with " << scales.size() << " scales, the gradient is "
+                          << detail::Shape{rows, cols})
+                             .c_str());
+    return false;
+  }
+  template <class Floats, class Normals>
+  Floats apply(const Floats& gradient, const Coordinates& at, const ActiveLanes& active,
+               const Normals&) const {
+    const Floats weight = load_columns<Floats>({w.row(at.row), w.cols()}, at, active);
+    const Floats limit(static_cast<float>(CodedWeights<Bits>::max_code) * scales[at.row]);
+    return select(abs(weight) <= limit, gradient, Floats(0.0f));
+  }
+};
+
+/// Where backward() writes. What has no data is not computed.
+struct Gradients {
+  MatrixView<float> input = {};    ///< [batch, in]
+  MatrixView<float> weights = {};  ///< [out, in]
+  std::span<float> bias = {};      ///< [out]
+};
+
+/// The memory of backward(): the gradient by the dot products, and the packed operands of the two
+/// products. Grows where it must, so later calls of the same shapes allocate nothing.
+struct BackwardWorkspace {
+  detail::AlignedBuffer<float> gradient;  // [batch, out]
+  detail::AlignedBuffer<float> sums;      // [out]
+  PackedWeights weights;                  // [out][in]
+  PackedWeights inputs;                   // [batch][in]
+  detail::Bf16Panels weight_codes;        // as weights and inputs, for Bf16SplitProducts
+  detail::Bf16Panels input_codes;
+};
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,198 @@
+// The oracle of the backward pass: docs/numerics.md, "Straight-through gradients", as plain loops.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <type_traits>
+
+#include "backward.hpp"
+#include "config.hpp"
+#include "detail/portable_batch.hpp"
+#include "detail/scalar_math.hpp"
+#include "detail/stage_traits.hpp"
+#include "epilogue.hpp"
+#include "matrix.hpp"
+#include "noise.hpp"
+#include "quantizer.hpp"
+#include "reference.hpp"
+#include "weights.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace reference {
+
+/// What leaves a stage that `y` enters: as in the forward pass.
+template <class Stage>
+float leaving(const Stage& stage, const Element& y) {
+  return apply(stage, y);
+}
+inline float leaving(const ShotNoiseWithDerivative& stage, const Element& y) {
+  return apply(ShotNoise{stage.strength}, y);
+}
+
+/// The gradient by `y`, which enters a stage, given the one by what leaves it.
+inline float entering(const AddBias&, float gradient, const Element&) { return gradient; }
+inline float entering(const Relu&, float gradient, const Element& y) {
+  return y.value > 0.0f ? gradient : 0.0f;
+}
+inline float entering(const Attenuation& stage, float gradient, const Element&) {
+  return detail::product(gradient, stage.factor);
+}
+inline float entering(const GaussianNoise&, float gradient, const Element&) { return gradient; }
+inline float entering(const ShotNoise&, float gradient, const Element&) { return gradient; }
+inline float entering(const ShotNoiseWithDerivative& stage, float gradient, const Element& y) {
+  if (!(y.value < 0.0f || y.value > 0.0f)) return gradient;  // 0, and NaN
+  const float root = std::sqrt(std::fabs(y.value));
+  const float slope = detail::product(0.5f * stage.strength, y.normals[0]) / root;
+  return std::fma(gradient, y.value > 0.0f ? slope : 0.0f - slope, gradient);
+}
+template <int Bits>
+float entering(const Quantizer<Bits>& stage, float gradient, const Element& y) {
+  return y.value >= stage.lo() && y.value <= stage.hi() ? gradient : 0.0f;
+}
+inline float entering(const RuntimeQuantizer& stage, float gradient, const Element& y) {
+  return y.value >= stage.lo() && y.value <= stage.hi() ? gradient : 0.0f;
+}
+template <int Bits>
+float entering(const SymmetricQuantizer<Bits>& stage, float gradient, const Element& y) {
+  return std::fabs(y.value) <= stage.limit() ? gradient : 0.0f;
+}
+/// Any other stage: its own derivative, on a vector of which the first lane counts.
+template <class Stage>
+float entering(const Stage& stage, float gradient, const Element& y) {
+  using Floats = detail::PortableBatch<float>;
+  const Floats gradients(gradient), values(y.value);
+  if constexpr (detail::is_gate<Stage, Floats>) {
+    return select(stage.passes(values), gradients, Floats(0.0f)).get(0);
+  } else if constexpr (detail::is_straight<Stage, Floats>) {
+    return stage.backward(gradients).get(0);
+  } else {
+    std::array<Floats, detail::normals_of<Stage>> normals;
+    for (std::size_t i = 0; i < normals.size(); ++i) normals[i] = Floats(y.normals[i]);
+    const Coordinates at{y.row, y.column, y.global_row};
+    return stage.backward(gradients, values, at, ActiveLanes{1}, normals).get(0);
+  }
+}
+
+/// One element on its way through an epilogue and back.
+struct Walk {
+  float value;     ///< what leaves the last stage
+  float gradient;  ///< the gradient by what enters the first one
+  float bias = 0;  ///< the gradient by what AddBias adds (the first one's, where there are several)
+};
+
+/// From stage number Index on, which uses the draws from `draw` on: `value` enters it, `grad_y` is
+/// the gradient by what leaves the last one.
+template <std::size_t Index = 0, class... Stages>
+Walk walk(const Epilogue<Stages...>& epilogue, float value, float grad_y, std::size_t row,
+          std::size_t column, const NoiseKey& key, std::size_t draw = 0) {
+  if constexpr (Index == sizeof...(Stages)) {
+    return {value, grad_y};
+  } else {
+    const auto& stage = std::get<Index>(epilogue.stages());
+    using Stage = std::remove_cvref_t<decltype(stage)>;
+    constexpr std::size_t count = detail::normals_of<Stage>;
+    std::array<float, count + 1> normals{};
+    for (std::size_t i = 0; i < count; ++i) {
+      normals[i] = standard_normal_at(key, row, column, draw + i);
+    }
+    const Element y{value, row, column, key.row_offset + row, normals.data()};
+    Walk behind =
+        walk<Index + 1>(epilogue, leaving(stage, y), grad_y, row, column, key, draw + count);
+    if constexpr (std::is_same_v<Stage, AddBias>) behind.bias = behind.gradient;
+    behind.gradient = entering(stage, behind.gradient, y);
+    return behind;
+  }
+}
+
+/// X: what the forward pass multiplied for an input.
+template <class Weights, class X>
+float multiplied_input(X x, const NoDac&) {
+  return x;
+}
+template <class Weights, class X, class Dac>
+float multiplied_input(X x, const Dac& dac) {
+  constexpr bool kInFloats = std::is_same_v<Weights, PackedWeights>;
+  if (kInFloats && x != x) return x;  // NaN has a code only where codes are multiplied
+  const auto code = static_cast<std::uint32_t>(input_code(x, dac));
+  return decode(code, dac.lo(), dac.hi(), detail::bits_of(dac));
+}
+/// Whether the DAC lets the gradient by an input pass.
+template <class Dac>
+bool input_passes(float x, const Dac& dac) {
+  return x >= dac.lo() && x <= dac.hi();
+}
+inline bool input_passes(float, const NoDac&) { return true; }
+template <class Dac>
+bool input_passes(std::uint8_t, const Dac&) {
+  return true;
+}
+
+/// Σ a[k]·b[k], k ascending, of columns a and b: one chain.
+inline float dot_of_columns(MatrixView<const float> a, std::size_t column_of_a,
+                            MatrixView<const float> b, std::size_t column_of_b) {
+  float sum = 0.0f;
+  for (std::size_t k = 0; k < a.rows(); ++k) {
+    sum = detail::chain_multiply_add(a(k, column_of_a), b(k, column_of_b), sum);
+  }
+  return sum;
+}
+
+/// lumina::forward to y and lumina::backward, for weights whose values are `w` [out, in].
+/// Arguments are not checked.
+template <class Pass>
+void forward_and_backward(const Pass& pass, MatrixView<const float> w,
+                          MatrixView<const float> grad_y, MatrixView<float> y,
+                          const Gradients& gradients) {
+  using Weights = std::remove_cvref_t<decltype(pass.weights)>;
+  const std::size_t batch = y.rows(), out = y.cols(), in = pass.x.cols();
+
+  Matrix<float> x(batch, in);
+  for (std::size_t row = 0; row < batch; ++row) {
+    for (std::size_t k = 0; k < in; ++k) {
+      x(row, k) = multiplied_input<Weights>(pass.x(row, k), pass.dac);
+    }
+  }
+  // The dot products, then each of them through the epilogue and back.
+  if constexpr (std::is_same_v<Weights, PackedWeights>) {
+    reference::fused_gemm(x, w, y, epilogue(), {});
+  } else {
+    reference::fused_gemm(pass.x, pass.dac, pass.weights, y, epilogue(), {});
+  }
+  Matrix<float> g(batch, out), by_bias(batch, out);
+  for (std::size_t row = 0; row < batch; ++row) {
+    for (std::size_t o = 0; o < out; ++o) {
+      const Walk element = walk(pass.epilogue, y(row, o), grad_y(row, o), row, o, pass.key);
+      y(row, o) = element.value;
+      g(row, o) = element.gradient;
+      by_bias(row, o) = element.bias;
+    }
+  }
+
+  for (std::size_t row = 0; gradients.input.data() != nullptr && row < batch; ++row) {
+    for (std::size_t k = 0; k < in; ++k) {
+      float sum = 0.0f;
+      for (std::size_t o = 0; o < out; ++o) {
+        sum = detail::chain_multiply_add(g(row, o), w(o, k), sum);
+      }
+      gradients.input(row, k) = input_passes(pass.x(row, k), pass.dac) ? sum : 0.0f;
+    }
+  }
+  for (std::size_t o = 0; gradients.weights.data() != nullptr && o < out; ++o) {
+    for (std::size_t k = 0; k < in; ++k) {
+      gradients.weights(o, k) =
+          finish<float>(dot_of_columns(g, o, x, k), o, k, pass.weight_stages, pass.weight_key);
+    }
+  }
+  for (std::size_t o = 0; o < gradients.bias.size(); ++o) {
+    gradients.bias[o] = 0.0f;
+    for (std::size_t row = 0; row < batch; ++row) gradients.bias[o] += by_bias(row, o);
+  }
+}
+
+}  // namespace reference
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
