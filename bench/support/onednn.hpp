@@ -72,13 +72,13 @@ inline constexpr auto kOneDnnType<std::int8_t> = dnnl::memory::data_type::s8;
 template <>
 inline constexpr auto kOneDnnType<std::int32_t> = dnnl::memory::data_type::s32;
 
+/// The arguments of one call, made beforehand: oneDNN's users keep them too.
+using OneDnnArguments = std::unordered_map<int, dnnl::memory>;
+
 /// y [batch, out] = x [batch, in] · wᵀ, w [out, in]; the weights in the layout that oneDNN chooses.
 template <class X, class W, class Y>
 class OneDnnProduct {
  public:
-  /// The arguments of one call, made beforehand: oneDNN's users keep them too.
-  using Arguments = std::unordered_map<int, dnnl::memory>;
-
   OneDnnProduct(lumina::MatrixView<const W> w, std::size_t batch) {
     using Tag = dnnl::memory::format_tag;
     const auto in = static_cast<std::int64_t>(w.cols()), out = static_cast<std::int64_t>(w.rows());
@@ -96,12 +96,12 @@ class OneDnnProduct {
     stream_.wait();
   }
 
-  Arguments arguments(const X* x, Y* y) const {
+  OneDnnArguments arguments(const X* x, Y* y) const {
     return {{DNNL_ARG_SRC, dnnl::memory(x_, engine_, const_cast<X*>(x))},
             {DNNL_ARG_WEIGHTS, weights_},
             {DNNL_ARG_DST, dnnl::memory(y_, engine_, y)}};
   }
-  void operator()(const Arguments& arguments) {
+  void operator()(const OneDnnArguments& arguments) {
     matmul_.execute(stream_, arguments);
     stream_.wait();
   }
@@ -117,6 +117,37 @@ class OneDnnProduct {
   std::string implementation_;
 };
 
+/// y [m, n] = aᵀ·b, a [k, m], b [k, n], all floats where they lie: a product over the batch.
+class OneDnnBatchProduct {
+ public:
+  OneDnnBatchProduct(std::size_t k, std::size_t m, std::size_t n) {
+    using Tag = dnnl::memory::format_tag;
+    const auto f32 = dnnl::memory::data_type::f32;
+    const auto depth = static_cast<std::int64_t>(k), rows = static_cast<std::int64_t>(m),
+               columns = static_cast<std::int64_t>(n);
+    a_ = {{rows, depth}, f32, Tag::ba};
+    b_ = {{depth, columns}, f32, Tag::ab};
+    y_ = {{rows, columns}, f32, Tag::ab};
+    matmul_ = dnnl::matmul(dnnl::matmul::primitive_desc(dnnl::matmul::desc(a_, b_, y_), engine_));
+  }
+
+  OneDnnArguments arguments(const float* a, const float* b, float* y) const {
+    return {{DNNL_ARG_SRC, dnnl::memory(a_, engine_, const_cast<float*>(a))},
+            {DNNL_ARG_WEIGHTS, dnnl::memory(b_, engine_, const_cast<float*>(b))},
+            {DNNL_ARG_DST, dnnl::memory(y_, engine_, y)}};
+  }
+  void operator()(const OneDnnArguments& arguments) {
+    matmul_.execute(stream_, arguments);
+    stream_.wait();
+  }
+
+ private:
+  dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream_{engine_};
+  dnnl::memory::desc a_, b_, y_;
+  dnnl::matmul matmul_;
+};
+
 /// Makes a contestant's call, which multiplies one of several inputs in turn; `owner` owns them.
 /// `implementation`, where given, gets the name of oneDNN's kernel.
 template <class X, class W, class Y, std::size_t Sets>
@@ -125,7 +156,7 @@ Call onednn_call(std::shared_ptr<void> owner, const lumina::Matrix<W>& w,
                  std::array<lumina::Matrix<Y>, Sets>& y, std::string* implementation = nullptr) {
   const auto matmul = std::make_shared<OneDnnProduct<X, W, Y>>(w, x[0].rows());
   if (implementation != nullptr) *implementation = matmul->implementation();
-  std::vector<typename OneDnnProduct<X, W, Y>::Arguments> arguments;
+  std::vector<OneDnnArguments> arguments;
   for (std::size_t set = 0; set < Sets; ++set) {
     arguments.push_back(matmul->arguments(x[set].data(), y[set].data()));
   }
