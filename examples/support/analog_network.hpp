@@ -9,13 +9,10 @@
 
 #include <lumina/lumina.hpp>
 
-#include <algorithm>
-#include <cmath>
-#include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
+#include "magnitudes.hpp"
 #include "network.hpp"
 #include "threads.hpp"
 #include "weight_scales.hpp"
@@ -28,15 +25,6 @@ struct Readout {
   int adc_bits;  ///< 8 at most: codes are bytes
   float noise;
 };
-
-/// The magnitude that this share of the elements does not exceed; 1: the largest.
-inline float magnitude_quantile(const lumina::Matrix<float>& m, double share) {
-  std::vector<float> magnitudes;
-  for (const float v : m.elements()) magnitudes.push_back(std::fabs(v));
-  const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(magnitudes.size() - 1));
-  std::nth_element(magnitudes.begin(), magnitudes.begin() + at, magnitudes.end());
-  return magnitudes[static_cast<std::size_t>(at)];
-}
 
 template <int WeightBits>
 struct AnalogLayer {

@@ -3,7 +3,6 @@
 
 #include <lumina/lumina.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -14,29 +13,32 @@
 #include <utility>
 #include <vector>
 
-#include "backpropagation.hpp"
 #include "dataset.hpp"
-#include "network.hpp"
 #include "progress_bar.hpp"
-#include "threads.hpp"
 
 namespace example {
 
-/// Trains for `epochs` with a learning rate that falls linearly to 0. The test images, test_x
-/// [test.size(), kPixels], are only looked at, after each epoch.
-inline void train(Network& network, const Dataset& data, int epochs, std::uint64_t seed,
-                  const Dataset& test, lumina::MatrixView<const float> test_x,
-                  const Threads& threads) {
+inline constexpr std::size_t kBatch = 100;  // divides the sizes of the whole set and of the subset
+
+struct Schedule {
+  int epochs;
+  double first_rate;           ///< of learning; it falls linearly to 0
+  std::uint64_t shuffle_seed;  ///< of the order of images
+};
+
+/// Calls trainer.step(images [kBatch, kPixels], labels, rate), which returns a loss, for all of
+/// `data` in each epoch. test_accuracy(), 0 … 1, is only looked at, after each epoch.
+template <class Trainer, class TestAccuracy>
+void train(Trainer& trainer, const Dataset& data, const Schedule& schedule,
+           const TestAccuracy& test_accuracy) {
   using Clock = std::chrono::steady_clock;
-  constexpr std::size_t kBatch = 100;  // divides the size of the whole set and that of the subset
-  constexpr double kFirstRate = 0.1;
+  const int epochs = schedule.epochs;
   const std::size_t steps = data.size() / kBatch;
-  Trainer trainer(network, kBatch, threads);
   lumina::Matrix<float> x(kBatch, kPixels);
   std::vector<std::uint8_t> labels(kBatch);
   std::vector<std::size_t> order(data.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  lumina::FastRng rng(seed);
+  lumina::FastRng rng(schedule.shuffle_seed);
 
   for (int epoch = 0; epoch < epochs; ++epoch) {
     for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[rng() % i]);
@@ -50,7 +52,7 @@ inline void train(Network& network, const Dataset& data, int epochs, std::uint64
       data.images(numbers, x);
       for (std::size_t i = 0; i < kBatch; ++i) labels[i] = data.labels[numbers[i]];
       const double progress = epoch + static_cast<double>(step) / static_cast<double>(steps);
-      const double rate = kFirstRate * (1.0 - progress / epochs);
+      const double rate = schedule.first_rate * (1.0 - progress / epochs);
       loss += static_cast<double>(trainer.step(x, labels, static_cast<float>(rate)));
 
       const std::chrono::duration<double> seconds = Clock::now() - begin;
@@ -59,9 +61,8 @@ inline void train(Network& network, const Dataset& data, int epochs, std::uint64
                     done * kBatch / seconds.count());
       bar.show(step + 1, text);
     }
-    const double right = accuracy(network.scores(test_x, threads), test.labels);
     char result[32];
-    std::snprintf(result, sizeof result, "  test accuracy %.2f %%", 100.0 * right);
+    std::snprintf(result, sizeof result, "  test accuracy %.2f %%", 100.0 * test_accuracy());
     bar.finish(std::string(text) + result);
   }
 }
