@@ -212,10 +212,10 @@ TEST_CASE("A second forward and backward pass allocates nothing, nor does a smal
     const PackedWeights packed = pack_weights(w);
     const auto coded = encode_weights<4>(w);
     const AddBias add{{bias.view().data(), out}};
+    const Gradients gradients{by_x, by_w, {by_bias.view().data(), out}};
     const auto step = [&](const auto& pass) {
       forward(pass, y, record);
-      backward(pass, grad_y, record,
-               {.input = by_x, .weights = by_w, .bias = {by_bias.view().data(), out}}, workspace);
+      backward(pass, grad_y, record, gradients, workspace);
     };
     const Count made = count([&] {
       step(forward_pass(x, packed, epilogue(add, Relu{}, adc)));
