@@ -34,6 +34,7 @@
 #include <limits>
 #include <span>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "config.hpp"
@@ -255,15 +256,24 @@ class Epilogue {
   [[gnu::always_inline]] Floats apply(
       const Floats& values, const Coordinates& at, const ActiveLanes& active,
       const std::array<Floats, normals_per_element>& normals) const {
-    return apply_from<0, 0>(values, at, active, normals);
+    return apply_showing(values, at, active, normals,
+                         [](auto, const auto&, const auto&) __attribute__((always_inline)){});
+  }
+
+  /// The same; before each stage show(its number as a constant, the stage, the values that enter).
+  template <class Floats, class Show>
+  [[gnu::always_inline]] Floats apply_showing(
+      const Floats& values, const Coordinates& at, const ActiveLanes& active,
+      const std::array<Floats, normals_per_element>& normals, const Show& show) const {
+    return apply_from<0, 0>(values, at, active, normals, show);
   }
 
  private:
   /// Stage number Index and those behind it; they use the normals from FirstNormal on.
-  template <std::size_t Index, std::size_t FirstNormal, class Floats, class Normals>
+  template <std::size_t Index, std::size_t FirstNormal, class Floats, class Normals, class Show>
   [[gnu::always_inline]] Floats apply_from(const Floats& values, const Coordinates& at,
-                                           const ActiveLanes& active,
-                                           const Normals& normals) const {
+                                           const ActiveLanes& active, const Normals& normals,
+                                           const Show& show) const {
     if constexpr (Index == sizeof...(Stages)) {
       return values;
     } else {
@@ -271,8 +281,9 @@ class Epilogue {
       constexpr std::size_t count = detail::normals_of<ThisStage>;
       std::array<Floats, count> own;
       for (std::size_t i = 0; i < count; ++i) own[i] = normals[FirstNormal + i];
+      show(std::integral_constant<std::size_t, Index>{}, std::get<Index>(stages_), values);
       const Floats result = std::get<Index>(stages_).apply(values, at, active, own);
-      return apply_from<Index + 1, FirstNormal + count>(result, at, active, normals);
+      return apply_from<Index + 1, FirstNormal + count>(result, at, active, normals, show);
     }
   }
 

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <tuple>
+#include <type_traits>
 
 #include "config.hpp"
 #include "detail/message.hpp"
@@ -119,29 +119,18 @@ class Recorded {
   template <class Floats, class Normals>
   [[gnu::always_inline]] Floats apply(const Floats& values, const Coordinates& at,
                                       const ActiveLanes& active, const Normals& normals) const {
-    return apply_from<0>(values, at, active, normals);
+    return epilogue_.apply_showing(
+        values, at, active, normals,
+        [&](auto index, const auto& stage, const Floats& entering) __attribute__((always_inline)) {
+          if constexpr (gates != 0 && detail::is_gate<std::decay_t<decltype(stage)>, Floats>) {
+            record_->template store<Floats::size>(
+                Chain::gates_before(index), at.row, at.column,
+                detail::bits_of_mask<Floats>(stage.passes(entering)));
+          }
+        });
   }
 
  private:
-  template <std::size_t Index, class Floats, class Normals>
-  [[gnu::always_inline]] Floats apply_from(const Floats& values, const Coordinates& at,
-                                           const ActiveLanes& active,
-                                           const Normals& normals) const {
-    if constexpr (Index == sizeof...(Stages)) {
-      return values;
-    } else {
-      using Stage = typename Chain::template Stage<Index>;
-      const Stage& stage = std::get<Index>(epilogue_.stages());
-      if constexpr (gates != 0 && detail::is_gate<Stage, Floats>) {
-        record_->template store<Floats::size>(Chain::gates_before(Index), at.row, at.column,
-                                              detail::bits_of_mask<Floats>(stage.passes(values)));
-      }
-      const Floats result =
-          stage.apply(values, at, active, Chain::template normals_of_stage<Index>(normals));
-      return apply_from<Index + 1>(result, at, active, normals);
-    }
-  }
-
   Epilogue<Stages...> epilogue_;
   ForwardRecord* record_;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "coded_weights.hpp"
 #include "config.hpp"
@@ -53,7 +54,7 @@ class QuantizedWeightRows {
   }
 
  private:
-  static constexpr std::size_t kStride = 128;
+  static constexpr std::size_t kStride = kNoisePanelColumns;
 
   static void quantize(const float* from, std::size_t count, float scale, float* to) {
     using Floats = Native::Batch<float>;
@@ -100,11 +101,7 @@ template <int Bits, WeightNoise Noise>
 void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, const Noise& noise,
                             const NoiseKey& key) {
   if (!detail::weights_quantizable(w)) return;
-  float largest = 0.0f;
-  for (std::size_t row = 0; row < w.rows(); ++row) {
-    largest = std::max(largest,
-                       std::bit_cast<float>(detail::largest_magnitude_bits(w.row(row), w.cols())));
-  }
+  const float largest = detail::largest_magnitude(w);
   if (!noise.valid_for(largest)) return;
   const detail::PerturbedRows perturbed(w, noise.perturbation(largest), key);
   using Rows = detail::QuantizedWeightRows<Bits, std::remove_cv_t<decltype(perturbed)>>;

@@ -67,6 +67,15 @@ struct GradientPerturbed {
   }
 };
 
+/// max |w|; infinite or NaN where a weight is.
+inline float largest_magnitude(MatrixView<const float> w) {
+  std::uint32_t largest = 0;
+  for (std::size_t row = 0; row < w.rows(); ++row) {
+    largest = std::max(largest, largest_magnitude_bits(w.row(row), w.cols()));
+  }
+  return std::bit_cast<float>(largest);
+}
+
 inline bool valid_weight_deviation(float stddev, float largest_magnitude, const char* what) {
   if (!valid_strength(stddev, what)) return false;
   if (product(stddev, largest_magnitude) <= std::numeric_limits<float>::max()) return true;
@@ -182,11 +191,7 @@ concept WeightNoise = requires(const T noise, float largest_magnitude,
 template <WeightNoise Noise>
 void pack_weights(MatrixView<const float> w, PackedWeights& packed, const Noise& noise,
                   const NoiseKey& key) {
-  std::uint32_t largest = 0;
-  for (std::size_t row = 0; row < w.rows(); ++row) {
-    largest = std::max(largest, detail::largest_magnitude_bits(w.row(row), w.cols()));
-  }
-  const auto magnitude = std::bit_cast<float>(largest);
+  const float magnitude = detail::largest_magnitude(w);
   if (!noise.valid_for(magnitude)) return;
   detail::pack_rows_of_weights(detail::PerturbedRows(w, noise.perturbation(magnitude), key),
                                packed);

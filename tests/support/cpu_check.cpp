@@ -39,14 +39,17 @@ bool supported() { return has_avx512(); }
 constexpr const char* kIsa = "AVX-512 (F, CD, DQ, BW, VL, VNNI)";
 bool supported() { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
 #else
-constexpr const char* kIsa = "AVX-512 (F, CD, DQ, BW, VL, VNNI) and AMX (TILE, INT8) for programs";
+constexpr const char* kIsa =
+    "AVX-512 (F, CD, DQ, BW, VL, VNNI) and AMX (TILE, INT8, BF16) for programs";
 bool supported() {
   if (!has_avx512() || !__builtin_cpu_supports("avx512vnni")) return false;
   // Told not to use AMX, a program needs none.
   const char* const forced = std::getenv("LUMINA_FORCE_ISA");
   if (forced != nullptr && std::strcmp(forced, "avx512_vnni") == 0) return true;
+  constexpr unsigned kTileInt8Bf16 = 3u << 24 | 1u << 22;
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx >> 24 & 3) == 3 &&
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 &&
+         (edx & kTileInt8Bf16) == kTileInt8Bf16 &&
          syscall(SYS_arch_prctl, 0x1023, 18) == 0;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
 }
 #endif

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <lumina/reference.hpp>
+#include <lumina/reference_backward.hpp>
 
 #include "support/catch.hpp"
 #include "support/executors.hpp"
@@ -110,6 +111,40 @@ TEST_CASE("A layer computes what its profile says", "[layer]") {
                AddBias{bias.elements()}),
       key);
   CHECK(difference(y, expected) == "");
+}
+
+TEST_CASE("A layer's gradients are those of the oracle, weight noise included", "[layer]") {
+  Engine engine(5);
+  const std::size_t in = 45, out = 70, batch = 11;
+  const Matrix<float> w = random(engine, out, in, -0.5f, 0.5f);
+  const Matrix<float> bias = random(engine, 1, out, -1.0f, 1.0f);
+  const Matrix<float> x = random(engine, batch, in, -0.2f, 1.2f);
+  const Matrix<float> grad_y = random(engine, batch, out, -1.0f, 1.0f);
+  Matrix<float> y(batch, out), input(batch, in), weights(out, in), by_bias(1, out);
+  Matrix<float> expected_y = y, expected_input = input, expected_weights = weights;
+  Matrix<float> expected_bias = by_bias;
+  const NoiseKey key{.seed = 3}, weight_key{.seed = 4};
+  const MultiplicativeWeightNoise noise{0.2f};
+
+  AnalogLinearConfig config = nano(in, out);
+  config.adc_range = {-0.5f, 0.75f};  // clips a good part
+  AnalogLinear<4, MultiplicativeWeightNoise> layer(config, batch, noise);
+  layer.load(w, bias.elements(), weight_key);
+  layer.forward(x, y, key);
+  layer.backward(x, grad_y, {input, weights, by_bias.elements()});
+
+  const auto coded = encode_weights<4>(w.view(), noise, weight_key);
+  const auto pass =
+      forward_pass(x.view(), config.dac, coded,
+                   noisy_stages(config.readout, RuntimeQuantizer(4, -0.5f, 0.75f), bias.elements()),
+                   key)
+          .with_weight_stages(epilogue(noise.gradient_stage()), weight_key);
+  reference::forward_and_backward(pass, coded.decode(), grad_y, expected_y,
+                                  {expected_input, expected_weights, expected_bias.elements()});
+  CHECK(difference(y, expected_y) == "");
+  CHECK(difference(input, expected_input) == "");
+  CHECK(difference(weights, expected_weights) == "");
+  CHECK(difference(by_bias, expected_bias) == "");
 }
 
 TEST_CASE("More than 8 bits run on the f32 engine", "[layer]") {

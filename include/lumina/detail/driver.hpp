@@ -233,7 +233,10 @@ void run_fused_gemm(const Operands& operands, MatrixView<T> y, const EpilogueT& 
   if (y.rows() == 0 || y.cols() == 0) return;
   const auto output = make_output<Arch, T>(epilogue);
   using Output = std::decay_t<decltype(output)>;
-  if constexpr (Operands::kTiles && requires { typename Arch::Tiles; }) {
+  if constexpr (requires {
+                  typename Operands::Tiled;
+                  typename Arch::Tiles;
+                }) {
     if (y.rows() >= kFewestTiledRows && tiles_active()) {
       run_tasks<TiledGemm<Arch, typename Arch::Tiles, Operands, Output>>(operands, output, y, key,
                                                                          executor);

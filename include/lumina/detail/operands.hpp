@@ -4,7 +4,7 @@
 //   kWorthThreads     multiplications that are worth several threads: about 10 µs of work
 //   kPrepares         whether a task first makes its rows of x, in
 //   Workspace         its own memory (row_workspace.hpp)
-//   kTiles, Tiled     whether a matrix unit can multiply them, and as what (tiled_driver.hpp)
+//   Tiled             as what a matrix unit multiplies them, if it can (tiled_driver.hpp)
 //   depth_blocks()    pieces into which the depth is cut, so that a chunk's rows fit there
 //   input(...)        a chunk's rows in the form that tiles read
 //   Values, values()  from a panel's sums to floats
@@ -61,7 +61,6 @@ class FloatOperands {
   using Products = FloatProducts<Arch>;
   static constexpr double kWorthThreads = 1 << 20;
   static constexpr bool kPrepares = false;
-  static constexpr bool kTiles = false;
   struct Workspace {};
 
   FloatOperands(MatrixView<const float> x, const PackedWeights& weights)
@@ -95,7 +94,6 @@ class PreparedOperands {
   using Products = FloatProducts<Arch>;
   static constexpr double kWorthThreads = 1 << 20;
   static constexpr bool kPrepares = true;
-  static constexpr bool kTiles = false;
   using Workspace = RowWorkspace<float, Arch::Codes::workspace_bytes, kCacheLine / sizeof(float)>;
 
   PreparedOperands(const Rows& rows, const PackedWeights& weights)
@@ -143,7 +141,6 @@ class CodedOperands {
 
   static constexpr double kWorthThreads = 1 << 22;
   static constexpr bool kPrepares = true;
-  static constexpr bool kTiles = true;
   /// Rows of codes begin at cache lines; behind a row's end there are zeros.
   static constexpr std::size_t kRowMultiple = kCacheLine;
   using Workspace = RowWorkspace<Input, Codes::workspace_bytes, kRowMultiple>;
