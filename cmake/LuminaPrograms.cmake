@@ -1,41 +1,24 @@
 include_guard(GLOBAL)
+include(LuminaIsas)
 
 # How lumina's own tests, benchmarks and examples are compiled. None of it reaches the library's users:
-# lumina_own carries the warnings, and LuminaExecutors adds the executors that are there.
+# lumina_warnings has the warnings, and lumina_own also the executors that are there (LuminaExecutors).
+add_library(lumina_warnings INTERFACE)
 add_library(lumina_own INTERFACE)
+target_link_libraries(lumina_own INTERFACE lumina_warnings)
 set(lumina_warnings -Wall -Wextra -Wconversion -Wshadow)
 if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
-  target_compile_options(lumina_own INTERFACE
+  target_compile_options(lumina_warnings INTERFACE
     ${lumina_warnings} $<$<BOOL:${LUMINA_WARNINGS_AS_ERRORS}>:-Werror>)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # False alarms: g++ 12 finds uninitialised values in its own AVX-512 intrinsics, and any g++ in code
   # that a sanitizer has instrumented; and g++ 12 finds overlapping copies in its own std::string. clang
   # and the sanitizers themselves look for the real ones.
-  target_compile_options(lumina_own INTERFACE
+  target_compile_options(lumina_warnings INTERFACE
     -Wno-uninitialized -Wno-maybe-uninitialized -Wno-restrict)
 endif()
 
-# The ISAs that the machine compiled for can have, the ones tested by default, and the flags of each.
-# An integer ISA is another one and instructions that only the coded engine uses.
-set(lumina_integer_isas "")
-if(LUMINA_XSIMD_SOURCE MATCHES "^(none|disabled)$")
-  set(lumina_isas scalar)
-elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-  set(lumina_isas scalar avx2 avx512)
-  set(lumina_isa_flags_avx2 -mavx2 -mfma)
-  set(lumina_isa_flags_avx512 -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mfma)
-  set(lumina_integer_isas avx_vnni avx512_vnni amx)
-  set(lumina_isa_flags_avx_vnni ${lumina_isa_flags_avx2} -mavxvnni)
-  set(lumina_isa_flags_avx512_vnni ${lumina_isa_flags_avx512} -mavx512vnni)
-  set(lumina_isa_flags_amx ${lumina_isa_flags_avx512_vnni} -mamx-tile -mamx-int8)
-elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
-  set(lumina_isas scalar neon)
-  set(lumina_integer_isas neon_dotprod)
-  set(lumina_isa_flags_neon_dotprod -march=armv8.2-a+dotprod)
-else()
-  set(lumina_isas scalar)
-endif()
 set(lumina_isa_flags_native -march=native)
 set(lumina_all_isas ${lumina_isas} ${lumina_integer_isas})
 
@@ -52,10 +35,9 @@ set_property(CACHE LUMINA_ISA PROPERTY STRINGS native ${lumina_all_isas})
 # Every machine has scalar, and every one of 64-bit ARM neon.
 foreach(isa IN LISTS lumina_all_isas)
   if(NOT isa MATCHES "^(scalar|neon)$")
-    string(TOUPPER ${isa} upper)
     add_library(lumina_cpu_check_${isa} OBJECT EXCLUDE_FROM_ALL
       "${PROJECT_SOURCE_DIR}/tests/support/cpu_check.cpp")
-    target_compile_definitions(lumina_cpu_check_${isa} PRIVATE LUMINA_CHECK_${upper})
+    target_compile_definitions(lumina_cpu_check_${isa} PRIVATE LUMINA_CHECK_ISA="${isa}")
     target_link_libraries(lumina_cpu_check_${isa} PRIVATE lumina_own)
     target_compile_features(lumina_cpu_check_${isa} PRIVATE cxx_std_20)
   endif()
@@ -69,10 +51,7 @@ function(lumina_set_isa target isa)
     message(FATAL_ERROR
       "lumina: unknown ISA '${isa}' for ${target}; known here: native ${lumina_all_isas}")
   endif()
-  target_compile_options(${target} PRIVATE ${lumina_isa_flags_${isa}})
-  if(isa STREQUAL "scalar")
-    target_compile_definitions(${target} PRIVATE LUMINA_NO_XSIMD)
-  endif()
+  lumina_compile_for(${target} ${isa})
   get_target_property(type ${target} TYPE)
   if(TARGET lumina_cpu_check_${isa} AND type STREQUAL "EXECUTABLE")
     target_link_libraries(${target} PRIVATE lumina_cpu_check_${isa})

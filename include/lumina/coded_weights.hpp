@@ -108,6 +108,9 @@ class CodedWeights {
 
 namespace detail {
 
+/// The largest symmetric code of so many bits.
+constexpr std::int32_t max_weight_code(int bits) { return (std::int32_t{1} << (bits - 1)) - 1; }
+
 /// Weights as large as the largest magnitude get the code ±max_code. The smallest denormal float is
 /// the smallest scale: it represents weights exactly for which max_code would be too fine.
 inline float weight_scale(std::uint32_t largest_magnitude_bits, std::int32_t max_code) {
@@ -143,21 +146,23 @@ inline std::uint32_t checked_magnitude_bits(MatrixView<const float> w, std::size
 }
 
 /// Encodes w into `coded`, in two steps: the scales, which reports what is wrong and leaves `coded`
-/// as it was; then the codes.
+/// as it was; then the codes, up to ±max_code.
 template <int Bits>
 class WeightEncoder {
  public:
-  WeightEncoder(MatrixView<const float> w, CodedWeights<Bits>& coded) : w_(w), coded_(coded) {}
+  WeightEncoder(MatrixView<const float> w, CodedWeights<Bits>& coded,
+                std::int32_t max_code = CodedWeights<Bits>::max_code)
+      : w_(w), coded_(coded), max_code_(max_code) {}
 
   /// Scales for the largest magnitudes of w.
   bool choose_scales(WeightScale how) {
     coded_.next_scales_.grow_to(round_up(w_.rows(), kNoisePanelColumns));
     float* const scales = coded_.next_scales_.data();
     const bool finite = scan([&](std::size_t row, std::uint32_t largest) {
-      scales[row] = weight_scale(largest, coded_.max_code);
+      scales[row] = weight_scale(largest, max_code_);
     });
     if (finite && how == WeightScale::per_matrix) {
-      std::fill_n(scales, w_.rows(), weight_scale(largest_, coded_.max_code));
+      std::fill_n(scales, w_.rows(), weight_scale(largest_, max_code_));
     }
     return finite;
   }
@@ -193,8 +198,9 @@ class WeightEncoder {
     for (std::size_t panel = panel_count(w_.rows()); panel-- > 0;) {
       const std::size_t first = panel * kPanelColumns;
       const std::size_t count = std::min(kPanelColumns, w_.rows() - first);
-      CodePanelWriter<Bits> writer(coded_.scales_.data() + first, count,
-                                   coded_.words_.data() + panel * coded_.panel_size());
+      CodePanelWriter<stored_bits(Bits)> writer(
+          coded_.scales_.data() + first, count, max_code_,
+          coded_.words_.data() + panel * coded_.panel_size());
       rows.for_each_block(first, count,
                           [&](MatrixView<const float> block) { writer.write(block); });
       writer.store_sums(coded_.code_sums_.data() + first);
@@ -234,6 +240,7 @@ class WeightEncoder {
 
   MatrixView<const float> w_;
   CodedWeights<Bits>& coded_;
+  std::int32_t max_code_;
   std::uint32_t largest_ = 0;  ///< of all weights, as bits
 };
 
@@ -245,6 +252,21 @@ template <int Bits>
 void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded,
                     WeightScale how = WeightScale::per_output) {
   detail::WeightEncoder<Bits> encoder(w, coded);
+  if (encoder.choose_scales(how)) encoder.encode(detail::PlainRows(w));
+}
+
+/// The same with codes of `bits` ≤ Bits, 2 or more, chosen at run time: the type says how codes are
+/// stored, `bits` how large they become. Error: also other `bits`.
+template <int Bits>
+void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded, int bits,
+                    WeightScale how = WeightScale::per_output) {
+  if (bits < 2 || bits > Bits) {
+    detail::report_error((detail::encoding_error(w)
+                          << "; bits must be in 2.." << static_cast<std::size_t>(Bits))
+                             .c_str());
+    return;
+  }
+  detail::WeightEncoder<Bits> encoder(w, coded, detail::max_weight_code(bits));
   if (encoder.choose_scales(how)) encoder.encode(detail::PlainRows(w));
 }
 

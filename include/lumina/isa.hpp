@@ -47,11 +47,13 @@ inline bool force_amx(std::string_view name, std::atomic<bool>& active) {
 /// Whether coded calls use AMX.
 inline std::atomic<bool>& amx_active() {
   static std::atomic<bool> active = amx_usable();
+#if !defined(LUMINA_DISPATCH_UNIT)  // lumina::dispatch reads it for all of its units
   static const bool environment_read = [] {
     const char* const name = std::getenv("LUMINA_FORCE_ISA");
     return name == nullptr || force_amx(name, active);
   }();
   static_cast<void>(environment_read);
+#endif
   return active;
 }
 

@@ -4,6 +4,7 @@
 #include "analog_linear.hpp"
 #include "backward.hpp"
 #include "coded_weights.hpp"
+#include "complex_weights.hpp"
 #include "config.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"

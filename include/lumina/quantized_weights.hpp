@@ -25,10 +25,11 @@ namespace detail {
 
 /// Rows of weights (PlainRows, PerturbedRows), each quantized with a scale for the largest
 /// magnitude in that row of `w`; a row of zeros becomes one of zeros.
-template <int Bits, class Rows>
+template <class Rows>
 class QuantizedWeightRows {
  public:
-  QuantizedWeightRows(MatrixView<const float> w, const Rows& rows) : w_(w), rows_(rows) {}
+  QuantizedWeightRows(MatrixView<const float> w, const Rows& rows, std::int32_t max_code)
+      : w_(w), rows_(rows), max_code_(max_code) {}
 
   std::size_t rows() const { return rows_.rows(); }
   std::size_t cols() const { return rows_.cols(); }
@@ -39,7 +40,7 @@ class QuantizedWeightRows {
     float scales[kPanelColumns];
     for (std::size_t row = 0; row < count; ++row) {
       const std::uint32_t largest = largest_magnitude_bits(w_.row(first + row), w_.cols());
-      scales[row] = weight_scale(largest, SymmetricQuantizer<Bits>::max_code);
+      scales[row] = weight_scale(largest, max_code_);
     }
     rows_.for_each_block(first, count, [&](MatrixView<const float> block) {
       alignas(kCacheLine) float own[kPanelColumns * kStride];
@@ -56,9 +57,9 @@ class QuantizedWeightRows {
  private:
   static constexpr std::size_t kStride = kNoisePanelColumns;
 
-  static void quantize(const float* from, std::size_t count, float scale, float* to) {
+  void quantize(const float* from, std::size_t count, float scale, float* to) const {
     using Floats = Native::Batch<float>;
-    const Floats step(scale), top(static_cast<float>(SymmetricQuantizer<Bits>::max_code));
+    const Floats step(scale), top(static_cast<float>(max_code_));
     if (scale == 0.0f) {
       std::fill_n(to, count, 0.0f);
       return;
@@ -72,7 +73,16 @@ class QuantizedWeightRows {
 
   MatrixView<const float> w_;
   Rows rows_;
+  std::int32_t max_code_;
 };
+
+inline bool weight_bits_valid(MatrixView<const float> w, int bits) {
+  if (bits >= 2 && bits <= 16) return true;
+  report_error((Message() << "lumina::pack_quantized_weights: w is " << Shape{w.rows(), w.cols()}
+                          << "; bits must be in 2..16")
+                   .c_str());
+  return false;
+}
 
 /// Reports missing data and weights that are not finite.
 inline bool weights_quantizable(MatrixView<const float> w) {
@@ -85,14 +95,19 @@ inline bool weights_quantizable(MatrixView<const float> w) {
 
 }  // namespace detail
 
-/// Packs what w [out, in] becomes on a device of `Bits` bits with a scale for each output,
-/// 2 ≤ Bits ≤ 16: SymmetricQuantizer's rule, as encode_weights.
-/// Error: a weight that is infinite or NaN; `packed` is as before then.
+/// Packs what w [out, in] becomes on a device of `bits` bits with a scale for each output,
+/// 2 ≤ bits ≤ 16: SymmetricQuantizer's rule, as encode_weights.
+/// Errors: other bits; a weight that is infinite or NaN; `packed` is as before then.
+inline void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, int bits) {
+  if (!detail::weight_bits_valid(w, bits) || !detail::weights_quantizable(w)) return;
+  detail::pack_rows_of_weights(
+      detail::QuantizedWeightRows(w, detail::PlainRows(w), detail::max_weight_code(bits)), packed);
+}
+/// The same with the number of bits in the type's place.
 template <int Bits>
 void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed) {
-  if (!detail::weights_quantizable(w)) return;
-  using Rows = detail::QuantizedWeightRows<Bits, detail::PlainRows>;
-  detail::pack_rows_of_weights(Rows(w, detail::PlainRows(w)), packed);
+  static_assert(Bits >= 2 && Bits <= 16, "lumina::pack_quantized_weights: Bits must be in 2..16");
+  pack_quantized_weights(w, packed, Bits);
 }
 
 /// The same with noise on the weights, at the scales of those without it.
@@ -100,12 +115,13 @@ void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed) {
 template <int Bits, WeightNoise Noise>
 void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, const Noise& noise,
                             const NoiseKey& key) {
+  static_assert(Bits >= 2 && Bits <= 16, "lumina::pack_quantized_weights: Bits must be in 2..16");
   if (!detail::weights_quantizable(w)) return;
   const float largest = detail::largest_magnitude(w);
   if (!noise.valid_for(largest)) return;
   const detail::PerturbedRows perturbed(w, noise.perturbation(largest), key);
-  using Rows = detail::QuantizedWeightRows<Bits, std::remove_cv_t<decltype(perturbed)>>;
-  detail::pack_rows_of_weights(Rows(w, perturbed), packed);
+  detail::pack_rows_of_weights(
+      detail::QuantizedWeightRows(w, perturbed, detail::max_weight_code(Bits)), packed);
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

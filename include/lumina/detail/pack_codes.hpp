@@ -75,13 +75,16 @@ inline std::uint32_t largest_magnitude_bits(const float* values, std::size_t cou
   return static_cast<std::uint32_t>(*std::max_element(lanes, lanes + Ints::size));
 }
 
-/// Output rows [0, count) of w, count ≤ 32, to one panel; and each one's sum of codes.
-template <int Bits>
+/// Output rows [0, count) of w, count ≤ 32, to one panel of codes up to ±max_code, stored in kStored
+/// bits; and each one's sum of codes.
+template <int kStored>
 class CodePanelWriter {
  public:
-  CodePanelWriter(const float* scales, std::size_t count, std::int32_t* panel) : panel_(panel) {
+  CodePanelWriter(const float* scales, std::size_t count, std::int32_t max_code,
+                  std::int32_t* panel)
+      : panel_(panel) {
     for (std::size_t column = 0; column < kPanelColumns; ++column) {
-      coders_[column] = column < count ? Coder(scales[column]) : Coder();
+      coders_[column] = column < count ? WeightCoder(scales[column], max_code) : WeightCoder();
       Words(0u).store_aligned(sums_[column]);
     }
   }
@@ -123,7 +126,7 @@ class CodePanelWriter {
     for (std::size_t column = 0; column < kPanelColumns; ++column) {
       std::uint32_t sum = 0;  // modulo 2^32: the excess overflows
       for (const std::uint32_t lane : sums_[column]) sum += lane;
-      if (!coders_[column].all_zero()) sum -= encoded_ * static_cast<std::uint32_t>(Coder::kExcess);
+      if (!coders_[column].all_zero()) sum -= encoded_ * static_cast<std::uint32_t>(WeightCoder::kExcess);
       code_sums[column] = static_cast<std::int32_t>(sum);
     }
   }
@@ -136,8 +139,6 @@ class CodePanelWriter {
   using Ints = rebind_t<Floats, std::int32_t>;
   using Words = rebind_t<Floats, std::uint32_t>;
   using IntQuad = rebind_t<Native::Quad, std::int32_t>;
-  using Coder = WeightCoder<Bits>;
-  static constexpr int kStored = stored_bits(Bits);
 
   /// kBlock inputs of an output to bytes; load(k) has a vector from number k on.
   template <class Load>
@@ -184,7 +185,7 @@ class CodePanelWriter {
     }
   }
 
-  Coder coders_[kPanelColumns];
+  WeightCoder coders_[kPanelColumns];
   std::int32_t* panel_;
   std::uint32_t encoded_ = 0;  ///< inputs, those that fill up the last block too
   alignas(kCacheLine) std::uint32_t sums_[kPanelColumns][Words::size];  ///< lane by lane

@@ -14,16 +14,15 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// SymmetricQuantizer<Bits>::encode with `scale` for the step, 2 ≤ Bits ≤ 8, of weights that are
-/// not NaN. Where the scale is 0 all codes are.
-template <int Bits>
+/// SymmetricQuantizer's encode with `scale` for the step, for codes up to ±max_code ≤ 127, of
+/// weights that are not NaN. Where the scale is 0 all codes are.
 class WeightCoder {
  public:
   WeightCoder() = default;
-  explicit WeightCoder(float scale) : scale_(scale) {
+  WeightCoder(float scale, std::int32_t max_code) : scale_(scale), max_code_(max_code) {
     if (scale > 0x1p-125f && scale < 0x1p+125f) {
       inverse_ = 1.0f / scale;
-      surely_nearest_ = 0.5f - static_cast<float>(kTop) * 0x1p-22f;
+      surely_nearest_ = 0.5f - static_cast<float>(max_code) * 0x1p-22f;
     }
   }
 
@@ -53,21 +52,22 @@ class WeightCoder {
   static constexpr std::int32_t kExcess = 0x4b400000;
 
  private:
-  static constexpr std::int32_t kTop = (1 << (Bits - 1)) - 1;
   /// 1.5·2^23: here a float's last bit is worth 1, so that adding it rounds to an integer.
   static constexpr float kRaise = 12582912.0f;
   static_assert(std::bit_cast<std::int32_t>(kRaise) == kExcess);
 
-  /// ±kTop at most. The bits of positive floats have the order of the floats, those of negative
+  /// ±max_code at most. The bits of positive floats have the order of the floats, those of negative
   /// ones are negative.
   template <class Floats>
-  [[gnu::always_inline]] static auto clamped(const Floats& raised) {
+  [[gnu::always_inline]] auto clamped(const Floats& raised) const {
     using Ints = rebind_t<Floats, std::int32_t>;
-    return min(max(bits_as<std::int32_t>(raised), Ints(kExcess - kTop)), Ints(kExcess + kTop));
+    return min(max(bits_as<std::int32_t>(raised), Ints(kExcess - max_code_)),
+               Ints(kExcess + max_code_));
   }
 
   float scale_ = 0.0f;
-  // Without clamping w·inverse_ and w/scale_ differ by less than 4·2^-24·kTop: three roundings.
+  std::int32_t max_code_ = 0;
+  // Without clamping w·inverse_ and w/scale_ differ by less than 4·2^-24·max_code: three roundings.
   // Where the product is farther than that from a tie, both have the same nearest integer; where
   // it is clamped, it is farther than a half from the code. The values here say that the product
   // is never to be trusted.

@@ -1,0 +1,30 @@
+include_guard(GLOBAL)
+
+# The ISAs that the machine compiled for can have, and the flags of each.
+# An integer ISA is another one and instructions that only the coded engine uses.
+set(lumina_integer_isas "")
+if(LUMINA_XSIMD_SOURCE MATCHES "^(none|disabled)$")
+  set(lumina_isas scalar)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(lumina_isas scalar avx2 avx512)
+  set(lumina_isa_flags_avx2 -mavx2 -mfma)
+  set(lumina_isa_flags_avx512 -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mfma)
+  set(lumina_integer_isas avx_vnni avx512_vnni amx)
+  set(lumina_isa_flags_avx_vnni ${lumina_isa_flags_avx2} -mavxvnni)
+  set(lumina_isa_flags_avx512_vnni ${lumina_isa_flags_avx512} -mavx512vnni)
+  set(lumina_isa_flags_amx ${lumina_isa_flags_avx512_vnni} -mamx-tile -mamx-int8)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+  set(lumina_isas scalar neon)
+  set(lumina_integer_isas neon_dotprod)
+  set(lumina_isa_flags_neon_dotprod -march=armv8.2-a+dotprod)
+else()
+  set(lumina_isas scalar)
+endif()
+
+# lumina_compile_for(<target> <isa>): the flags of one of them.
+function(lumina_compile_for target isa)
+  target_compile_options(${target} PRIVATE ${lumina_isa_flags_${isa}})
+  if(isa STREQUAL "scalar")
+    target_compile_definitions(${target} PRIVATE LUMINA_NO_XSIMD)
+  endif()
+endfunction()

@@ -1,0 +1,223 @@
+// The library compiled once for each instruction set, and the best one that the machine has chosen
+// at run time: for programs that are compiled for any machine of an architecture and should still
+// run as fast as this one can. Link lumina::dispatch.
+//
+//   namespace ld = lumina::dispatch;
+//   const ld::Weights weights = ld::encode_weights({w, out, in, in}, 8);
+//   ld::Call call{.x = {x, batch, in, in}, .weights = &weights, .y = {y, batch, out, out}};
+//   call.dac = {8, 0.0f, 1.0f};
+//   call.readout.noise = 0.1f;
+//   call.adc = {8, -10.0f, 10.0f};
+//   call.key.seed = 1;
+//   ld::run(call);
+//
+// The headers of lumina:: compile for one instruction set, that of the compiler's flags, and their
+// types belong to it. What crosses the border here are plain structs and numbers. Results have the
+// same bits as theirs (docs/numerics.md).
+//
+// Errors are std::invalid_argument, with the shapes; nothing is written then.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace lumina::dispatch {
+
+// --- Instruction sets -------------------------------------------------------------------------------
+// Names: scalar, avx2, avx_vnni, avx512, avx512_vnni, amx, neon, neon_dotprod.
+
+/// Those that this machine has and the library was compiled for, the best one first.
+std::vector<std::string_view> available_isas();
+/// What runs: the best one, unless force_isa or the environment variable LUMINA_FORCE_ISA, read
+/// once, says another. Error: LUMINA_FORCE_ISA names none of available_isas().
+std::string_view isa();
+/// From now on `name` runs, for everything but weights that are packed already: they stay where
+/// they were packed. Error: `name` is none of available_isas().
+void force_isa(std::string_view name);
+
+// --- Arguments --------------------------------------------------------------------------------------
+
+/// `rows` × `cols` elements, row after row, `row_stride` elements apart.
+template <class T>
+struct View {
+  T* data;
+  std::size_t rows, cols, row_stride;
+};
+
+/// A DAC or an ADC: Quantizer of `bits` bits, 1 … 16, over [lo, hi]; 0 bits: none.
+struct Converter {
+  int bits = 0;
+  float lo = 0.0f, hi = 1.0f;
+};
+
+/// NoiseKey.
+struct Key {
+  std::uint64_t seed = 0, stream = 0, row_offset = 0;
+};
+
+/// Between the dot products s and the ADC:
+///   v = attenuation·(gain·s + bias + shot_noise·√|s|·N₁ + noise·N₂)
+struct Readout {
+  float gain = 1.0f;
+  float shot_noise = 0.0f;
+  float noise = 0.0f;
+  float attenuation = 1.0f;
+};
+
+/// Who runs tasks: run(self, tasks, body, context) calls body(context, i) for each i < tasks, on
+/// any threads. Without `run` the calling thread does. `threads`: how many there are.
+struct Executor {
+  using Body = void (*)(void* context, std::size_t task);
+  void (*run)(void* self, std::size_t tasks, Body body, void* context) = nullptr;
+  void* self = nullptr;
+  std::size_t threads = 1;
+};
+
+/// As an Executor, any of lumina's executors; it must live as long as that is used.
+template <class LuminaExecutor>
+Executor executor(LuminaExecutor& executor, std::size_t threads) {
+  return {[](void* self, std::size_t tasks, Executor::Body body, void* context) {
+            (*static_cast<LuminaExecutor*>(self))(tasks,
+                                                  [&](std::size_t i) { body(context, i); });
+          },
+          &executor, threads};
+}
+
+// --- What an instruction set's translation unit owns ------------------------------------------------
+
+struct Unit;  // internal: dispatch/src/unit.hpp
+
+/// An object of a unit's own types.
+template <class Tag>
+struct Deleter {
+  const Unit* unit;
+  void operator()(Tag* object) const;
+};
+template <class Tag>
+using Owned = std::unique_ptr<Tag, Deleter<Tag>>;
+
+struct PackedTag;
+struct RecordTag;
+struct WorkspaceTag;
+struct RngTag;
+
+/// Weights w [out, in], ready to be multiplied; moves, does not copy.
+class Weights {
+ public:
+  std::size_t rows() const { return rows_; }  ///< outputs
+  std::size_t cols() const { return cols_; }  ///< inputs
+  int bits() const { return bits_; }          ///< 0: floats as they were
+  bool coded() const { return coded_; }       ///< CodedWeights: for calls with a DAC
+  std::string_view isa() const;
+
+  /// Of coded weights: codes [out, in] and the scale of each output, to the caller's memory.
+  void codes(std::int8_t* to) const;
+  void scales(float* to) const;
+
+ private:
+  friend struct Access;
+  Weights(Owned<PackedTag> packed, std::size_t rows, std::size_t cols, int bits, bool coded)
+      : packed_(std::move(packed)), rows_(rows), cols_(cols), bits_(bits), coded_(coded) {}
+
+  Owned<PackedTag> packed_;
+  std::size_t rows_, cols_;
+  int bits_;
+  bool coded_;
+};
+
+/// pack_weights.
+Weights pack_weights(View<const float> w);
+/// pack_quantized_weights: 2 … 16 bits, multiplied as floats.
+Weights pack_quantized_weights(View<const float> w, int bits);
+/// pack_complex_weights: w [out, 2·in] of pairs, as [2·out, 2·in].
+Weights pack_complex_weights(View<const float> w);
+/// encode_weights: 2 … 8 bits, multiplied as integers.
+Weights encode_weights(View<const float> w, int bits);
+
+/// ForwardRecord: one bit for each output of a call, kept for its backward pass.
+class Record {
+ public:
+  bool filled() const { return record_ != nullptr; }
+
+ private:
+  friend struct Access;
+  Owned<RecordTag> record_{nullptr, {nullptr}};
+};
+
+/// BackwardWorkspace: memory that is used again.
+class Workspace {
+ private:
+  friend struct Access;
+  Owned<WorkspaceTag> workspace_{nullptr, {nullptr}};
+};
+
+// --- Calls ------------------------------------------------------------------------------------------
+
+/// y = ADC(readout(DAC(x)·wᵀ + bias)) + output_bias; x [batch, in], w [out, in], y [batch, out].
+struct Call {
+  View<const float> x;
+  const Weights* weights;
+  View<float> y;
+  Converter dac = {};                  ///< coded weights need one, of 8 bits at most
+  const float* bias = nullptr;         ///< [out], or none
+  Readout readout = {};
+  Converter adc = {};
+  const float* output_bias = nullptr;  ///< [out], or none
+  Key key = {};
+  Executor executor = {};
+  Record* record = nullptr;            ///< to be filled, for backward()
+  bool track = false;                  ///< run() returns the largest |v| that enters the ADC
+};
+
+/// Runs the call. The result is 0 where nothing is tracked.
+float run(const Call& call);
+
+/// Where gradients go; what has no data is not computed.
+struct GradientViews {
+  View<float> input = {};             ///< [batch, in]
+  View<float> weights = {};           ///< [out, in]
+  float* output_bias = nullptr;       ///< [out]
+};
+
+/// lumina::backward: straight-through gradients of a call that has filled `record`. Of the call x,
+/// weights, converters, gain, attenuation and the executor are read. Coded weights: on AMX the
+/// products are the bf16 split. Without a record: gradients of the bare product y = x·wᵀ, for
+/// weights that are not coded.
+void backward(const Call& call, View<const float> grad_y, const Record* record,
+              const GradientViews& gradients, Workspace& workspace);
+
+/// True where all elements are finite numbers.
+bool all_finite(View<const float> values);
+
+/// Quantizer::apply, encode and decode, for `count` values.
+void quantize(const Converter& converter, float* values, std::size_t count);
+void encode(const Converter& converter, const float* values, std::size_t count,
+            std::uint32_t* codes);
+void decode(const Converter& converter, const std::uint32_t* codes, std::size_t count,
+            float* values);
+/// Quantizer::step(). Errors: those of Quantizer.
+float step(const Converter& converter);
+
+/// lumina::standard_normal_at.
+float standard_normal_at(const Key& key, std::size_t row, std::size_t col);
+
+/// lumina::FastRng.
+class FastRng {
+ public:
+  explicit FastRng(std::uint64_t seed);
+  std::uint64_t operator()();
+  float uniform();
+  float normal();
+  void fill_normal(float* to, std::size_t count, float mean = 0.0f, float stddev = 1.0f);
+  void jump();
+  void long_jump();
+
+ private:
+  Owned<RngTag> rng_;
+};
+
+}  // namespace lumina::dispatch

@@ -1,0 +1,216 @@
+#include <lumina/dispatch.hpp>
+
+#include <atomic>
+#include <cstdlib>
+#include <mutex>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include "cpu_features.hpp"
+#include "unit.hpp"
+
+namespace lumina::dispatch {
+
+// compiled_units.cpp
+extern const Unit* const compiled_units[];
+extern const std::size_t compiled_unit_count;
+
+namespace {
+
+std::span<const Unit* const> units() { return {compiled_units, compiled_unit_count}; }
+
+struct Choice {
+  const Unit* unit;
+  const char* isa;
+};
+
+std::string listed(const std::vector<std::string_view>& names) {
+  std::string list;
+  for (const std::string_view name : names) {
+    if (!list.empty()) list += ", ";
+    list += name;
+  }
+  return list;
+}
+
+/// The unit for an instruction set that the machine has.
+Choice find(std::string_view name, const char* who) {
+  for (const Unit* const unit : units()) {
+    for (std::size_t i = 0; i < unit->isa_count; ++i) {
+      if (unit->isas[i] == name && cpu_has(unit->isas[i])) return {unit, unit->isas[i]};
+    }
+  }
+  throw std::invalid_argument("lumina::dispatch: " + std::string(who) + " says " +
+                              std::string(name) + "; this machine runs " +
+                              listed(available_isas()));
+}
+
+/// The unit of new objects and calls. Scalar code runs everywhere, so there is one.
+class Active {
+ public:
+  const Unit* get() {
+    if (const Unit* const unit = unit_.load(std::memory_order_acquire)) return unit;
+    const std::lock_guard lock(choosing_);
+    if (unit_.load() == nullptr) {
+      const char* const forced = std::getenv("LUMINA_FORCE_ISA");
+      set(forced != nullptr && *forced != '\0' ? find(forced, "LUMINA_FORCE_ISA")
+                                               : find(available_isas().front(), "the machine"));
+    }
+    return unit_.load();
+  }
+  void force(std::string_view name) {
+    const Choice choice = find(name, "force_isa");
+    const std::lock_guard lock(choosing_);
+    set(choice);
+  }
+
+ private:
+  void set(const Choice& choice) {
+    choice.unit->force(choice.isa);
+    unit_.store(choice.unit, std::memory_order_release);
+  }
+
+  std::atomic<const Unit*> unit_ = nullptr;
+  std::mutex choosing_;
+};
+
+Active& active() {
+  static Active instance;
+  return instance;
+}
+
+}  // namespace
+
+std::vector<std::string_view> available_isas() {
+  std::vector<std::string_view> names;
+  for (const Unit* const unit : units()) {
+    for (std::size_t i = 0; i < unit->isa_count; ++i) {
+      if (cpu_has(unit->isas[i])) names.emplace_back(unit->isas[i]);
+    }
+  }
+  return names;
+}
+
+std::string_view isa() { return active().get()->isa(); }
+void force_isa(std::string_view name) { active().force(name); }
+
+// --- Objects of units -------------------------------------------------------------------------------
+
+template <>
+void Deleter<PackedTag>::operator()(PackedTag* object) const {
+  unit->delete_packed(object);
+}
+template <>
+void Deleter<RecordTag>::operator()(RecordTag* object) const {
+  unit->delete_record(object);
+}
+template <>
+void Deleter<WorkspaceTag>::operator()(WorkspaceTag* object) const {
+  unit->delete_workspace(object);
+}
+template <>
+void Deleter<RngTag>::operator()(RngTag* object) const {
+  unit->delete_rng(object);
+}
+
+/// What this file may see of the public classes.
+struct Access {
+  static Weights pack(const View<const float>& w, WeightKind kind, int bits) {
+    const Unit* const unit = active().get();
+    const bool pairs = kind == WeightKind::complex_pairs;
+    return Weights(Owned<PackedTag>(unit->pack(w, kind, bits), {unit}),
+                   pairs ? 2 * w.rows : w.rows, w.cols, bits, kind == WeightKind::codes);
+  }
+  static const Unit* unit(const Weights& weights) { return weights.packed_.get_deleter().unit; }
+  static const PackedTag* packed(const Weights& weights) { return weights.packed_.get(); }
+
+  /// The record for a call on this unit.
+  static RecordTag* to_fill(Record& record, const Unit* unit) {
+    if (record.record_.get_deleter().unit != unit) record.record_ = {unit->make_record(), {unit}};
+    return record.record_.get();
+  }
+  static const RecordTag* filled(const Record& record, const Unit* unit) {
+    if (record.record_ != nullptr && record.record_.get_deleter().unit == unit) {
+      return record.record_.get();
+    }
+    throw std::invalid_argument("lumina::dispatch::backward: " +
+                                std::string(record.record_ == nullptr
+                                                ? "no forward call has filled the record"
+                                                : "the record is of other weights' call"));
+  }
+  static WorkspaceTag* workspace(Workspace& workspace, const Unit* unit) {
+    if (workspace.workspace_.get_deleter().unit != unit) {
+      workspace.workspace_ = {unit->make_workspace(), {unit}};
+    }
+    return workspace.workspace_.get();
+  }
+};
+
+std::string_view Weights::isa() const {
+  const Unit* const unit = Access::unit(*this);
+  return unit->isa();
+}
+void Weights::codes(std::int8_t* to) const { Access::unit(*this)->codes(packed_.get(), to); }
+void Weights::scales(float* to) const { Access::unit(*this)->scales(packed_.get(), to); }
+
+Weights pack_weights(View<const float> w) { return Access::pack(w, WeightKind::floats, 0); }
+Weights pack_quantized_weights(View<const float> w, int bits) {
+  return Access::pack(w, WeightKind::quantized, bits);
+}
+Weights pack_complex_weights(View<const float> w) {
+  return Access::pack(w, WeightKind::complex_pairs, 0);
+}
+Weights encode_weights(View<const float> w, int bits) {
+  return Access::pack(w, WeightKind::codes, bits);
+}
+
+// --- Calls ------------------------------------------------------------------------------------------
+
+float run(const Call& call) {
+  const Unit* const unit = Access::unit(*call.weights);
+  return unit->run(call, Access::packed(*call.weights),
+                   call.record != nullptr ? Access::to_fill(*call.record, unit) : nullptr);
+}
+
+void backward(const Call& call, View<const float> grad_y, const Record* record,
+              const GradientViews& gradients, Workspace& workspace) {
+  const Unit* const unit = Access::unit(*call.weights);
+  unit->backward(call, Access::packed(*call.weights), grad_y,
+                 record != nullptr ? Access::filled(*record, unit) : nullptr, gradients,
+                 Access::workspace(workspace, unit));
+}
+
+bool all_finite(View<const float> values) { return active().get()->all_finite(values); }
+
+void quantize(const Converter& converter, float* values, std::size_t count) {
+  active().get()->quantize(converter, values, count);
+}
+void encode(const Converter& converter, const float* values, std::size_t count,
+            std::uint32_t* codes) {
+  active().get()->encode(converter, values, count, codes);
+}
+void decode(const Converter& converter, const std::uint32_t* codes, std::size_t count,
+            float* values) {
+  active().get()->decode(converter, codes, count, values);
+}
+float step(const Converter& converter) { return active().get()->step(converter); }
+float standard_normal_at(const Key& key, std::size_t row, std::size_t col) {
+  return active().get()->standard_normal_at(key, row, col);
+}
+
+// --- FastRng ----------------------------------------------------------------------------------------
+
+FastRng::FastRng(std::uint64_t seed) : rng_(nullptr, {active().get()}) {
+  rng_.reset(rng_.get_deleter().unit->make_rng(seed));
+}
+std::uint64_t FastRng::operator()() { return rng_.get_deleter().unit->next(rng_.get()); }
+float FastRng::uniform() { return rng_.get_deleter().unit->uniform(rng_.get()); }
+float FastRng::normal() { return rng_.get_deleter().unit->normal(rng_.get()); }
+void FastRng::fill_normal(float* to, std::size_t count, float mean, float stddev) {
+  rng_.get_deleter().unit->fill_normal(rng_.get(), to, count, mean, stddev);
+}
+void FastRng::jump() { rng_.get_deleter().unit->jump(rng_.get()); }
+void FastRng::long_jump() { rng_.get_deleter().unit->long_jump(rng_.get()); }
+
+}  // namespace lumina::dispatch

@@ -1,0 +1,59 @@
+// What one instruction set's translation unit offers, as plain functions. Everything in the table is
+// compiled for that instruction set; nothing in this header is code, so that no function is shared
+// between units.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <lumina/dispatch.hpp>
+
+namespace lumina::dispatch {
+
+/// How weights are to be packed.
+enum class WeightKind { floats, quantized, complex_pairs, codes };
+
+struct Unit {
+  /// The unit's own instruction sets, the best one first; AMX brings AVX-512 VNNI with it.
+  const char* const* isas;
+  std::size_t isa_count;
+  /// One of `isas` runs from now on.
+  void (*force)(const char* isa);
+  const char* (*isa)();
+
+  PackedTag* (*pack)(const View<const float>& w, WeightKind kind, int bits);
+  void (*delete_packed)(PackedTag*);
+  void (*codes)(const PackedTag*, std::int8_t* to);
+  void (*scales)(const PackedTag*, float* to);
+
+  RecordTag* (*make_record)();
+  void (*delete_record)(RecordTag*);
+  WorkspaceTag* (*make_workspace)();
+  void (*delete_workspace)(WorkspaceTag*);
+
+  /// `record` may be null; so may `weights` of `call` be ignored: `packed` are they.
+  float (*run)(const Call& call, const PackedTag* packed, RecordTag* record);
+  void (*backward)(const Call& call, const PackedTag* packed, const View<const float>& grad_y,
+                   const RecordTag* record, const GradientViews& gradients,
+                   WorkspaceTag* workspace);
+  bool (*all_finite)(const View<const float>& values);
+
+  void (*quantize)(const Converter& converter, float* values, std::size_t count);
+  void (*encode)(const Converter& converter, const float* values, std::size_t count,
+                 std::uint32_t* codes);
+  void (*decode)(const Converter& converter, const std::uint32_t* codes, std::size_t count,
+                 float* values);
+  float (*step)(const Converter& converter);
+  float (*standard_normal_at)(const Key& key, std::size_t row, std::size_t col);
+
+  RngTag* (*make_rng)(std::uint64_t seed);
+  void (*delete_rng)(RngTag*);
+  std::uint64_t (*next)(RngTag*);
+  float (*uniform)(RngTag*);
+  float (*normal)(RngTag*);
+  void (*fill_normal)(RngTag*, float* to, std::size_t count, float mean, float stddev);
+  void (*jump)(RngTag*);
+  void (*long_jump)(RngTag*);
+};
+
+}  // namespace lumina::dispatch
