@@ -173,12 +173,18 @@ float run(const Call& call) {
                    call.record != nullptr ? Access::to_fill(*call.record, unit) : nullptr);
 }
 
-void backward(const Call& call, View<const float> grad_y, const Record* record,
+void backward(const Call& call, View<const float> grad_y, const Record& record,
               const GradientViews& gradients, Workspace& workspace) {
   const Unit* const unit = Access::unit(*call.weights);
-  unit->backward(call, Access::packed(*call.weights), grad_y,
-                 record != nullptr ? Access::filled(*record, unit) : nullptr, gradients,
-                 Access::workspace(workspace, unit));
+  unit->backward(call, Access::packed(*call.weights), grad_y, Access::filled(record, unit),
+                 gradients, Access::workspace(workspace, unit));
+}
+
+void product_backward(View<const float> grad_y, View<const float> x, View<const float> w,
+                      const GradientViews& gradients, Workspace& workspace,
+                      const Executor& executor) {
+  const Unit* const unit = active().get();
+  unit->product_backward(grad_y, x, w, gradients, Access::workspace(workspace, unit), executor);
 }
 
 bool all_finite(View<const float> values) { return active().get()->all_finite(values); }

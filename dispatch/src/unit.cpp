@@ -185,18 +185,6 @@ void backward(const Call& call, const PackedTag* packed_tag, const View<const fl
   const Gradients gradients{
       matrix(views.input), matrix(views.weights),
       {views.output_bias, views.output_bias != nullptr ? outputs : std::size_t{0}}};
-  if (record_tag == nullptr) {
-    if (packed.form != Packed::Form::floats) {
-      detail::report_error("lumina::dispatch::backward: coded weights need the forward call's record");
-      return;
-    }
-    ForwardRecord nothing;
-    nothing.resize(grad_y.rows, outputs, 0);
-    nothing.begin();
-    lumina::backward(forward_pass(x, packed.floats, epilogue()), gradient, nothing, gradients,
-                     workspace, F32Products{}, executor);
-    return;
-  }
   const ForwardRecord& record = *object(record_tag);
   // Straight through: noise has no part in it. Of the bias only the length is read.
   const auto stages = epilogue(Attenuation{call.readout.gain},
@@ -216,6 +204,38 @@ void backward(const Call& call, const PackedTag* packed_tag, const View<const fl
     lumina::backward(forward_pass(x, packed.floats, stages), gradient, record, gradients,
                      workspace, F32Products{}, executor);
   }
+}
+
+/// What multiply_backward() takes for a pass: a bare product.
+struct BareProduct {
+  MatrixView<const float> x;
+  NoDac dac;
+  MatrixView<const float> weights;
+  Epilogue<> weight_stages;
+  NoiseKey weight_key;
+};
+
+void product_backward(const View<const float>& grad_y, const View<const float>& x,
+                      const View<const float>& w, const GradientViews& gradients,
+                      WorkspaceTag* workspace, const dispatch::Executor& executor) {
+  using detail::Shape;
+  const auto is = [](const auto& view, std::size_t rows, std::size_t cols) {
+    return view.data == nullptr || (view.rows == rows && view.cols == cols);
+  };
+  if (x.cols != w.cols || grad_y.rows != x.rows || grad_y.cols != w.rows ||
+      !is(gradients.input, x.rows, x.cols) || !is(gradients.weights, w.rows, w.cols)) {
+    detail::report_error((detail::Message()
+                          << "lumina::dispatch::product_backward: grad_y is "
+                          << Shape{grad_y.rows, grad_y.cols} << ", x is " << Shape{x.rows, x.cols}
+                          << ", w is " << Shape{w.rows, w.cols}
+                          << "; they must be [batch, out], [batch, in] and [out, in], the "
+                             "gradients as x and w")
+                             .c_str());
+    return;
+  }
+  detail::multiply_backward(BareProduct{matrix(x), {}, matrix(w), epilogue(), {}}, matrix(grad_y),
+                            Gradients{matrix(gradients.input), matrix(gradients.weights), {}},
+                            *object(workspace), AnyExecutor{executor, executor.threads});
 }
 
 bool all_finite(const View<const float>& view) {
@@ -285,6 +305,7 @@ const dispatch::Unit table = {
     .delete_workspace = [](WorkspaceTag* tag) { delete object(tag); },
     .run = &run,
     .backward = &backward,
+    .product_backward = &product_backward,
     .all_finite = &all_finite,
     .quantize = &quantize,
     .encode = &encode,

@@ -36,6 +36,9 @@ struct Unit {
   void (*backward)(const Call& call, const PackedTag* packed, const View<const float>& grad_y,
                    const RecordTag* record, const GradientViews& gradients,
                    WorkspaceTag* workspace);
+  void (*product_backward)(const View<const float>& grad_y, const View<const float>& x,
+                           const View<const float>& w, const GradientViews& gradients,
+                           WorkspaceTag* workspace, const Executor& executor);
   bool (*all_finite)(const View<const float>& values);
 
   void (*quantize)(const Converter& converter, float* values, std::size_t count);

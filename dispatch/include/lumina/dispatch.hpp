@@ -35,8 +35,8 @@ std::vector<std::string_view> available_isas();
 /// What runs: the best one, unless force_isa or the environment variable LUMINA_FORCE_ISA, read
 /// once, says another. Error: LUMINA_FORCE_ISA names none of available_isas().
 std::string_view isa();
-/// From now on `name` runs, for everything but weights that are packed already: they stay where
-/// they were packed. Error: `name` is none of available_isas().
+/// From now on `name` runs, for everything but weights that are packed already: they stay in the
+/// translation unit that packed them (amx and avx512_vnni are one). Error: `name` is none of available_isas().
 void force_isa(std::string_view name);
 
 // --- Arguments --------------------------------------------------------------------------------------
@@ -185,10 +185,14 @@ struct GradientViews {
 
 /// lumina::backward: straight-through gradients of a call that has filled `record`. Of the call x,
 /// weights, converters, gain, attenuation and the executor are read. Coded weights: on AMX the
-/// products are the bf16 split. Without a record: gradients of the bare product y = x·wᵀ, for
-/// weights that are not coded.
-void backward(const Call& call, View<const float> grad_y, const Record* record,
+/// products are the bf16 split.
+void backward(const Call& call, View<const float> grad_y, const Record& record,
               const GradientViews& gradients, Workspace& workspace);
+
+/// The gradients of a bare product y = x·wᵀ, in floats: grad_y·w and grad_yᵀ·x.
+void product_backward(View<const float> grad_y, View<const float> x, View<const float> w,
+                      const GradientViews& gradients, Workspace& workspace,
+                      const Executor& executor = {});
 
 /// True where all elements are finite numbers.
 bool all_finite(View<const float> values);

@@ -157,6 +157,11 @@ void pack_rows(MatrixView<const T> m, PackedWeights& panels, F f) {
       });
 }
 
+/// Weights [out, in] that no forward pass has packed, for the backward pass: as they lie.
+inline void pack_for_backward(MatrixView<const float> w, PackedWeights& backward) {
+  pack_rows(w, backward, [](const auto& values) { return values; });
+}
+
 /// The values of the codes that a DAC makes of x [depth, columns], or that x has already:
 /// dac.decode(code). So NaN is worth dac.lo(), as it is to the coded engine.
 template <class X>

@@ -1,0 +1,1 @@
+"""What compare_with_pytorch.py is made of."""

@@ -1,0 +1,55 @@
+"""Neural layers on simulated noisy k-bit analog hardware, in one pass over memory.
+
+    y = ADC(DAC(x) @ W.T + b + noise)
+
+The functions take NumPy arrays and CPU tensors of PyTorch where they lie. `lumina_kernel.nn` has
+the PyTorch layer `OpticalLinear`; it works without the compiled part too, only slower.
+"""
+
+from importlib import metadata as _metadata
+
+try:
+    from ._core import (
+        CodedWeights,
+        FastRng,
+        PackedWeights,
+        Quantizer,
+        available_isas,
+        complex_matmul,
+        force_isa,
+        hello_lumina,
+        isa,
+        optical_linear_backward_kernel,
+        optical_linear_fused,
+        optical_linear_infer,
+        standard_normal_at,
+        version,
+    )
+except ImportError as _error:
+    # lumina_kernel.nn has a way without; whoever wants something compiled gets the cause.
+    _cause = _error
+
+__all__ = [
+    "CodedWeights",
+    "FastRng",
+    "PackedWeights",
+    "Quantizer",
+    "available_isas",
+    "complex_matmul",
+    "force_isa",
+    "hello_lumina",
+    "isa",
+    "optical_linear_backward_kernel",
+    "optical_linear_fused",
+    "optical_linear_infer",
+    "standard_normal_at",
+    "version",
+]
+
+
+def __getattr__(name: str):
+    if name == "__version__":
+        return version() if "version" in globals() else _metadata.version("lumina-kernel")
+    if name in __all__:
+        raise ImportError(f"lumina_kernel.{name} needs the compiled part: {_cause}") from _cause
+    raise AttributeError(f"module 'lumina_kernel' has no attribute '{name}'")

@@ -1,0 +1,11 @@
+"""Layers on simulated analog hardware for PyTorch.
+
+`OpticalLinear` computes with the library's native kernels, or, where those can't be imported, with
+PyTorch alone; `backend()` says which. The environment variable LUMINA_USE_KERNEL (0 or 1) chooses.
+"""
+
+from ..profiles import HardwareProfile, hardware_profile
+from .optical_linear import OpticalLinear
+from .selection import backend
+
+__all__ = ["HardwareProfile", "OpticalLinear", "backend", "hardware_profile"]

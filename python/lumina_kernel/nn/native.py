@@ -1,0 +1,96 @@
+"""The layer on the library's kernels: one pass over memory (interface: selection.py)."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import CodedWeights, PackedWeights, _core
+from .selection import Kept, LayerSettings, not_finite
+
+NAME = "native"
+
+#: With more bits the decoded values are multiplied in float32.
+_MOST_CODED_BITS = 8
+
+Weights = Union[CodedWeights, PackedWeights]
+
+# Memory that every layer's backward pass uses again.
+_workspace = _core.Workspace()
+
+
+def _rows(t: Tensor) -> np.ndarray:
+    """`t` [..., columns] as a matrix, in place where the strides allow it."""
+    array = t.numpy()
+    return array if array.ndim == 2 else array.reshape(-1, array.shape[-1])
+
+
+def encode(weight: Tensor, bits: int) -> Weights:
+    kind = CodedWeights if bits <= _MOST_CODED_BITS else PackedWeights
+    return kind(weight.numpy(), bits)
+
+
+def forward(
+    x: Tensor,
+    weights: Weights,
+    bias: Optional[Tensor],
+    settings: LayerSettings,
+    key: Optional[int],
+    keep: bool,
+    track: bool,
+) -> Tuple[Tensor, float, Optional[Kept]]:
+    dac, readout, adc = settings
+    rows = _rows(x)
+    if not _core.all_finite(rows):
+        raise not_finite("input", x)
+    y = x.new_empty((*x.shape[:-1], weights.shape[0]))
+    record = _core.ForwardRecord() if keep else None
+    largest = _core.forward(
+        rows,
+        weights,
+        _rows(y),
+        None if bias is None else bias.numpy(),
+        dac,
+        readout,
+        adc,
+        key is not None,
+        key or 0,
+        0,  # stream
+        0,  # row_offset
+        record,
+        track,
+        torch.get_num_threads(),
+    )
+    return y, largest, Kept((), (record, weights)) if keep else None
+
+
+def backward(
+    kept: Kept,
+    grad_y: Tensor,
+    x: Tensor,
+    settings: LayerSettings,
+    needed: Sequence[bool],
+) -> List[Optional[Tensor]]:
+    record, weights = kept.rest
+    dac, readout, adc = settings
+    shapes = (x.shape, weights.shape, weights.shape[:1])
+    gradients = [x.new_empty(shape) if need else None for shape, need in zip(shapes, needed)]
+    grad_x, grad_w, grad_bias = gradients
+    _core.backward(
+        record,
+        _rows(grad_y),
+        _rows(x),
+        weights,
+        dac,
+        readout,
+        adc,
+        None if grad_x is None else _rows(grad_x),
+        None if grad_w is None else grad_w.numpy(),
+        None if grad_bias is None else grad_bias.numpy(),
+        _workspace,
+        torch.get_num_threads(),
+    )
+    return gradients

@@ -1,0 +1,159 @@
+"""The layer in plain PyTorch, for where the kernels are missing (interface: selection.py).
+
+Without noise the outputs are those of the kernels as long as sums of codes stay below 2^24, where
+float32 is exact; beyond that, with more than 8 bits, and with a DAC whose range does not begin at
+0, sums are rounded differently, which can move a value that lies between two codes.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..profiles import Readout
+from .converters import Converter
+from .selection import Kept, LayerSettings, not_finite
+
+NAME = "torch"
+
+#: With more bits the decoded values are multiplied: sums of products of codes would not be exact.
+_MOST_CODED_BITS = 8
+_SMALLEST_SCALE = 2.0**-149
+
+
+class Weights(NamedTuple):
+    """W [out, in] = matrix·scales, or the matrix itself."""
+
+    matrix: Tensor  # [out, in]
+    scales: Optional[Tensor]  # [out]
+
+
+def _in_float32(function: Callable) -> Callable:
+    """Autocast would multiply codes with too few digits."""
+
+    @functools.wraps(function)
+    def without_autocast(*given):
+        with torch.autocast("cpu", enabled=False):
+            return function(*given)
+
+    return without_autocast
+
+
+def _all_finite(x: Tensor) -> bool:
+    # A sum is one quick pass, but can overflow.
+    return math.isfinite(x.sum().item()) or bool(x.isfinite().all())
+
+
+def encode(weight: Tensor, bits: int) -> Weights:
+    max_code = (1 << (bits - 1)) - 1
+    largest = torch.maximum(weight.amax(1), -weight.amin(1))
+    if not _all_finite(largest):
+        raise not_finite("weight", weight)
+    scales = (largest / max_code).clamp_(min=_SMALLEST_SCALE)
+    divisors = scales.masked_fill(largest == 0, 1.0)[:, None]  # a row of zeros has codes 0
+    codes = (weight / divisors).round_().clamp_(-max_code, max_code)
+    if bits <= _MOST_CODED_BITS:
+        return Weights(codes, scales)
+    return Weights(codes.mul_(scales[:, None]), None)
+
+
+def _codes(values: Tensor, converter: Converter) -> Tensor:
+    codes = values.clamp(converter.lo, converter.hi)
+    return codes.sub_(converter.lo).div_(converter.step).round_()
+
+
+def _decode(codes: Tensor, converter: Converter) -> Tensor:
+    """In place of the codes."""
+    lo = torch.tensor(converter.lo, dtype=torch.float32, device="cpu")
+    return torch.add(lo, codes, alpha=converter.step, out=codes)
+
+
+def _gate(gradient: Tensor, values: Tensor, converter: Converter) -> Tensor:
+    """`gradient` where lo ≤ values ≤ hi, else 0."""
+    # One pass, many times as fast as comparing and selecting; it shuts at the ends it is given.
+    below = float(np.nextafter(np.float32(converter.lo), np.float32(-np.inf)))
+    above = float(np.nextafter(np.float32(converter.hi), np.float32(np.inf)))
+    return torch.ops.aten.hardtanh_backward(gradient, values, below, above)
+
+
+def _dot_products(codes: Tensor, weights: Weights, dac: Converter) -> Tensor:
+    sums = F.linear(codes, weights.matrix)
+    factors = weights.scales * dac.step
+    if dac.lo == 0.0:
+        return sums.mul_(factors)
+    offsets = (weights.scales * dac.lo).mul_(weights.matrix.sum(1))
+    return torch.addcmul(offsets, sums, factors)
+
+
+def _read_out(s: Tensor, readout: Readout, key: Optional[int]) -> Tensor:
+    """In place of the dot products."""
+    gain, shot_noise, noise, attenuation = readout
+    if key is None:
+        return s.mul_(gain).mul_(attenuation)
+    normals = torch.empty_like(s)
+    normals.normal_(generator=torch.Generator(device="cpu").manual_seed(key))
+    if shot_noise == 0.0:
+        return s.mul_(gain).add_(normals, alpha=noise).mul_(attenuation)
+    # Shot noise and additive noise are independent: their sum is one normal of summed variances.
+    deviations = s.abs().mul_(shot_noise**2).add_(noise**2).sqrt_()
+    return s.mul_(gain).addcmul_(deviations, normals).mul_(attenuation)
+
+
+@_in_float32
+def forward(
+    x: Tensor,
+    weights: Weights,
+    bias: Optional[Tensor],
+    settings: LayerSettings,
+    key: Optional[int],
+    keep: bool,
+    track: bool,
+) -> Tuple[Tensor, float, Optional[Kept]]:
+    if not _all_finite(x):
+        raise not_finite("input", x)
+    dac, readout, adc = settings
+    x_values = _codes(x, dac)
+    if weights.scales is not None:
+        s = _dot_products(x_values, weights, dac)
+        if keep:
+            _decode(x_values, dac)
+    else:
+        s = F.linear(_decode(x_values, dac), weights.matrix)
+    v = _read_out(s, readout, key)
+    largest = max(abs(end.item()) for end in v.aminmax()) if track else 0.0
+    y = _decode(_codes(v, adc), adc)
+    if bias is not None:
+        y.add_(bias)
+    return y, largest, Kept((x_values, v, *weights)) if keep else None
+
+
+@_in_float32
+def backward(
+    kept: Kept,
+    grad_y: Tensor,
+    x: Tensor,
+    settings: LayerSettings,
+    needed: Sequence[bool],
+) -> List[Optional[Tensor]]:
+    x_values, v, matrix, scales = kept.tensors
+    dac, readout, adc = settings
+    need_x, need_weight, need_bias = needed
+    out_features, in_features = matrix.shape
+    grad_x = grad_weight = grad_bias = None
+    if need_bias:
+        grad_bias = grad_y.reshape(-1, out_features).sum(0)
+    if need_x or need_weight:
+        grad_s = _gate(grad_y, v, adc).mul_(readout.attenuation * readout.gain)
+    if need_weight:
+        rows = grad_s.reshape(-1, out_features)
+        grad_weight = rows.t() @ x_values.reshape(-1, in_features)
+    if need_x:
+        scaled = grad_s if scales is None else grad_s.mul_(scales)
+        grad_x = _gate(scaled @ matrix, x, dac)
+    return [grad_x, grad_weight, grad_bias]

@@ -1,0 +1,99 @@
+// Numbers as arguments: errors that name them.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include <lumina/dispatch.hpp>
+
+namespace lumina::python {
+
+namespace nb = nanobind;
+
+inline std::string text(nb::handle value) { return nb::repr(value).c_str(); }
+
+/// An integer in [least, most]. Errors: TypeError, if it is none; ValueError, if it is outside.
+inline long long read_integer(nb::handle value, const char* name, long long least,
+                              long long most) {
+  if (PyFloat_Check(value.ptr()) || PyIndex_Check(value.ptr()) == 0) {
+    throw nb::type_error((std::string(name) + " must be an integer, not " + text(value)).c_str());
+  }
+  const long long result = PyLong_AsLongLong(value.ptr());
+  const bool failed = result == -1 && PyErr_Occurred() != nullptr;
+  if (failed) PyErr_Clear();
+  if (failed || result < least || result > most) {
+    throw nb::value_error((std::string(name) + " must be in " + std::to_string(least) + ".." +
+                           std::to_string(most) + ", not " + text(value))
+                              .c_str());
+  }
+  return result;
+}
+
+/// An integer in [0, 2^64).
+inline std::uint64_t read_word(nb::handle value, const char* name) {
+  if (PyFloat_Check(value.ptr()) || PyIndex_Check(value.ptr()) == 0) {
+    throw nb::type_error((std::string(name) + " must be an integer, not " + text(value)).c_str());
+  }
+  const nb::object integer = nb::steal(PyNumber_Index(value.ptr()));
+  const unsigned long long word = PyLong_AsUnsignedLongLong(integer.ptr());
+  if (word == static_cast<unsigned long long>(-1) && PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    throw nb::value_error(
+        (std::string(name) + " must be in 0..2**64 - 1, not " + text(value)).c_str());
+  }
+  return word;
+}
+
+inline std::size_t read_index(nb::handle value, const char* name) {
+  return static_cast<std::size_t>(read_integer(value, name, 0, PY_SSIZE_T_MAX));
+}
+
+/// A number as float. Errors: TypeError, if it is none; ValueError, if it is not finite.
+inline float read_float(nb::handle value, const char* name) {
+  const double number = PyFloat_AsDouble(value.ptr());
+  if (number == -1.0 && PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    throw nb::type_error((std::string(name) + " must be a number, not " + text(value)).c_str());
+  }
+  const auto result = static_cast<float>(number);
+  if (!std::isfinite(result)) {
+    throw nb::value_error((std::string(name) + " must be finite, not " + text(value)).c_str());
+  }
+  return result;
+}
+
+inline float read_strength(nb::handle value, const char* name) {
+  const float strength = read_float(value, name);
+  if (strength < 0.0f) {
+    throw nb::value_error(
+        (std::string(name) + " must not be negative, not " + text(value)).c_str());
+  }
+  return strength;
+}
+
+/// Which arguments a quantizer comes from.
+struct ConverterNames {
+  const char *bits, *lo, *hi;
+};
+
+/// A quantizer's range and bits; checked, so that the library takes it.
+inline dispatch::Converter read_converter(nb::handle bits, nb::handle lo, nb::handle hi,
+                                          const ConverterNames& names, int most_bits = 16) {
+  const dispatch::Converter converter{
+      static_cast<int>(read_integer(bits, names.bits, 1, most_bits)), read_float(lo, names.lo),
+      read_float(hi, names.hi)};
+  if (!(converter.lo < converter.hi)) {
+    throw nb::value_error((std::string(names.lo) + " must be smaller than " + names.hi + ", not " +
+                           text(lo) + " and " + text(hi))
+                              .c_str());
+  }
+  dispatch::step(converter);  // reports ranges that float cannot hold
+  return converter;
+}
+
+}  // namespace lumina::python

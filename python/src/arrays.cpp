@@ -1,0 +1,336 @@
+#include "arrays.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+namespace lumina::python {
+
+namespace {
+
+std::string shape_text(const Array& array) {
+  std::string text = "(";
+  for (std::size_t i = 0; i < array.dimensions(); ++i) {
+    text += std::to_string(array.size(i));
+    if (i + 1 < array.dimensions() || array.dimensions() == 1) text += ",";
+    if (i + 1 < array.dimensions()) text += " ";
+  }
+  return text + ")";
+}
+
+/// A buffer's format: native byte order, without which it is something else.
+ElementType type_of_format(const char* format) {
+  if (format == nullptr) return ElementType::other;  // bytes
+  const std::string_view name = *format == '@' || *format == '=' ? format + 1 : format;
+  if (name == "f") return ElementType::float32;
+  if (name == "Zf") return ElementType::complex64;
+  if (name == "b") return ElementType::int8;
+  if (name == "I" || (name == "L" && sizeof(unsigned long) == 4)) return ElementType::uint32;
+  return ElementType::other;
+}
+
+ElementType type_of_dtype(const nb::dlpack::dtype& dtype) {
+  if (dtype == nb::dtype<float>()) return ElementType::float32;
+  if (dtype == nb::dtype<std::complex<float>>()) return ElementType::complex64;
+  if (dtype == nb::dtype<std::uint32_t>()) return ElementType::uint32;
+  return ElementType::other;
+}
+
+const char* name_of(ElementType type) {
+  switch (type) {
+    case ElementType::float32: return "float32";
+    case ElementType::complex64: return "complex64";
+    case ElementType::uint32: return "uint32";
+    case ElementType::int8: return "int8";
+    default: return "other";
+  }
+}
+
+/// PyTorch's Tensor, or null while nobody has imported it. (Its modules live as long as the
+/// interpreter.)
+PyObject* torch_tensor_type() {
+  static PyObject* tensor = nullptr;
+  if (tensor == nullptr) {
+    PyObject* const torch = PyDict_GetItemString(PyImport_GetModuleDict(), "torch");
+    // While it is being imported it may have no Tensor yet.
+    if (torch != nullptr) tensor = PyObject_GetAttrString(torch, "Tensor");
+    if (tensor == nullptr) PyErr_Clear();
+  }
+  return tensor;
+}
+
+bool is_torch_tensor(nb::handle object) {
+  PyObject* const tensor = torch_tensor_type();
+  return tensor != nullptr && PyObject_IsInstance(object.ptr(), tensor) == 1;
+}
+
+bool is_true(const nb::object& value) { return PyObject_IsTrue(value.ptr()) == 1; }
+
+std::size_t size_of(ElementType type) {
+  return type == ElementType::complex64 ? 8 : type == ElementType::int8 ? 1 : 4;
+}
+
+/// "a float32 array of shape [batch, in], 2 dimensions"
+std::string expectation(ElementType type, const std::string& shape, std::size_t dimensions) {
+  return std::string("a ") + name_of(type) + " array of shape " + shape + " (" +
+         std::to_string(dimensions) + (dimensions == 1 ? " dimension)" : " dimensions)");
+}
+
+/// Whether a MatrixView can stand for it: rows that are row-major and do not run into each other.
+template <class T>
+bool row_major(const Array& array) {
+  constexpr auto item = static_cast<std::ptrdiff_t>(sizeof(T));
+  const auto cols = static_cast<std::ptrdiff_t>(array.size(1));
+  const bool neighbours = array.stride(1) == item || cols <= 1;
+  const bool apart =
+      array.size(0) <= 1 || (array.stride(0) >= cols * item && array.stride(0) % item == 0);
+  return array.aligned() && neighbours && apart;
+}
+
+template <class T>
+dispatch::View<T> view_of(const Array& array) {
+  const std::size_t rows = array.size(0), cols = array.size(1);
+  const std::size_t stride =
+      rows <= 1 ? cols : static_cast<std::size_t>(array.stride(0)) / sizeof(T);
+  return {static_cast<T*>(array.data()), rows, cols, stride};
+}
+
+template <class T>
+std::unique_ptr<T[]> copied(const Array& array) {
+  const std::size_t last = array.dimensions() - 1;
+  const std::size_t inner = array.size(last), outer = last == 1 ? array.size(0) : 1;
+  std::unique_ptr<T[]> copy(new T[std::max<std::size_t>(1, outer * inner)]);
+  const char* const from = static_cast<const char*>(array.data());
+  for (std::size_t i = 0; i < outer; ++i) {
+    const char* const row = from + (last == 1 ? static_cast<std::ptrdiff_t>(i) * array.stride(0) : 0);
+    for (std::size_t j = 0; j < inner; ++j) {
+      std::memcpy(&copy[i * inner + j], row + static_cast<std::ptrdiff_t>(j) * array.stride(last),
+                  sizeof(T));
+    }
+  }
+  return copy;
+}
+
+}  // namespace
+
+Array::Array(nb::handle object, const char* name, ElementType type, std::string expected,
+             bool writable)
+    : object_(object), name_(name), expected_(std::move(expected)), type_(type) {
+  if (!read_buffer(writable) && !read_torch()) read_dlpack(writable);
+}
+
+void Array::expect_type(ElementType type) const {
+  if (type != type_) refuse_type();
+}
+
+void Array::refuse_type() const {
+  throw nb::type_error(
+      (std::string(name_) + " must be " + expected_ + ", not " + description()).c_str());
+}
+void Array::refuse_value() const { refuse_value("not " + description()); }
+void Array::refuse_value(const std::string& but) const {
+  throw nb::value_error((std::string(name_) + " must be " + expected_ + ", " + but).c_str());
+}
+
+bool Array::read_buffer(bool writable) {
+  if (!PyObject_CheckBuffer(object_.ptr())) return false;
+  const int flags = PyBUF_STRIDES | PyBUF_FORMAT;
+  if (PyObject_GetBuffer(object_.ptr(), &buffer_, flags | (writable ? PyBUF_WRITABLE : 0)) != 0) {
+    PyErr_Clear();
+    if (!writable || PyObject_GetBuffer(object_.ptr(), &buffer_, flags) != 0) {
+      PyErr_Clear();  // what the protocol can't describe, say a datetime64
+      refuse_type();
+    }
+    expect_type(type_of_format(buffer_.format));
+    refuse_value("and writable; it is read-only");
+  }
+  expect_type(type_of_format(buffer_.format));
+  data_ = buffer_.buf;
+  dimensions_ = static_cast<std::size_t>(buffer_.ndim);
+  for (std::size_t i = 0; i < std::min(dimensions_, kMostDimensions); ++i) {
+    sizes_[i] = static_cast<std::size_t>(buffer_.shape[i]);
+    strides_[i] = buffer_.strides[i];
+  }
+  return true;
+}
+
+bool Array::read_torch() {
+  if (!is_torch_tensor(object_)) return false;
+  // Asked for directly, which takes a tenth of the time of an exchange by DLPack.
+  const nb::str dtype(nb::object(object_.attr("dtype")));
+  if (std::string_view(dtype.c_str()) != std::string("torch.") + name_of(type_)) refuse_type();
+  if (is_true(object_.attr("requires_grad"))) {
+    refuse_value(
+        "without requires_grad, which this function does not record: pass its .detach(), or use "
+        "lumina_kernel.nn");
+  }
+  if (!is_true(object_.attr("is_cpu"))) {
+    refuse_value(std::string("in the CPU's memory; it is on device ") +
+                 nb::str(nb::object(object_.attr("device"))).c_str() + ": pass its .cpu()");
+  }
+  if (is_true(object_.attr("is_sparse")) || is_true(object_.attr("is_mkldnn"))) {
+    refuse_value("and dense: pass its .to_dense()");
+  }
+  for (const char* const pending : {"conj", "neg"}) {  // operations that PyTorch has put off
+    if (is_true(object_.attr((std::string("is_") + pending).c_str())())) {
+      refuse_value(std::string("of values; it is a lazy view of them: pass its .resolve_") +
+                   pending + "()");
+    }
+  }
+  const nb::tuple sizes(nb::object(object_.attr("shape"))), strides(object_.attr("stride")());
+  dimensions_ = sizes.size();
+  for (std::size_t i = 0; i < std::min(dimensions_, kMostDimensions); ++i) {
+    sizes_[i] = nb::cast<std::size_t>(sizes[i]);
+    strides_[i] = nb::cast<std::ptrdiff_t>(strides[i]) * static_cast<std::ptrdiff_t>(size_of(type_));
+  }
+  data_ = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(object_.attr("data_ptr")()));
+  return true;
+}
+
+void Array::read_dlpack(bool writable) {
+  if (!nb::hasattr(object_, "__dlpack__")) refuse_type();
+  bool imported = false;
+  if (writable) {
+    nb::ndarray<> tensor;
+    imported = nb::try_cast(object_, tensor);
+    if (imported) tensor_ = nb::ndarray<nb::ro>(tensor);
+  } else {
+    imported = nb::try_cast(object_, tensor_);
+  }
+  if (!imported) {
+    const std::string device =
+        nb::hasattr(object_, "device")
+            ? std::string(" (device ") + nb::str(nb::object(object_.attr("device"))).c_str() + ")"
+            : "";
+    refuse_value("in the CPU's memory" + std::string(writable ? " and writable" : "") +
+                 ", which its __dlpack__ does not give" + device);
+  }
+  if (tensor_.device_type() != nb::device::cpu::value) {
+    refuse_value("in the CPU's memory; it is on a device of DLPack's type " +
+                 std::to_string(tensor_.device_type()) + ": move it, say by .cpu()");
+  }
+  expect_type(type_of_dtype(tensor_.dtype()));
+  data_ = const_cast<void*>(static_cast<const void*>(tensor_.data()));
+  dimensions_ = tensor_.ndim();
+  for (std::size_t i = 0; i < std::min(dimensions_, kMostDimensions); ++i) {
+    sizes_[i] = tensor_.shape(i);
+    strides_[i] = static_cast<std::ptrdiff_t>(tensor_.stride(i)) *
+                  static_cast<std::ptrdiff_t>(tensor_.itemsize());
+  }
+}
+
+std::size_t Array::element_count() const {
+  std::size_t count = 1;
+  for (std::size_t i = 0; i < dimensions_; ++i) count *= sizes_[i];
+  return count;
+}
+
+bool Array::aligned() const { return reinterpret_cast<std::uintptr_t>(data_) % 4 == 0; }
+
+bool Array::contiguous() const {
+  auto expected = static_cast<std::ptrdiff_t>(size_of(type_));
+  for (std::size_t i = dimensions_; i-- > 0;) {
+    if (sizes_[i] == 0) return true;
+    if (sizes_[i] > 1 && strides_[i] != expected) return false;
+    expected *= static_cast<std::ptrdiff_t>(sizes_[i]);
+  }
+  return aligned();
+}
+
+std::string Array::description() const {
+  if (nb::hasattr(object_, "dtype") && nb::hasattr(object_, "shape")) {
+    const nb::object shape = nb::steal(PySequence_Tuple(nb::object(object_.attr("shape")).ptr()));
+    return std::string("a ") + nb::str(nb::object(object_.attr("dtype"))).c_str() +
+           " array of shape " + nb::str(shape).c_str();
+  }
+  if (buffer_.obj == nullptr) return std::string("a ") + Py_TYPE(object_.ptr())->tp_name;
+  return std::string("a ") + Py_TYPE(object_.ptr())->tp_name + " of shape " + shape_text(*this);
+}
+
+template <class T>
+InputMatrix<T>::InputMatrix(nb::handle object, const char* name, const char* shape)
+    : array_(object, name, element_type_of<T>, expectation(element_type_of<T>, shape, 2), false) {
+  if (array_.dimensions() != 2) array_.refuse_value();
+  if (row_major<T>(array_)) {
+    view_ = view_of<const T>(array_);
+  } else {
+    copy_ = copied<T>(array_);
+    view_ = {copy_.get(), array_.size(0), array_.size(1), array_.size(1)};
+  }
+}
+
+InputVector::InputVector(nb::handle object, const char* name, const char* shape) {
+  if (object.is_none()) return;
+  constexpr ElementType kType = ElementType::float32;
+  array_ = std::make_unique<Array>(object, name, kType, expectation(kType, shape, 1), false);
+  if (array_->dimensions() != 1) array_->refuse_value();
+  count_ = array_->size(0);
+  if (array_->contiguous()) {
+    data_ = static_cast<const float*>(array_->data());
+  } else {
+    copy_ = copied<float>(*array_);
+    data_ = copy_.get();
+  }
+}
+
+template <class T>
+OutputMatrix<T>::OutputMatrix(nb::handle object, const char* name, nb::handle like,
+                              std::size_t rows, std::size_t cols)
+    : object_(object.is_none() ? new_array(like, nb::make_tuple(rows, cols),
+                                           name_of(element_type_of<T>))
+                               : nb::borrow(object)),
+      array_(object_, name, element_type_of<T>,
+             expectation(element_type_of<T>,
+                         "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")", 2),
+             true) {
+  if (array_.dimensions() != 2 || array_.size(0) != rows || array_.size(1) != cols) {
+    array_.refuse_value();
+  }
+  if (rows != 0 && cols != 0 && !row_major<T>(array_)) {
+    array_.refuse_value("with the elements of a row side by side; it has other strides");
+  }
+  view_ = view_of<T>(array_);
+}
+
+InOutVector::InOutVector(nb::handle object, const char* name)
+    : array_(object, name, ElementType::float32, "a contiguous float32 array", true) {
+  if (!array_.contiguous()) array_.refuse_value();
+}
+
+nb::object new_array(nb::handle like, nb::handle shape, const char* type) {
+  if (is_torch_tensor(like)) {
+    const nb::handle torch(PyDict_GetItemString(PyImport_GetModuleDict(), "torch"));
+    return torch.attr("empty")(shape, nb::arg("dtype") = torch.attr(type));
+  }
+  static PyObject* const empty = nb::object(nb::module_::import_("numpy").attr("empty")).release().ptr();
+  return nb::handle(empty)(shape, type);
+}
+
+template <class T, class U>
+void expect_no_overlap(const dispatch::View<T>& out, const dispatch::View<U>& in,
+                       const char* in_name) {
+  if (out.rows == 0 || out.cols == 0 || in.rows == 0 || in.cols == 0) return;
+  const auto begin = [](const auto& v) { return reinterpret_cast<std::uintptr_t>(v.data); };
+  const auto end = [](const auto& v) {
+    return reinterpret_cast<std::uintptr_t>(v.data + (v.rows - 1) * v.row_stride + v.cols);
+  };
+  if (begin(out) >= end(in) || begin(in) >= end(out)) return;
+  // Columns of the same rows are apart.
+  const std::size_t row_bytes = out.row_stride * sizeof(T);
+  if (row_bytes == in.row_stride * sizeof(U) && out.rows > 1 && in.rows > 1) {
+    const std::size_t shift =
+        (begin(in) + row_bytes - begin(out) % row_bytes) % row_bytes;  // of in's columns
+    if (shift >= out.cols * sizeof(T) && shift + in.cols * sizeof(U) <= row_bytes) return;
+  }
+  throw nb::value_error((std::string("out shares memory with ") + in_name).c_str());
+}
+
+template class InputMatrix<float>;
+template class InputMatrix<std::complex<float>>;
+template class OutputMatrix<float>;
+template class OutputMatrix<std::complex<float>>;
+template void expect_no_overlap(const dispatch::View<float>&, const dispatch::View<const float>&,
+                                const char*);
+
+}  // namespace lumina::python

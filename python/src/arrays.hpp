@@ -1,0 +1,156 @@
+// Arrays of other libraries, read and written where they lie: anything with the buffer protocol
+// (NumPy) or with __dlpack__ (PyTorch).
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <array>
+#include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <lumina/dispatch.hpp>
+
+namespace lumina::python {
+
+namespace nb = nanobind;
+
+enum class ElementType { float32, complex64, uint32, int8, other };
+
+template <class T>
+inline constexpr ElementType element_type_of = ElementType::other;
+template <>
+inline constexpr ElementType element_type_of<float> = ElementType::float32;
+template <>
+inline constexpr ElementType element_type_of<std::complex<float>> = ElementType::complex64;
+template <>
+inline constexpr ElementType element_type_of<std::uint32_t> = ElementType::uint32;
+
+/// An argument that is an array: where its elements are. Keeps them alive.
+class Array {
+ public:
+  static constexpr std::size_t kMostDimensions = 32;
+
+  /// `expected`: what the errors say it must be, say "a float32 array of shape [batch, in]".
+  /// Errors: TypeError, if it is no array, or one of another type; ValueError, if it is not in the CPU's memory, wants a
+  /// gradient, or, where `writable`, is read-only.
+  Array(nb::handle object, const char* name, ElementType type, std::string expected,
+        bool writable);
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+
+  void* data() const { return data_; }
+  std::size_t dimensions() const { return dimensions_; }
+  std::size_t size(std::size_t dimension) const { return sizes_[dimension]; }
+  /// In bytes.
+  std::ptrdiff_t stride(std::size_t dimension) const { return strides_[dimension]; }
+  std::size_t element_count() const;
+  /// All elements one after the other, in the memory's order.
+  bool contiguous() const;
+  /// A pointer to an element may point there.
+  bool aligned() const;
+
+  /// Throw "<name> must be <expected>, not <description>", or with another end.
+  [[noreturn]] void refuse_type() const;
+  [[noreturn]] void refuse_value() const;
+  [[noreturn]] void refuse_value(const std::string& but) const;
+
+  /// "a float64 array of shape (3, 4)"
+  std::string description() const;
+
+ private:
+  bool read_buffer(bool writable);
+  bool read_torch();
+  void read_dlpack(bool writable);
+  void expect_type(ElementType type) const;
+
+  nb::handle object_;
+  const char* name_;
+  std::string expected_;
+  struct Buffer : Py_buffer {
+    Buffer() : Py_buffer{} {}
+    ~Buffer() { PyBuffer_Release(this); }  // nothing, where there is none
+  } buffer_;
+  nb::ndarray<nb::ro> tensor_;
+  ElementType type_;
+  void* data_ = nullptr;
+  std::size_t dimensions_ = 0;
+  std::array<std::size_t, kMostDimensions> sizes_{};
+  std::array<std::ptrdiff_t, kMostDimensions> strides_{};
+};
+
+/// A matrix argument, as the library takes it: the caller's memory where rows are row-major (they
+/// may be any distance apart), otherwise one copy. `shape` is what the error says was expected, say
+/// "[batch, in]". T: float or std::complex<float>.
+template <class T>
+class InputMatrix {
+ public:
+  InputMatrix(nb::handle object, const char* name, const char* shape);
+
+  std::size_t rows() const { return view_.rows; }
+  std::size_t cols() const { return view_.cols; }
+  const dispatch::View<const T>& view() const { return view_; }
+  std::string description() const { return array_.description(); }
+
+ private:
+  Array array_;
+  std::unique_ptr<T[]> copy_;
+  dispatch::View<const T> view_{};
+};
+
+/// A vector argument [count], or None: no elements then.
+class InputVector {
+ public:
+  InputVector(nb::handle object, const char* name, const char* shape);
+  const float* data() const { return data_; }
+  std::size_t count() const { return count_; }
+  std::string description() const { return array_ ? array_->description() : "None"; }
+
+ private:
+  std::unique_ptr<Array> array_;
+  std::unique_ptr<float[]> copy_;
+  const float* data_ = nullptr;
+  std::size_t count_ = 0;
+};
+
+/// A matrix to write to: `object`, or a new one of the library whose array `like` is.
+template <class T>
+class OutputMatrix {
+ public:
+  /// Errors: also a shape other than [rows, cols], and elements of a row that are not neighbours.
+  OutputMatrix(nb::handle object, const char* name, nb::handle like, std::size_t rows,
+               std::size_t cols);
+
+  const dispatch::View<T>& view() const { return view_; }
+  nb::object object() const { return object_; }
+
+ private:
+  nb::object object_;
+  Array array_;
+  dispatch::View<T> view_{};
+};
+
+/// Values to be changed in place, of any shape, one after the other in memory.
+class InOutVector {
+ public:
+  InOutVector(nb::handle object, const char* name);
+  float* data() const { return static_cast<float*>(array_.data()); }
+  std::size_t count() const { return array_.element_count(); }
+
+ private:
+  Array array_;
+};
+
+/// A new array of that shape, of PyTorch where `like` is one of its tensors, otherwise of NumPy.
+/// `type`: float32, complex64, uint32, int8.
+nb::object new_array(nb::handle like, nb::handle shape, const char* type);
+
+/// Reports memory that `out` shares with an input.
+template <class T, class U>
+void expect_no_overlap(const dispatch::View<T>& out, const dispatch::View<U>& in,
+                       const char* in_name);
+
+}  // namespace lumina::python

@@ -1,0 +1,223 @@
+// optical_linear_fused and its relatives.
+#include "functions.hpp"
+
+#include <optional>
+#include <string>
+
+#include "arguments.hpp"
+#include "arrays.hpp"
+#include "threads.hpp"
+#include "weights.hpp"
+
+namespace lumina::python {
+
+namespace {
+
+/// The weights of a call: packed already, or an array that is packed on the way.
+class WeightArgument {
+ public:
+  WeightArgument(nb::handle weight, nb::handle weight_bits)
+      : packed_(packed_weights(weight)), bits_(0) {
+    if (!weight_bits.is_none()) {
+      bits_ = static_cast<int>(read_integer(weight_bits, "weight_bits", 2, 16));
+    }
+    if (packed_ == nullptr) {
+      array_.emplace(weight, "weight", "[out, in]");
+    } else if (bits_ != 0 && bits_ != packed_->bits()) {
+      throw nb::value_error(("weight_bits is " + std::to_string(bits_) + ", but weight has been packed as " +
+                             text(weight))
+                                .c_str());
+    }
+  }
+
+  std::size_t rows() const { return packed_ != nullptr ? packed_->rows() : array_->rows(); }
+  std::size_t cols() const { return packed_ != nullptr ? packed_->cols() : array_->cols(); }
+  bool coded() const { return packed_ != nullptr && packed_->coded(); }
+  const InputMatrix<float>* array() const { return array_ ? &*array_ : nullptr; }
+  std::string description() const {
+    return array_ ? array_->description()
+                  : "packed with shape (" + std::to_string(rows()) + ", " +
+                        std::to_string(cols()) + ")";
+  }
+
+  /// Packs what is not packed yet. `dac_bits`: 0 for none.
+  const dispatch::Weights& packed(int dac_bits) {
+    if (packed_ != nullptr) return *packed_;
+    const bool codes = bits_ != 0 && bits_ <= 8 && dac_bits != 0 && dac_bits <= 8;
+    own_.emplace(codes ? encode("weight", array_->view(), bits_)
+                       : pack("weight", array_->view(), bits_));
+    return *own_;
+  }
+
+ private:
+  const dispatch::Weights* packed_;
+  int bits_;
+  std::optional<InputMatrix<float>> array_;
+  std::optional<dispatch::Weights> own_;
+};
+
+/// What optical_linear_fused and optical_linear_infer have in common.
+struct CommonArguments {
+  nb::handle input, weight, bias, bits, lo, hi, threads, out, dac_bits, weight_bits, dac_lo, dac_hi;
+};
+
+nb::object optical_linear(const CommonArguments& arguments, float noise_std,
+                          const dispatch::Key& key) {
+  const InputMatrix<float> x(arguments.input, "input", "[batch, in]");
+  WeightArgument w(arguments.weight, arguments.weight_bits);
+  const InputVector bias(arguments.bias, "bias", "[out]");
+  dispatch::Call call{.x = x.view(), .weights = nullptr, .y = {}};
+  call.adc = read_converter(arguments.bits, arguments.lo, arguments.hi, {"bits", "lo", "hi"});
+  if (!arguments.dac_bits.is_none()) {
+    call.dac = read_converter(arguments.dac_bits, arguments.dac_lo, arguments.dac_hi,
+                              {"dac_bits", "dac_lo", "dac_hi"}, w.coded() ? 8 : 16);
+  } else if (w.coded()) {
+    throw nb::value_error("weight is a CodedWeights: dac_bits must be given, in 1..8");
+  }
+  if (x.cols() != w.cols()) {
+    throw nb::value_error(("input is " + x.description() + ", weight is " + w.description() +
+                           "; they must have the same number of columns (in)")
+                              .c_str());
+  }
+  if (!arguments.bias.is_none() && bias.count() != w.rows()) {
+    throw nb::value_error(("bias must have shape (" + std::to_string(w.rows()) +
+                           ",), a value for each row of weight, which is " + w.description() +
+                           "; it is " + bias.description())
+                              .c_str());
+  }
+  Threads threads(arguments.threads);
+  const OutputMatrix<float> y(arguments.out, "out", arguments.input, x.rows(), w.rows());
+  if (!arguments.out.is_none()) {
+    expect_no_overlap(y.view(), x.view(), "input");
+    if (w.array() != nullptr) expect_no_overlap(y.view(), w.array()->view(), "weight");
+    if (bias.count() != 0) {
+      expect_no_overlap(y.view(),
+                        dispatch::View<const float>{bias.data(), 1, bias.count(), bias.count()},
+                        "bias");
+    }
+  }
+  call.y = y.view();
+  call.bias = arguments.bias.is_none() ? nullptr : bias.data();
+  call.readout.noise = noise_std;
+  call.key = key;
+  call.executor = threads.executor();
+  {
+    const nb::gil_scoped_release release;
+    call.weights = &w.packed(call.dac.bits);
+    dispatch::run(call);
+  }
+  return y.object();
+}
+
+nb::object optical_linear_fused(nb::handle input, nb::handle weight, nb::handle bias,
+                                nb::handle noise_std, nb::handle bits, nb::handle seed,
+                                nb::handle lo, nb::handle hi, nb::handle threads, nb::handle out,
+                                nb::handle dac_bits, nb::handle weight_bits, nb::handle dac_lo,
+                                nb::handle dac_hi, nb::handle stream, nb::handle row_offset) {
+  return optical_linear({input, weight, bias, bits, lo, hi, threads, out, dac_bits, weight_bits,
+                         dac_lo, dac_hi},
+                        read_strength(noise_std, "noise_std"),
+                        {read_word(seed, "seed"), read_word(stream, "stream"),
+                         read_word(row_offset, "row_offset")});
+}
+
+nb::object optical_linear_infer(nb::handle input, nb::handle weight, nb::handle bias,
+                                nb::handle bits, nb::handle lo, nb::handle hi, nb::handle threads,
+                                nb::handle out, nb::handle dac_bits, nb::handle weight_bits,
+                                nb::handle dac_lo, nb::handle dac_hi) {
+  return optical_linear({input, weight, bias, bits, lo, hi, threads, out, dac_bits, weight_bits,
+                         dac_lo, dac_hi},
+                        0.0f, {});
+}
+
+nb::object optical_linear_backward_kernel(nb::handle grad_output, nb::handle input,
+                                          nb::handle weight, nb::handle thread_count) {
+  const InputMatrix<float> gradient(grad_output, "grad_output", "[batch, out]");
+  const InputMatrix<float> x(input, "input", "[batch, in]");
+  const InputMatrix<float> w(weight, "weight", "[out, in]");
+  if (gradient.rows() != x.rows() || gradient.cols() != w.rows() || x.cols() != w.cols()) {
+    throw nb::value_error(("grad_output is " + gradient.description() + ", input is " +
+                           x.description() + ", weight is " + w.description() +
+                           "; they must be [batch, out], [batch, in] and [out, in]")
+                              .c_str());
+  }
+  Threads threads(thread_count);
+  const OutputMatrix<float> grad_input(nb::none(), "grad_input", input, x.rows(), x.cols());
+  const OutputMatrix<float> grad_weight(nb::none(), "grad_weight", input, w.rows(), w.cols());
+  {
+    const nb::gil_scoped_release release;
+    dispatch::Workspace workspace;
+    dispatch::product_backward(gradient.view(), x.view(), w.view(),
+                               {.input = grad_input.view(), .weights = grad_weight.view()},
+                               workspace, threads.executor());
+  }
+  return nb::make_tuple(grad_input.object(), grad_weight.object());
+}
+
+}  // namespace
+
+void bind_functions(nb::module_& module) {
+  module.def(
+      "optical_linear_fused", &optical_linear_fused, nb::arg("input"), nb::arg("weight"),
+      nb::arg("bias").none(), nb::arg("noise_std"), nb::arg("bits"), nb::arg("seed"),
+      nb::kw_only(), nb::arg("lo") = -10.0, nb::arg("hi") = 10.0,
+      nb::arg("threads").none() = nb::none(), nb::arg("out").none() = nb::none(),
+      nb::arg("dac_bits").none() = nb::none(), nb::arg("weight_bits").none() = nb::none(),
+      nb::arg("dac_lo") = 0.0, nb::arg("dac_hi") = 1.0, nb::arg("stream") = 0,
+      nb::arg("row_offset") = 0,
+      nb::sig("def optical_linear_fused(input: ArrayLike, weight: ArrayLike | PackedWeights | "
+              "CodedWeights, bias: ArrayLike | None, noise_std: float, bits: int, seed: int, *, "
+              "lo: float = -10.0, hi: float = 10.0, threads: int | None = None, "
+              "out: ArrayLike | None = None, dac_bits: int | None = None, "
+              "weight_bits: int | None = None, dac_lo: float = 0.0, dac_hi: float = 1.0, "
+              "stream: int = 0, row_offset: int = 0) -> Any"),
+      R"(A layer on simulated analog hardware, in one pass over memory:
+
+    y = ADC(DAC(input) @ weight.T + bias + noise_std * N(0, 1))
+
+input: float32 [batch, in]; weight: float32 [out, in], or packed; bias: float32 [out] or None.
+noise_std: standard deviation of the additive noise, 0 or more.
+bits, lo, hi: the ADC has 2**bits levels over [lo, hi], 1 <= bits <= 16, and saturates beyond.
+seed, stream, row_offset: the normal of y[r, c] is standard_normal_at(seed, r, c, stream=stream,
+    row_offset=row_offset), whatever the number of threads; a batch in parts, each with the index
+    of its first row as row_offset, equals the whole one.
+dac_bits, dac_lo, dac_hi: of the DAC, 1..16 bits; None: input enters the product as it is.
+weight_bits: None, weights as they are; 2..16: symmetric codes with a scale for each output.
+    With both dac_bits and weight_bits up to 8 codes are multiplied, in exact integer arithmetic.
+threads: at most so many; None: as many as OpenMP takes. Small problems stay on one.
+out: float32 [batch, out] to write to, and the result then.
+
+Returns float32 [batch, out], a tensor where input is one, otherwise a NumPy array. Row-major
+arrays, also with rows farther apart, are read where they lie; others are copied first.
+Errors: TypeError (no array, dtype), ValueError (shapes, ranges, device, read-only out);
+nothing is written then.)");
+
+  module.def(
+      "optical_linear_infer", &optical_linear_infer, nb::arg("input"), nb::arg("weight"),
+      nb::arg("bias").none(), nb::arg("bits"), nb::kw_only(), nb::arg("lo") = -10.0,
+      nb::arg("hi") = 10.0, nb::arg("threads").none() = nb::none(),
+      nb::arg("out").none() = nb::none(), nb::arg("dac_bits").none() = nb::none(),
+      nb::arg("weight_bits").none() = nb::none(), nb::arg("dac_lo") = 0.0,
+      nb::arg("dac_hi") = 1.0,
+      nb::sig("def optical_linear_infer(input: ArrayLike, weight: ArrayLike | PackedWeights | "
+              "CodedWeights, bias: ArrayLike | None, bits: int, *, lo: float = -10.0, "
+              "hi: float = 10.0, threads: int | None = None, out: ArrayLike | None = None, "
+              "dac_bits: int | None = None, weight_bits: int | None = None, "
+              "dac_lo: float = 0.0, dac_hi: float = 1.0) -> Any"),
+      R"(optical_linear_fused without noise: y = ADC(DAC(input) @ weight.T + bias).)");
+
+  module.def(
+      "optical_linear_backward_kernel", &optical_linear_backward_kernel, nb::arg("grad_output"),
+      nb::arg("input"), nb::arg("weight"), nb::kw_only(), nb::arg("threads").none() = nb::none(),
+      nb::sig("def optical_linear_backward_kernel(grad_output: ArrayLike, input: ArrayLike, "
+              "weight: ArrayLike, *, threads: int | None = None) -> tuple[Any, Any]"),
+      R"(Straight-through gradients of y = input @ weight.T, noise and quantization passed over:
+
+    grad_input = grad_output @ weight        [batch, in]
+    grad_weight = grad_output.T @ input      [out, in]
+
+grad_output: float32 [batch, out]; input: float32 [batch, in]; weight: float32 [out, in].
+Returns (grad_input, grad_weight), tensors where input is one. Errors: TypeError, ValueError.)");
+}
+
+}  // namespace lumina::python

@@ -1,0 +1,222 @@
+// FastRng, Quantizer and the noise of one element.
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "arguments.hpp"
+#include "arrays.hpp"
+#include "functions.hpp"
+
+namespace lumina::python {
+
+namespace {
+
+// --- FastRng ----------------------------------------------------------------------------------------
+
+/// One thread at a time uses the generator; the others wait.
+struct Rng {
+  dispatch::FastRng generator;
+  std::mutex busy;
+
+  explicit Rng(std::uint64_t seed) : generator(seed) {}
+};
+
+/// f(generator), for what is so short that the GIL stays.
+template <auto f>
+auto locked(Rng& rng) {
+  const std::lock_guard lock(rng.busy);
+  return (rng.generator.*f)();
+}
+
+void fill_normal(Rng& rng, nb::handle out, nb::handle mean, nb::handle stddev) {
+  const InOutVector values(out, "out");
+  const float center = read_float(mean, "mean"), deviation = read_strength(stddev, "stddev");
+  const nb::gil_scoped_release release;
+  const std::lock_guard lock(rng.busy);
+  rng.generator.fill_normal(values.data(), values.count(), center, deviation);
+}
+
+nb::object normals(Rng& rng, nb::handle shape, nb::handle mean, nb::handle stddev) {
+  nb::object result = new_array(nb::none(), shape, "float32");
+  fill_normal(rng, result, mean, stddev);
+  return result;
+}
+
+void bind_rng(nb::module_& module) {
+  using Generator = dispatch::FastRng;
+  nb::class_<Rng>(module, "FastRng", R"(Xoshiro256++, seeded by SplitMix64: the published sequence.
+
+seed: 0..2**64 - 1. Normals come from a sequence of their own, the same however calls are split.
+Threads may share an object; each call takes its part of the sequence.)")
+      .def(
+          "__init__", [](Rng* self, nb::handle seed) { new (self) Rng(read_word(seed, "seed")); },
+          nb::arg("seed"), nb::sig("def __init__(self, seed: int) -> None"))
+      .def("next", &locked<&Generator::operator()>, "The next word, 0..2**64 - 1.")
+      .def("uniform", &locked<&Generator::uniform>, "In [0, 1), a multiple of 2**-24; takes one word.")
+      .def("normal", &locked<&Generator::normal>, "N(0, 1).")
+      .def("fill_normal", &fill_normal, nb::arg("out"), nb::arg("mean") = 0.0,
+           nb::arg("stddev") = 1.0,
+           nb::sig("def fill_normal(self, out: ArrayLike, mean: float = 0.0, stddev: float = 1.0) "
+                   "-> None"),
+           "Fills out, a contiguous float32 array, with mean + stddev * N(0, 1).")
+      .def("normals", &normals, nb::arg("shape"), nb::arg("mean") = 0.0, nb::arg("stddev") = 1.0,
+           nb::sig("def normals(self, shape: int | tuple[int, ...], mean: float = 0.0, "
+                   "stddev: float = 1.0) -> numpy.ndarray"),
+           "A new float32 array of mean + stddev * N(0, 1).")
+      .def("jump", &locked<&Generator::jump>, "Advances by 2**128 words. The normals start anew.")
+      .def("long_jump", &locked<&Generator::long_jump>, "Advances by 2**192 words. The normals start anew.");
+}
+
+// --- Quantizer --------------------------------------------------------------------------------------
+
+struct Quantizer {
+  dispatch::Converter converter;
+
+  std::uint32_t max_code() const { return (std::uint32_t{1} << converter.bits) - 1; }
+};
+
+/// A NumPy array of `type` with the values of an array-like: float32 arrays as they are, numbers
+/// converted.
+nb::object as_contiguous(nb::handle values, const char* type) {
+  return nb::module_::import_("numpy").attr("asarray")(values, type, "C");
+}
+
+/// Python's, or NumPy's.
+bool is_number(nb::handle value) {
+  if (PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr())) return true;
+  const nb::object real = nb::module_::import_("numbers").attr("Real");
+  return PyObject_IsInstance(value.ptr(), real.ptr()) == 1;
+}
+
+/// Errors: TypeError, if it is no float32 array.
+nb::object float_array(nb::handle values) {
+  const Array array(values, "values", ElementType::float32, "a number or a float32 array", false);
+  return as_contiguous(values, "float32");
+}
+
+nb::object encode(const Quantizer& self, nb::handle values) {
+  if (is_number(values)) {
+    const auto value = static_cast<float>(PyFloat_AsDouble(values.ptr()));
+    if (PyErr_Occurred() != nullptr) throw nb::python_error();
+    std::uint32_t code = 0;
+    dispatch::encode(self.converter, &value, 1, &code);
+    return nb::int_(code);
+  }
+  const nb::object input = float_array(values);
+  nb::object result = new_array(nb::none(), input.attr("shape"), "uint32");
+  const Array from(input, "values", ElementType::float32, "float32", false);
+  const Array to(result, "codes", ElementType::uint32, "uint32", true);
+  dispatch::encode(self.converter, static_cast<const float*>(from.data()), from.element_count(),
+                   static_cast<std::uint32_t*>(to.data()));
+  return result;
+}
+
+nb::object decode(const Quantizer& self, nb::handle codes) {
+  if (is_number(codes)) {
+    const auto code =
+        static_cast<std::uint32_t>(read_integer(codes, "codes", 0, self.max_code()));
+    float value = 0.0f;
+    dispatch::decode(self.converter, &code, 1, &value);
+    return nb::float_(static_cast<double>(value));
+  }
+  const nb::module_ numpy = nb::module_::import_("numpy");
+  const nb::object array = numpy.attr("asarray")(codes);
+  const std::string kind = nb::str(nb::object(array.attr("dtype").attr("kind"))).c_str();
+  if (kind != "i" && kind != "u") {
+    throw nb::type_error("codes must be an array of integers");
+  }
+  if (nb::cast<std::size_t>(array.attr("size")) != 0 &&
+      (nb::cast<long long>(array.attr("min")()) < 0 ||
+       nb::cast<long long>(array.attr("max")()) > static_cast<long long>(self.max_code()))) {
+    throw nb::value_error(
+        ("codes must be in 0.." + std::to_string(self.max_code())).c_str());
+  }
+  const nb::object input = as_contiguous(array, "uint32");
+  nb::object result = new_array(nb::none(), input.attr("shape"), "float32");
+  const Array from(input, "codes", ElementType::uint32, "uint32", false);
+  const Array to(result, "values", ElementType::float32, "float32", true);
+  dispatch::decode(self.converter, static_cast<const std::uint32_t*>(from.data()),
+                   from.element_count(), static_cast<float*>(to.data()));
+  return result;
+}
+
+void apply(const Quantizer& self, nb::handle values) {
+  const InOutVector in_place(values, "values");
+  const nb::gil_scoped_release release;
+  dispatch::quantize(self.converter, in_place.data(), in_place.count());
+}
+
+nb::object quantized(const Quantizer& self, nb::handle values) {
+  if (is_number(values)) {
+    auto value = static_cast<float>(PyFloat_AsDouble(values.ptr()));
+    if (PyErr_Occurred() != nullptr) throw nb::python_error();
+    dispatch::quantize(self.converter, &value, 1);
+    return nb::float_(static_cast<double>(value));
+  }
+  nb::object result = float_array(values).attr("copy")();
+  apply(self, result);
+  return result;
+}
+
+void bind_quantizer(nb::module_& module) {
+  nb::class_<Quantizer>(module, "Quantizer", R"(A DAC or ADC of `bits` bits, 1..16, over [lo, hi].
+
+    encode(v) = clamp(rint((v - lo) / step), 0, 2**bits - 1), ties to even
+    decode(c) = lo + c * step, rounded once
+    step = (hi - lo) / (2**bits - 1)
+
+in float32. Infinities saturate; encode(NaN) is 0, NaN stays NaN through a call.
+Errors: ValueError where bits or the range are out of bounds.)")
+      .def(
+          "__init__",
+          [](Quantizer* self, nb::handle bits, nb::handle lo, nb::handle hi) {
+            new (self) Quantizer{read_converter(bits, lo, hi, {"bits", "lo", "hi"})};
+          },
+          nb::arg("bits"), nb::arg("lo"), nb::arg("hi"),
+          nb::sig("def __init__(self, bits: int, lo: float, hi: float) -> None"))
+      .def_prop_ro("bits", [](const Quantizer& self) { return self.converter.bits; })
+      .def_prop_ro("lo", [](const Quantizer& self) { return self.converter.lo; })
+      .def_prop_ro("hi", [](const Quantizer& self) { return self.converter.hi; })
+      .def_prop_ro("step", [](const Quantizer& self) { return dispatch::step(self.converter); })
+      .def_prop_ro("max_code", &Quantizer::max_code)
+      .def("encode", &encode, nb::arg("values"),
+           nb::sig("def encode(self, values: float | ArrayLike) -> Any"),
+           "The code of a number, or uint32 codes of a float32 array.")
+      .def("decode", &decode, nb::arg("codes"),
+           nb::sig("def decode(self, codes: int | ArrayLike) -> Any"),
+           "What a code stands for, or a float32 array for an array of codes.")
+      .def("__call__", &quantized, nb::arg("values"),
+           nb::sig("def __call__(self, values: float | ArrayLike) -> Any"),
+           "decode(encode(values)): a number, or a new float32 array.")
+      .def("apply", &apply, nb::arg("values"),
+           nb::sig("def apply(self, values: ArrayLike) -> None"),
+           "The same in place, for a contiguous float32 array.")
+      .def("__repr__", [](const Quantizer& self) {
+        return "Quantizer(bits=" + std::to_string(self.converter.bits) +
+               ", lo=" + text(nb::float_(static_cast<double>(self.converter.lo))) +
+               ", hi=" + text(nb::float_(static_cast<double>(self.converter.hi))) + ")";
+      });
+}
+
+}  // namespace
+
+void bind_generators(nb::module_& module) {
+  bind_rng(module);
+  bind_quantizer(module);
+  module.def(
+      "standard_normal_at",
+      [](nb::handle seed, nb::handle row, nb::handle col, nb::handle stream,
+         nb::handle row_offset) {
+        return dispatch::standard_normal_at({read_word(seed, "seed"), read_word(stream, "stream"),
+                                             read_word(row_offset, "row_offset")},
+                                            read_index(row, "row"), read_index(col, "col"));
+      },
+      nb::arg("seed"), nb::arg("row"), nb::arg("col"), nb::kw_only(), nb::arg("stream") = 0,
+      nb::arg("row_offset") = 0,
+      nb::sig("def standard_normal_at(seed: int, row: int, col: int, *, stream: int = 0, "
+              "row_offset: int = 0) -> float"),
+      "The N(0, 1) value that element (row, col) of an output gets, a pure function of its "
+      "arguments.");
+}
+
+}  // namespace lumina::python

@@ -1,0 +1,150 @@
+// What lumina_kernel.nn computes with; not public.
+#include <mutex>
+#include <optional>
+#include <string>
+#include <tuple>
+
+#include <nanobind/stl/tuple.h>
+
+#include "arguments.hpp"
+#include "arrays.hpp"
+#include "functions.hpp"
+#include "threads.hpp"
+#include "weights.hpp"
+
+namespace lumina::python {
+
+namespace {
+
+struct Workspace {
+  dispatch::Workspace memory;
+  std::mutex busy;
+};
+
+using Bounds = std::tuple<int, float, float>;              // bits, lo, hi
+using ReadoutValues = std::tuple<float, float, float, float>;  // gain, shot_noise, noise, attenuation
+
+dispatch::Converter converter(const Bounds& bounds) {
+  return {std::get<0>(bounds), std::get<1>(bounds), std::get<2>(bounds)};
+}
+dispatch::Converter converter_or_none(nb::handle bounds) {
+  return bounds.is_none() ? dispatch::Converter{} : converter(nb::cast<Bounds>(bounds));
+}
+
+const dispatch::Weights& expect_weights(nb::handle object) {
+  const dispatch::Weights* const weights = packed_weights(object);
+  if (weights == nullptr) throw nb::type_error("weights must be PackedWeights or CodedWeights");
+  return *weights;
+}
+
+/// The library itself checks the shapes of matrices.
+void expect_outputs(const InputVector& bias, const dispatch::Weights& weights) {
+  if (bias.data() != nullptr && bias.count() != weights.rows()) {
+    throw nb::value_error(("bias must have shape (" + std::to_string(weights.rows()) +
+                           ",), not " + bias.description())
+                              .c_str());
+  }
+}
+
+float forward(nb::handle x, nb::handle weights, nb::handle y, nb::handle bias, nb::handle dac,
+              const ReadoutValues& readout, const Bounds& adc, bool noise, std::uint64_t seed,
+              std::uint64_t stream, std::uint64_t row_offset, dispatch::Record* record, bool track,
+              int thread_count) {
+  const InputMatrix<float> input(x, "x", "[batch, in]");
+  const dispatch::Weights& packed = expect_weights(weights);
+  const OutputMatrix<float> output(y, "y", x, input.rows(), packed.rows());
+  const InputVector output_bias(bias, "bias", "[out]");
+  expect_outputs(output_bias, packed);
+  Threads threads(nb::int_{thread_count});
+  const auto [gain, shot_noise, additive, attenuation] = readout;
+  dispatch::Call call{.x = input.view(), .weights = &packed, .y = output.view()};
+  call.dac = converter_or_none(dac);
+  call.readout = {gain, noise ? shot_noise : 0.0f, noise ? additive : 0.0f, attenuation};
+  call.adc = converter(adc);
+  call.output_bias = output_bias.data();
+  call.key = {seed, stream, row_offset};
+  call.executor = threads.executor();
+  call.record = record;
+  call.track = track;
+  const nb::gil_scoped_release release;
+  return dispatch::run(call);
+}
+
+/// A matrix to write a gradient to, or None.
+class GradientMatrix {
+ public:
+  GradientMatrix(nb::handle object, const char* name, std::size_t rows, std::size_t cols) {
+    if (object.is_none()) return;
+    matrix_.emplace(object, name, object, rows, cols);
+    view_ = matrix_->view();
+  }
+  const dispatch::View<float>& view() const { return view_; }
+
+ private:
+  std::optional<OutputMatrix<float>> matrix_;
+  dispatch::View<float> view_{};
+};
+
+void backward(const dispatch::Record& record, nb::handle grad_y, nb::handle x, nb::handle weights,
+              nb::handle dac, const ReadoutValues& readout, const Bounds& adc, nb::handle grad_x,
+              nb::handle grad_w, nb::handle grad_bias, Workspace& workspace, int thread_count) {
+  const InputMatrix<float> gradient(grad_y, "grad_y", "[batch, out]");
+  const InputMatrix<float> input(x, "x", "[batch, in]");
+  const dispatch::Weights& packed = expect_weights(weights);
+  const GradientMatrix by_input(grad_x, "grad_x", input.rows(), input.cols());
+  const GradientMatrix by_weights(grad_w, "grad_w", packed.rows(), packed.cols());
+  std::optional<InOutVector> by_bias;
+  if (!grad_bias.is_none()) {
+    by_bias.emplace(grad_bias, "grad_bias");
+    if (by_bias->count() != packed.rows()) {
+      throw nb::value_error("grad_bias must have a value for each output");
+    }
+  }
+  Threads threads(nb::int_{thread_count});
+  dispatch::Call call{.x = input.view(), .weights = &packed, .y = {}};
+  call.dac = converter_or_none(dac);
+  call.readout = {std::get<0>(readout), 0.0f, 0.0f, std::get<3>(readout)};
+  call.adc = converter(adc);
+  call.executor = threads.executor();
+  const dispatch::GradientViews gradients{by_input.view(), by_weights.view(),
+                                          by_bias ? by_bias->data() : nullptr};
+  const nb::gil_scoped_release release;
+  const std::unique_lock mine(workspace.busy, std::try_to_lock);
+  dispatch::Workspace own;  // where another thread is at work
+  dispatch::backward(call, gradient.view(), record, gradients, mine ? workspace.memory : own);
+}
+
+bool all_finite(nb::handle values) {
+  const InputMatrix<float> matrix(values, "values", "[rows, cols]");
+  const nb::gil_scoped_release release;
+  return dispatch::all_finite(matrix.view());
+}
+
+}  // namespace
+
+void bind_layer(nb::module_& module) {
+  nb::class_<dispatch::Record>(module, "ForwardRecord",
+                               "What backward() needs to know of a forward().")
+      .def(nb::init<>());
+  nb::class_<Workspace>(module, "Workspace", "Memory of backward(), used again.")
+      .def(nb::init<>());
+  module.def("forward", &forward, nb::arg("x"), nb::arg("weights"), nb::arg("y"),
+             nb::arg("bias").none(), nb::arg("dac").none(), nb::arg("readout"), nb::arg("adc"),
+             nb::arg("noise"), nb::arg("seed"), nb::arg("stream"), nb::arg("row_offset"),
+             nb::arg("record").none(), nb::arg("track"), nb::arg("threads"),
+             R"(y = ADC(attenuation * (gain * s + shot_noise * sqrt|s| * N1 + noise * N2)) + bias
+with s = DAC(x) @ W.T; x [batch, in], weights of [out, in], y [batch, out], bias [out] or None.
+dac: (bits, lo, hi) or None; readout: (gain, shot_noise, noise, attenuation); adc: (bits, lo, hi).
+noise: whether any is drawn. record: to be filled for backward(), or None.
+Returns the largest magnitude that entered the ADC where `track` is True, otherwise 0.)");
+  module.def("backward", &backward, nb::arg("record"), nb::arg("grad_y"), nb::arg("x"),
+             nb::arg("weights"), nb::arg("dac").none(), nb::arg("readout"), nb::arg("adc"),
+             nb::arg("grad_x").none(), nb::arg("grad_w").none(), nb::arg("grad_bias").none(),
+             nb::arg("workspace"), nb::arg("threads"),
+             R"(Straight-through gradients of the forward() that has filled `record`, written to grad_x
+[batch, in], grad_w [out, in] and grad_bias [out]; those that are None are not computed.)");
+  module.def("all_finite", &all_finite, nb::arg("values"),
+             "Whether a float32 matrix has no NaN and no infinity.");
+}
+
+}  // namespace lumina::python
