@@ -32,6 +32,7 @@ std::vector<std::string> available_isas() {
 
 NB_MODULE(_core, module) {
   module.doc() = "The compiled part of lumina_kernel.";
+  nb::set_leak_warnings(false);  // objects that live until the interpreter ends are no leak
   lumina::python::watch_forks();
   module.def("version", &version, "The library's version, \"major.minor.patch\".");
   module.def(

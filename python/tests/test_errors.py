@@ -13,7 +13,25 @@ def floats(*shape):
     return np.ones(shape, np.float32)
 
 
+def packed():
+    return lk.PackedWeights(floats(5, 4))
+
+
+def packed_for_other_inputs():
+    return lk.PackedWeights(floats(5, 3))
+
+
+def coded():
+    return lk.CodedWeights(floats(5, 4))
+
+
+def coded_for_other_inputs():
+    return lk.CodedWeights(floats(5, 3))
+
+
 def arguments(**changes):
+    """Of a call that succeeds, but for the changes; those that are functions make their value."""
+    changes = {name: value() if callable(value) else value for name, value in changes.items()}
     base = dict(input=floats(3, 4), weight=floats(5, 4), bias=floats(5), noise_std=0.1, bits=8,
                 seed=1, out=np.full((3, 5), 7, np.float32))
     return dict(base, **changes)
@@ -30,8 +48,12 @@ def assert_refused(call, arguments, exception, *words):
         np.testing.assert_array_equal(out, before)
 
 
+def described(value):
+    return value.__name__ if callable(value) else repr(getattr(value, "shape", value))
+
+
 def refused(changes, exception, *words):
-    name = ", ".join(f"{k}={getattr(v, 'shape', v)!r}" for k, v in changes.items())
+    name = ", ".join(f"{k}={described(v)}" for k, v in changes.items())
     return pytest.param(changes, exception, words, id=name[:60])
 
 
@@ -50,8 +72,8 @@ ARRAYS = [
     refused(dict(weight=floats(4)), ValueError, "weight", (4,)),
     refused(dict(weight=np.ones((5, 4))), TypeError, "weight", "float64", "float32"),
     refused(dict(weight=None), TypeError, "weight"),
-    refused(dict(weight=lk.PackedWeights(floats(5, 3))), ValueError, "weight", (5, 3), 4),
-    refused(dict(weight=lk.CodedWeights(floats(5, 3)), dac_bits=8), ValueError, "weight", (5, 3)),
+    refused(dict(weight=packed_for_other_inputs), ValueError, "weight", (5, 3), 4),
+    refused(dict(weight=coded_for_other_inputs, dac_bits=8), ValueError, "weight", (5, 3)),
     refused(dict(bias=floats(4)), ValueError, "bias", 4, 5),
     refused(dict(bias=floats(5, 1)), ValueError, "bias", (5, 1)),
     refused(dict(bias=np.ones(5)), TypeError, "bias", "float64", "float32"),
@@ -95,10 +117,10 @@ NUMBERS = [
     refused(dict(threads=-1), ValueError, "threads"),
     refused(dict(threads=10**6), ValueError, "threads"),
     refused(dict(threads=1.5), TypeError, "threads"),
-    refused(dict(weight=lk.CodedWeights(floats(5, 4))), ValueError, "dac_bits"),
-    refused(dict(weight=lk.CodedWeights(floats(5, 4)), dac_bits=9), ValueError, "dac_bits", 8),
-    refused(dict(weight=lk.PackedWeights(floats(5, 4)), weight_bits=4), ValueError, "weight_bits"),
-    refused(dict(weight=lk.CodedWeights(floats(5, 4)), dac_bits=8, weight_bits=4), ValueError,
+    refused(dict(weight=coded), ValueError, "dac_bits"),
+    refused(dict(weight=coded, dac_bits=9), ValueError, "dac_bits", 8),
+    refused(dict(weight=packed, weight_bits=4), ValueError, "weight_bits"),
+    refused(dict(weight=coded, dac_bits=8, weight_bits=4), ValueError,
             "weight_bits", 8, 4),
 ]
 
@@ -186,7 +208,6 @@ def test_missing_and_unknown_arguments():
     (dict(grad_output=floats(5)), ValueError, ("grad_output", (5,))),
     (dict(grad_output=np.ones((3, 5))), TypeError, ("grad_output", "float64", "float32")),
     (dict(input=np.ones((3, 4))), TypeError, ("input", "float64", "float32")),
-    (dict(weight=lk.PackedWeights(floats(5, 4))), TypeError, ("weight",)),
     (dict(threads=0), ValueError, ("threads",)),
 ])
 def test_backward(changes, exception, words):
@@ -194,6 +215,12 @@ def test_backward(changes, exception, words):
     with pytest.raises(exception) as error:
         lk.optical_linear_backward_kernel(**dict(base, **changes))
     assert_names(str(error.value), *words)
+
+
+def test_backward_needs_the_weights_themselves():
+    with pytest.raises(TypeError) as error:
+        lk.optical_linear_backward_kernel(floats(3, 5), floats(3, 4), packed())
+    assert_names(str(error.value), "weight")
 
 
 def complexes(*shape):

@@ -28,11 +28,13 @@ def read_only(array):
     return array
 
 
-ARGUMENTS = SimpleNamespace(
-    x=ones(2, 3), w=ones(4, 3), bias=ones(4), g=ones(2, 4), out=ones(2, 4),
-    z=ones(2, 3, dtype=np.complex64), double=np.ones((2, 3)), strided=ones(3, 2).T,
-    constant=read_only(ones(2, 4)), packed=lk.PackedWeights(ones(4, 3)),
-    coded=lk.CodedWeights(ones(4, 3)), rng=lk.FastRng(1), quantizer=lk.Quantizer(8, 0.0, 1.0))
+def arrays():
+    return SimpleNamespace(
+        x=ones(2, 3), w=ones(4, 3), bias=ones(4), g=ones(2, 4), out=ones(2, 4),
+        z=ones(2, 3, dtype=np.complex64), double=np.ones((2, 3)), strided=ones(3, 2).T,
+        constant=read_only(ones(2, 4)), packed=lk.PackedWeights(ones(4, 3)),
+        coded=lk.CodedWeights(ones(4, 3)), rng=lk.FastRng(1), quantizer=lk.Quantizer(8, 0.0, 1.0))
+
 
 SUCCESSES = dict(
     fused=lambda a: lk.optical_linear_fused(a.x, a.w, a.bias, 0.1, 8, 1, threads=1),
@@ -135,12 +137,12 @@ needs_proc = pytest.mark.skipif(
 
 @needs_proc
 def test_successes():
-    assert_nothing_is_left_behind(SUCCESSES.values(), ARGUMENTS)
+    assert_nothing_is_left_behind(SUCCESSES.values(), arrays())
 
 
 @needs_proc
 def test_errors():
-    assert_nothing_is_left_behind(map(swallowing, ERRORS.values()), ARGUMENTS)
+    assert_nothing_is_left_behind(map(swallowing, ERRORS.values()), arrays())
 
 
 @needs_proc

@@ -189,6 +189,30 @@ TEST_CASE("Few bits are stored in few bits", "[coded_weights]") {
   });
 }
 
+TEST_CASE("Fewer bits than the type has, chosen at run time", "[coded_weights]") {
+  Engine engine(3);
+  TestMatrix w(37, 70);
+  fill_rows(engine, w);
+  w(11, 5) = 46.0f * kDenormal;  // where a denormal scale is rounded down, codes must be clamped
+  for (std::size_t col = 0; col < 70; ++col) {
+    if (col != 5) w(11, col) = 0.0f;
+  }
+  for_every_bits([&](auto bits) {
+    for (const WeightScale how : {WeightScale::per_output, WeightScale::per_matrix}) {
+      const auto own_type = encode_weights<bits>(w, how);
+      CodedWeights<8> coded;
+      encode_weights(w, coded, bits, how);
+      CAPTURE(bits.value);
+      CHECK(difference(coded.codes().view(), own_type.codes().view()) == "");
+      CHECK(difference(coded.scales(), own_type.scales()) == "");
+    }
+  });
+  CodedWeights<4> narrow;
+  expect_error([&] { encode_weights(w, narrow, 5); }, {"[37, 70]", "2..4"});
+  expect_error([&] { encode_weights(w, narrow, 1); }, {"[37, 70]", "2..4"});
+  CHECK(narrow.rows() == 0);
+}
+
 TEST_CASE("One scale for the whole matrix", "[coded_weights]") {
   Engine engine(2);
   for_every_bits([&](auto bits) {
