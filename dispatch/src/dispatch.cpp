@@ -95,7 +95,8 @@ std::vector<std::string_view> available_isas() {
 std::string_view isa() { return active().get()->isa(); }
 void force_isa(std::string_view name) { active().force(name); }
 
-// --- Objects of units -------------------------------------------------------------------------------
+// --- Objects of units
+// -------------------------------------------------------------------------------
 
 template <>
 void Deleter<PackedTag>::operator()(PackedTag* object) const {
@@ -119,8 +120,8 @@ struct Access {
   static Weights pack(const View<const float>& w, WeightKind kind, int bits) {
     const Unit* const unit = active().get();
     const bool pairs = kind == WeightKind::complex_pairs;
-    return Weights(Owned<PackedTag>(unit->pack(w, kind, bits), {unit}),
-                   pairs ? 2 * w.rows : w.rows, w.cols, bits, kind == WeightKind::codes);
+    return Weights(Owned<PackedTag>(unit->pack(w, kind, bits), {unit}), pairs ? 2 * w.rows : w.rows,
+                   w.cols, bits, kind == WeightKind::codes);
   }
   static const Unit* unit(const Weights& weights) { return weights.packed_.get_deleter().unit; }
   static const PackedTag* packed(const Weights& weights) { return weights.packed_.get(); }
@@ -165,7 +166,8 @@ Weights encode_weights(View<const float> w, int bits) {
   return Access::pack(w, WeightKind::codes, bits);
 }
 
-// --- Calls ------------------------------------------------------------------------------------------
+// --- Calls
+// ------------------------------------------------------------------------------------------
 
 float run(const Call& call) {
   const Unit* const unit = Access::unit(*call.weights);
@@ -205,7 +207,8 @@ float standard_normal_at(const Key& key, std::size_t row, std::size_t col) {
   return active().get()->standard_normal_at(key, row, col);
 }
 
-// --- FastRng ----------------------------------------------------------------------------------------
+// --- FastRng
+// ----------------------------------------------------------------------------------------
 
 FastRng::FastRng(std::uint64_t seed) : rng_(nullptr, {active().get()}) {
   rng_.reset(rng_.get_deleter().unit->make_rng(seed));

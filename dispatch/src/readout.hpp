@@ -12,9 +12,8 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace unit {
 
-/// y = ADC(attenuation·(gain·s + bias + shot_noise·√|s|·N₁ + noise·N₂)) + output_bias, as the
-/// library's own stages compute it one after the other. `Draws`: 0 without noise, 1 with noise,
-/// 2 with shot noise too.
+/// y = ADC(v) + output_bias with dispatch::Readout's v, as the library's own stages compute it one
+/// after the other. `Draws`: 0 without noise, 1 with noise, 2 with shot noise too.
 template <std::size_t Draws>
 struct ReadoutStage {
   static constexpr std::size_t normals_per_element = Draws;

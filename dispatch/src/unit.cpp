@@ -28,7 +28,6 @@ struct Packed {
   CodedWeights<4> codes4;
 };
 
-
 // The objects behind the tags, which the other side only passes on.
 Packed* object(PackedTag* tag) { return reinterpret_cast<Packed*>(tag); }
 const Packed* object(const PackedTag* tag) { return reinterpret_cast<const Packed*>(tag); }
@@ -66,15 +65,22 @@ struct AnyExecutor {
 };
 AnyExecutor any_executor(const Call& call) { return {call.executor, call.executor.threads}; }
 
-// --- Weights ----------------------------------------------------------------------------------------
+// --- Weights
+// ----------------------------------------------------------------------------------------
 
 PackedTag* pack(const View<const float>& view, WeightKind kind, int bits) {
   const MatrixView<const float> w = matrix(view);
   Packed packed;
   switch (kind) {
-    case WeightKind::floats: pack_weights(w, packed.floats); break;
-    case WeightKind::quantized: pack_quantized_weights(w, packed.floats, bits); break;
-    case WeightKind::complex_pairs: packed.floats = pack_complex_weights(w); break;
+    case WeightKind::floats:
+      pack_weights(w, packed.floats);
+      break;
+    case WeightKind::quantized:
+      pack_quantized_weights(w, packed.floats, bits);
+      break;
+    case WeightKind::complex_pairs:
+      packed.floats = pack_complex_weights(w);
+      break;
     case WeightKind::codes:
       if (bits == 3 || bits == 4) {
         packed.form = Packed::Form::codes4;
@@ -113,7 +119,8 @@ void scales(const PackedTag* tag, float* to) {
   });
 }
 
-// --- Calls ------------------------------------------------------------------------------------------
+// --- Calls
+// ------------------------------------------------------------------------------------------
 
 /// The call with this epilogue, on the engine that fits its weights and DAC.
 template <class EpilogueT>
@@ -143,18 +150,18 @@ void run_with_draws(const Call& call, const Packed& packed, ForwardRecord* recor
   const Readout readout{call.readout.gain, call.readout.shot_noise, call.readout.noise,
                         call.readout.attenuation};
   const bool has_adc = call.adc.bits != 0;
-  run_engine(call, packed,
-             epilogue(ReadoutStage<Draws>{
-                 {readout.gain},
-                 {readout.attenuation},
-                 readout.shot_noise_behind_gain(),
-                 {readout.noise},
-                 has_adc ? quantizer(call.adc) : RuntimeQuantizer(1, 0.0f, 1.0f),
-                 has_adc,
-                 call.bias,
-                 call.output_bias,
-                 tracker,
-                 record}));
+  run_engine(
+      call, packed,
+      epilogue(ReadoutStage<Draws>{{readout.gain},
+                                   {readout.attenuation},
+                                   readout.shot_noise_behind_gain(),
+                                   {readout.noise},
+                                   has_adc ? quantizer(call.adc) : RuntimeQuantizer(1, 0.0f, 1.0f),
+                                   has_adc,
+                                   call.bias,
+                                   call.output_bias,
+                                   tracker,
+                                   record}));
 }
 
 float run(const Call& call, const PackedTag* packed_tag, RecordTag* record_tag) {
@@ -183,15 +190,15 @@ void backward(const Call& call, const PackedTag* packed_tag, const View<const fl
   const AnyExecutor executor = any_executor(call);
   const std::size_t outputs = grad_y.cols;
   const Gradients gradients{
-      matrix(views.input), matrix(views.weights),
+      matrix(views.input),
+      matrix(views.weights),
       {views.output_bias, views.output_bias != nullptr ? outputs : std::size_t{0}}};
   const ForwardRecord& record = *object(record_tag);
   // Straight through: noise has no part in it. Of the bias only the length is read.
-  const auto stages = epilogue(Attenuation{call.readout.gain},
-                               Attenuation{call.readout.attenuation},
-                               call.adc.bits != 0 ? quantizer(call.adc)
-                                                  : RuntimeQuantizer(1, 0.0f, 1.0f),
-                               AddBias{{grad_y.data, outputs}});
+  const auto stages =
+      epilogue(Attenuation{call.readout.gain}, Attenuation{call.readout.attenuation},
+               call.adc.bits != 0 ? quantizer(call.adc) : RuntimeQuantizer(1, 0.0f, 1.0f),
+               AddBias{{grad_y.data, outputs}});
   if (packed.form != Packed::Form::floats) {
     with_codes(packed, [&](const auto& weights) {
       lumina::backward(forward_pass(x, quantizer(call.dac), weights, stages), gradient, record,
@@ -201,8 +208,8 @@ void backward(const Call& call, const PackedTag* packed_tag, const View<const fl
     lumina::backward(forward_pass(x, quantizer(call.dac), packed.floats, stages), gradient, record,
                      gradients, workspace, F32Products{}, executor);
   } else {
-    lumina::backward(forward_pass(x, packed.floats, stages), gradient, record, gradients,
-                     workspace, F32Products{}, executor);
+    lumina::backward(forward_pass(x, packed.floats, stages), gradient, record, gradients, workspace,
+                     F32Products{}, executor);
   }
 }
 
@@ -247,7 +254,8 @@ bool all_finite(const View<const float>& view) {
   return true;
 }
 
-// --- Quantizer and generator ------------------------------------------------------------------------
+// --- Quantizer and generator
+// ------------------------------------------------------------------------
 
 void quantize(const Converter& converter, float* values, std::size_t count) {
   quantizer(converter).apply({values, count});
@@ -267,7 +275,8 @@ float normal_at(const dispatch::Key& key, std::size_t row, std::size_t col) {
   return standard_normal_at(noise_key(key), row, col);
 }
 
-// --- The table --------------------------------------------------------------------------------------
+// --- The table
+// --------------------------------------------------------------------------------------
 
 void force([[maybe_unused]] const char* isa) { force_isa(isa); }
 
@@ -285,9 +294,10 @@ constexpr const char* isas[] = {detail::Native::name};
 constexpr bool same(const char* a, const char* b) {
   return *a == *b && (*a == '\0' || same(a + 1, b + 1));
 }
-static_assert(same(isas[0], LUMINA_DISPATCH_UNIT),
-              "lumina::dispatch: the compiler's flags name an instruction set (-march?), which units "
-              "must choose themselves");
+static_assert(
+    same(isas[0], LUMINA_DISPATCH_UNIT),
+    "lumina::dispatch: the compiler's flags name an instruction set (-march?), which units "
+    "must choose themselves");
 
 extern const dispatch::Unit table;
 const dispatch::Unit table = {

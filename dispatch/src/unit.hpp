@@ -1,6 +1,6 @@
-// What one instruction set's translation unit offers, as plain functions. Everything in the table is
-// compiled for that instruction set; nothing in this header is code, so that no function is shared
-// between units.
+// What one instruction set's translation unit offers, as plain functions. Everything in the table
+// is compiled for that instruction set; nothing in this header is code, so that no function is
+// shared between units.
 #pragma once
 
 #include <cstddef>

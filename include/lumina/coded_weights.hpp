@@ -198,9 +198,8 @@ class WeightEncoder {
     for (std::size_t panel = panel_count(w_.rows()); panel-- > 0;) {
       const std::size_t first = panel * kPanelColumns;
       const std::size_t count = std::min(kPanelColumns, w_.rows() - first);
-      CodePanelWriter<stored_bits(Bits)> writer(
-          coded_.scales_.data() + first, count, max_code_,
-          coded_.words_.data() + panel * coded_.panel_size());
+      CodePanelWriter<stored_bits(Bits)> writer(coded_.scales_.data() + first, count, max_code_,
+                                                coded_.words_.data() + panel * coded_.panel_size());
       rows.for_each_block(first, count,
                           [&](MatrixView<const float> block) { writer.write(block); });
       writer.store_sums(coded_.code_sums_.data() + first);
@@ -261,9 +260,9 @@ template <int Bits>
 void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded, int bits,
                     WeightScale how = WeightScale::per_output) {
   if (bits < 2 || bits > Bits) {
-    detail::report_error((detail::encoding_error(w)
-                          << "; bits must be in 2.." << static_cast<std::size_t>(Bits))
-                             .c_str());
+    detail::report_error(
+        (detail::encoding_error(w) << "; bits must be in 2.." << static_cast<std::size_t>(Bits))
+            .c_str());
     return;
   }
   detail::WeightEncoder<Bits> encoder(w, coded, detail::max_weight_code(bits));

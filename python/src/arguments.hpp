@@ -18,8 +18,7 @@ namespace nb = nanobind;
 inline std::string text(nb::handle value) { return nb::repr(value).c_str(); }
 
 /// An integer in [least, most]. Errors: TypeError, if it is none; ValueError, if it is outside.
-inline long long read_integer(nb::handle value, const char* name, long long least,
-                              long long most) {
+inline long long read_integer(nb::handle value, const char* name, long long least, long long most) {
   if (PyFloat_Check(value.ptr()) || PyIndex_Check(value.ptr()) == 0) {
     throw nb::type_error((std::string(name) + " must be an integer, not " + text(value)).c_str());
   }

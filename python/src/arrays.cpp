@@ -39,11 +39,16 @@ ElementType type_of_dtype(const nb::dlpack::dtype& dtype) {
 
 const char* name_of(ElementType type) {
   switch (type) {
-    case ElementType::float32: return "float32";
-    case ElementType::complex64: return "complex64";
-    case ElementType::uint32: return "uint32";
-    case ElementType::int8: return "int8";
-    default: return "other";
+    case ElementType::float32:
+      return "float32";
+    case ElementType::complex64:
+      return "complex64";
+    case ElementType::uint32:
+      return "uint32";
+    case ElementType::int8:
+      return "int8";
+    default:
+      return "other";
   }
 }
 
@@ -103,7 +108,8 @@ std::unique_ptr<T[]> copied(const Array& array) {
   std::unique_ptr<T[]> copy(new T[std::max<std::size_t>(1, outer * inner)]);
   const char* const from = static_cast<const char*>(array.data());
   for (std::size_t i = 0; i < outer; ++i) {
-    const char* const row = from + (last == 1 ? static_cast<std::ptrdiff_t>(i) * array.stride(0) : 0);
+    const char* const row =
+        from + (last == 1 ? static_cast<std::ptrdiff_t>(i) * array.stride(0) : 0);
     for (std::size_t j = 0; j < inner; ++j) {
       std::memcpy(&copy[i * inner + j], row + static_cast<std::ptrdiff_t>(j) * array.stride(last),
                   sizeof(T));
@@ -182,7 +188,8 @@ bool Array::read_torch() {
   dimensions_ = sizes.size();
   for (std::size_t i = 0; i < std::min(dimensions_, kMostDimensions); ++i) {
     sizes_[i] = nb::cast<std::size_t>(sizes[i]);
-    strides_[i] = nb::cast<std::ptrdiff_t>(strides[i]) * static_cast<std::ptrdiff_t>(size_of(type_));
+    strides_[i] =
+        nb::cast<std::ptrdiff_t>(strides[i]) * static_cast<std::ptrdiff_t>(size_of(type_));
   }
   data_ = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(object_.attr("data_ptr")()));
   return true;
@@ -277,9 +284,9 @@ InputVector::InputVector(nb::handle object, const char* name, const char* shape)
 template <class T>
 OutputMatrix<T>::OutputMatrix(nb::handle object, const char* name, nb::handle like,
                               std::size_t rows, std::size_t cols)
-    : object_(object.is_none() ? new_array(like, nb::make_tuple(rows, cols),
-                                           name_of(element_type_of<T>))
-                               : nb::borrow(object)),
+    : object_(object.is_none()
+                  ? new_array(like, nb::make_tuple(rows, cols), name_of(element_type_of<T>))
+                  : nb::borrow(object)),
       array_(object_, name, element_type_of<T>,
              expectation(element_type_of<T>,
                          "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")", 2),
@@ -303,7 +310,8 @@ nb::object new_array(nb::handle like, nb::handle shape, const char* type) {
     const nb::handle torch(PyDict_GetItemString(PyImport_GetModuleDict(), "torch"));
     return torch.attr("empty")(shape, nb::arg("dtype") = torch.attr(type));
   }
-  static PyObject* const empty = nb::object(nb::module_::import_("numpy").attr("empty")).release().ptr();
+  static PyObject* const empty =
+      nb::object(nb::module_::import_("numpy").attr("empty")).release().ptr();
   return nb::handle(empty)(shape, type);
 }
 

@@ -35,10 +35,9 @@ class Array {
   static constexpr std::size_t kMostDimensions = 32;
 
   /// `expected`: what the errors say it must be, say "a float32 array of shape [batch, in]".
-  /// Errors: TypeError, if it is no array, or one of another type; ValueError, if it is not in the CPU's memory, wants a
-  /// gradient, or, where `writable`, is read-only.
-  Array(nb::handle object, const char* name, ElementType type, std::string expected,
-        bool writable);
+  /// Errors: TypeError, if it is no array, or one of another type; ValueError, if it is not in the
+  /// CPU's memory, wants a gradient, or, where `writable`, is read-only.
+  Array(nb::handle object, const char* name, ElementType type, std::string expected, bool writable);
   Array(const Array&) = delete;
   Array& operator=(const Array&) = delete;
 

@@ -46,9 +46,8 @@ nb::object complex_matmul(nb::handle input, nb::handle weight, nb::handle thread
 }  // namespace
 
 void bind_complex(nb::module_& module) {
-  module.def("complex_matmul", &complex_matmul, nb::arg("input"), nb::arg("weight"),
-             nb::kw_only(), nb::arg("threads").none() = nb::none(),
-             nb::arg("out").none() = nb::none(),
+  module.def("complex_matmul", &complex_matmul, nb::arg("input"), nb::arg("weight"), nb::kw_only(),
+             nb::arg("threads").none() = nb::none(), nb::arg("out").none() = nb::none(),
              nb::sig("def complex_matmul(input: ArrayLike, weight: ArrayLike, *, "
                      "threads: int | None = None, out: ArrayLike | None = None) -> Any"),
              R"(input @ weight.T of complex amplitudes, without conjugation.

@@ -24,8 +24,8 @@ class WeightArgument {
     if (packed_ == nullptr) {
       array_.emplace(weight, "weight", "[out, in]");
     } else if (bits_ != 0 && bits_ != packed_->bits()) {
-      throw nb::value_error(("weight_bits is " + std::to_string(bits_) + ", but weight has been packed as " +
-                             text(weight))
+      throw nb::value_error(("weight_bits is " + std::to_string(bits_) +
+                             ", but weight has been packed as " + text(weight))
                                 .c_str());
     }
   }
@@ -36,8 +36,8 @@ class WeightArgument {
   const InputMatrix<float>* array() const { return array_ ? &*array_ : nullptr; }
   std::string description() const {
     return array_ ? array_->description()
-                  : "packed with shape (" + std::to_string(rows()) + ", " +
-                        std::to_string(cols()) + ")";
+                  : "packed with shape (" + std::to_string(rows()) + ", " + std::to_string(cols()) +
+                        ")";
   }
 
   /// Packs what is not packed yet. `dac_bits`: 0 for none.
@@ -114,20 +114,19 @@ nb::object optical_linear_fused(nb::handle input, nb::handle weight, nb::handle 
                                 nb::handle lo, nb::handle hi, nb::handle threads, nb::handle out,
                                 nb::handle dac_bits, nb::handle weight_bits, nb::handle dac_lo,
                                 nb::handle dac_hi, nb::handle stream, nb::handle row_offset) {
-  return optical_linear({input, weight, bias, bits, lo, hi, threads, out, dac_bits, weight_bits,
-                         dac_lo, dac_hi},
-                        read_strength(noise_std, "noise_std"),
-                        {read_word(seed, "seed"), read_word(stream, "stream"),
-                         read_word(row_offset, "row_offset")});
+  return optical_linear(
+      {input, weight, bias, bits, lo, hi, threads, out, dac_bits, weight_bits, dac_lo, dac_hi},
+      read_strength(noise_std, "noise_std"),
+      {read_word(seed, "seed"), read_word(stream, "stream"), read_word(row_offset, "row_offset")});
 }
 
 nb::object optical_linear_infer(nb::handle input, nb::handle weight, nb::handle bias,
                                 nb::handle bits, nb::handle lo, nb::handle hi, nb::handle threads,
                                 nb::handle out, nb::handle dac_bits, nb::handle weight_bits,
                                 nb::handle dac_lo, nb::handle dac_hi) {
-  return optical_linear({input, weight, bias, bits, lo, hi, threads, out, dac_bits, weight_bits,
-                         dac_lo, dac_hi},
-                        0.0f, {});
+  return optical_linear(
+      {input, weight, bias, bits, lo, hi, threads, out, dac_bits, weight_bits, dac_lo, dac_hi},
+      0.0f, {});
 }
 
 nb::object optical_linear_backward_kernel(nb::handle grad_output, nb::handle input,
@@ -159,12 +158,11 @@ nb::object optical_linear_backward_kernel(nb::handle grad_output, nb::handle inp
 void bind_functions(nb::module_& module) {
   module.def(
       "optical_linear_fused", &optical_linear_fused, nb::arg("input"), nb::arg("weight"),
-      nb::arg("bias").none(), nb::arg("noise_std"), nb::arg("bits"), nb::arg("seed"),
-      nb::kw_only(), nb::arg("lo") = -10.0, nb::arg("hi") = 10.0,
-      nb::arg("threads").none() = nb::none(), nb::arg("out").none() = nb::none(),
-      nb::arg("dac_bits").none() = nb::none(), nb::arg("weight_bits").none() = nb::none(),
-      nb::arg("dac_lo") = 0.0, nb::arg("dac_hi") = 1.0, nb::arg("stream") = 0,
-      nb::arg("row_offset") = 0,
+      nb::arg("bias").none(), nb::arg("noise_std"), nb::arg("bits"), nb::arg("seed"), nb::kw_only(),
+      nb::arg("lo") = -10.0, nb::arg("hi") = 10.0, nb::arg("threads").none() = nb::none(),
+      nb::arg("out").none() = nb::none(), nb::arg("dac_bits").none() = nb::none(),
+      nb::arg("weight_bits").none() = nb::none(), nb::arg("dac_lo") = 0.0, nb::arg("dac_hi") = 1.0,
+      nb::arg("stream") = 0, nb::arg("row_offset") = 0,
       nb::sig("def optical_linear_fused(input: ArrayLike, weight: ArrayLike | PackedWeights | "
               "CodedWeights, bias: ArrayLike | None, noise_std: float, bits: int, seed: int, *, "
               "lo: float = -10.0, hi: float = 10.0, threads: int | None = None, "
@@ -197,8 +195,7 @@ nothing is written then.)");
       nb::arg("bias").none(), nb::arg("bits"), nb::kw_only(), nb::arg("lo") = -10.0,
       nb::arg("hi") = 10.0, nb::arg("threads").none() = nb::none(),
       nb::arg("out").none() = nb::none(), nb::arg("dac_bits").none() = nb::none(),
-      nb::arg("weight_bits").none() = nb::none(), nb::arg("dac_lo") = 0.0,
-      nb::arg("dac_hi") = 1.0,
+      nb::arg("weight_bits").none() = nb::none(), nb::arg("dac_lo") = 0.0, nb::arg("dac_hi") = 1.0,
       nb::sig("def optical_linear_infer(input: ArrayLike, weight: ArrayLike | PackedWeights | "
               "CodedWeights, bias: ArrayLike | None, bits: int, *, lo: float = -10.0, "
               "hi: float = 10.0, threads: int | None = None, out: ArrayLike | None = None, "

@@ -11,7 +11,8 @@ namespace lumina::python {
 
 namespace {
 
-// --- FastRng ----------------------------------------------------------------------------------------
+// --- FastRng
+// ----------------------------------------------------------------------------------------
 
 /// One thread at a time uses the generator; the others wait.
 struct Rng {
@@ -52,7 +53,8 @@ Threads may share an object; each call takes its part of the sequence.)")
           "__init__", [](Rng* self, nb::handle seed) { new (self) Rng(read_word(seed, "seed")); },
           nb::arg("seed"), nb::sig("def __init__(self, seed: int) -> None"))
       .def("next", &locked<&Generator::operator()>, "The next word, 0..2**64 - 1.")
-      .def("uniform", &locked<&Generator::uniform>, "In [0, 1), a multiple of 2**-24; takes one word.")
+      .def("uniform", &locked<&Generator::uniform>,
+           "In [0, 1), a multiple of 2**-24; takes one word.")
       .def("normal", &locked<&Generator::normal>, "N(0, 1).")
       .def("fill_normal", &fill_normal, nb::arg("out"), nb::arg("mean") = 0.0,
            nb::arg("stddev") = 1.0,
@@ -64,10 +66,12 @@ Threads may share an object; each call takes its part of the sequence.)")
                    "stddev: float = 1.0) -> numpy.ndarray"),
            "A new float32 array of mean + stddev * N(0, 1).")
       .def("jump", &locked<&Generator::jump>, "Advances by 2**128 words. The normals start anew.")
-      .def("long_jump", &locked<&Generator::long_jump>, "Advances by 2**192 words. The normals start anew.");
+      .def("long_jump", &locked<&Generator::long_jump>,
+           "Advances by 2**192 words. The normals start anew.");
 }
 
-// --- Quantizer --------------------------------------------------------------------------------------
+// --- Quantizer
+// --------------------------------------------------------------------------------------
 
 struct Quantizer {
   dispatch::Converter converter;
@@ -113,8 +117,7 @@ nb::object encode(const Quantizer& self, nb::handle values) {
 
 nb::object decode(const Quantizer& self, nb::handle codes) {
   if (is_number(codes)) {
-    const auto code =
-        static_cast<std::uint32_t>(read_integer(codes, "codes", 0, self.max_code()));
+    const auto code = static_cast<std::uint32_t>(read_integer(codes, "codes", 0, self.max_code()));
     float value = 0.0f;
     dispatch::decode(self.converter, &code, 1, &value);
     return nb::float_(static_cast<double>(value));
@@ -128,8 +131,7 @@ nb::object decode(const Quantizer& self, nb::handle codes) {
   if (nb::cast<std::size_t>(array.attr("size")) != 0 &&
       (nb::cast<long long>(array.attr("min")()) < 0 ||
        nb::cast<long long>(array.attr("max")()) > static_cast<long long>(self.max_code()))) {
-    throw nb::value_error(
-        ("codes must be in 0.." + std::to_string(self.max_code())).c_str());
+    throw nb::value_error(("codes must be in 0.." + std::to_string(self.max_code())).c_str());
   }
   const nb::object input = as_contiguous(array, "uint32");
   nb::object result = new_array(nb::none(), input.attr("shape"), "float32");

@@ -21,8 +21,9 @@ struct Workspace {
   std::mutex busy;
 };
 
-using Bounds = std::tuple<int, float, float>;              // bits, lo, hi
-using ReadoutValues = std::tuple<float, float, float, float>;  // gain, shot_noise, noise, attenuation
+using Bounds = std::tuple<int, float, float>;  // bits, lo, hi
+using ReadoutValues =
+    std::tuple<float, float, float, float>;  // gain, shot_noise, noise, attenuation
 
 dispatch::Converter converter(const Bounds& bounds) {
   return {std::get<0>(bounds), std::get<1>(bounds), std::get<2>(bounds)};
@@ -40,8 +41,8 @@ const dispatch::Weights& expect_weights(nb::handle object) {
 /// The library itself checks the shapes of matrices.
 void expect_outputs(const InputVector& bias, const dispatch::Weights& weights) {
   if (bias.data() != nullptr && bias.count() != weights.rows()) {
-    throw nb::value_error(("bias must have shape (" + std::to_string(weights.rows()) +
-                           ",), not " + bias.description())
+    throw nb::value_error(("bias must have shape (" + std::to_string(weights.rows()) + ",), not " +
+                           bias.description())
                               .c_str());
   }
 }
@@ -126,8 +127,7 @@ void bind_layer(nb::module_& module) {
   nb::class_<dispatch::Record>(module, "ForwardRecord",
                                "What backward() needs to know of a forward().")
       .def(nb::init<>());
-  nb::class_<Workspace>(module, "Workspace", "Memory of backward(), used again.")
-      .def(nb::init<>());
+  nb::class_<Workspace>(module, "Workspace", "Memory of backward(), used again.").def(nb::init<>());
   module.def("forward", &forward, nb::arg("x"), nb::arg("weights"), nb::arg("y"),
              nb::arg("bias").none(), nb::arg("dac").none(), nb::arg("readout"), nb::arg("adc"),
              nb::arg("noise"), nb::arg("seed"), nb::arg("stream"), nb::arg("row_offset"),
@@ -137,11 +137,12 @@ with s = DAC(x) @ W.T; x [batch, in], weights of [out, in], y [batch, out], bias
 dac: (bits, lo, hi) or None; readout: (gain, shot_noise, noise, attenuation); adc: (bits, lo, hi).
 noise: whether any is drawn. record: to be filled for backward(), or None.
 Returns the largest magnitude that entered the ADC where `track` is True, otherwise 0.)");
-  module.def("backward", &backward, nb::arg("record"), nb::arg("grad_y"), nb::arg("x"),
-             nb::arg("weights"), nb::arg("dac").none(), nb::arg("readout"), nb::arg("adc"),
-             nb::arg("grad_x").none(), nb::arg("grad_w").none(), nb::arg("grad_bias").none(),
-             nb::arg("workspace"), nb::arg("threads"),
-             R"(Straight-through gradients of the forward() that has filled `record`, written to grad_x
+  module.def(
+      "backward", &backward, nb::arg("record"), nb::arg("grad_y"), nb::arg("x"), nb::arg("weights"),
+      nb::arg("dac").none(), nb::arg("readout"), nb::arg("adc"), nb::arg("grad_x").none(),
+      nb::arg("grad_w").none(), nb::arg("grad_bias").none(), nb::arg("workspace"),
+      nb::arg("threads"),
+      R"(Straight-through gradients of the forward() that has filled `record`, written to grad_x
 [batch, in], grad_w [out, in] and grad_bias [out]; those that are None are not computed.)");
   module.def("all_finite", &all_finite, nb::arg("values"),
              "Whether a float32 matrix has no NaN and no infinity.");

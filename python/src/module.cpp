@@ -45,10 +45,10 @@ NB_MODULE(_core, module) {
       "force_isa or the environment variable LUMINA_FORCE_ISA says another.");
   module.def("available_isas", &available_isas,
              "The instruction sets that this machine and this build have, the best one first.");
-  module.def("force_isa", [](const std::string& name) { dispatch::force_isa(name); },
-             nb::arg("name"),
-             "Runs on that instruction set from now on; weights that are packed already stay where "
-             "they are. Error: ValueError, where it is none of available_isas().");
+  module.def(
+      "force_isa", [](const std::string& name) { dispatch::force_isa(name); }, nb::arg("name"),
+      "Runs on that instruction set from now on; weights that are packed already stay where "
+      "they are. Error: ValueError, where it is none of available_isas().");
   lumina::python::bind_weights(module);
   lumina::python::bind_functions(module);
   lumina::python::bind_complex(module);

@@ -198,11 +198,13 @@ TEST_CASE("weights stay where they were packed; a record belongs to its weights"
   call.adc = {8, -1.0f, 1.0f};
   ld::Record record;
   ld::Workspace workspace;
-  CHECK_THROWS_AS(ld::backward(call, view(std::as_const(y)), record, {.input = view(grad_x)}, workspace),
-                  std::invalid_argument);
+  CHECK_THROWS_AS(
+      ld::backward(call, view(std::as_const(y)), record, {.input = view(grad_x)}, workspace),
+      std::invalid_argument);
   call.record = &record;
   ld::run(call);
-  CHECK_NOTHROW(ld::backward(call, view(std::as_const(y)), record, {.input = view(grad_x)}, workspace));
+  CHECK_NOTHROW(
+      ld::backward(call, view(std::as_const(y)), record, {.input = view(grad_x)}, workspace));
 }
 
 TEST_CASE("complex weights") {
@@ -220,7 +222,8 @@ TEST_CASE("wrong arguments are reported, with the shapes, and nothing is written
   const Problem p(3, 20, 40);
   Matrix<float> y(3, 39);
   on_every_isa([&](std::string_view) {
-    const ld::Weights packed = ld::pack_weights(view(p.w)), coded = ld::encode_weights(view(p.w), 8);
+    const ld::Weights packed = ld::pack_weights(view(p.w)),
+                      coded = ld::encode_weights(view(p.w), 8);
     ld::Call call{.x = view(p.x), .weights = &packed, .y = view(y)};
     CHECK_THROWS_WITH(ld::run(call), Catch::Matchers::ContainsSubstring("[3, 39]"));
     call.weights = &coded;

@@ -27,8 +27,9 @@
 
 namespace lumina::dispatch {
 
-// --- Instruction sets -------------------------------------------------------------------------------
-// Names: scalar, avx2, avx_vnni, avx512, avx512_vnni, amx, neon, neon_dotprod.
+// --- Instruction sets
+// ------------------------------------------------------------------------------- Names: scalar,
+// avx2, avx_vnni, avx512, avx512_vnni, amx, neon, neon_dotprod.
 
 /// Those that this machine has and the library was compiled for, the best one first.
 std::vector<std::string_view> available_isas();
@@ -36,10 +37,12 @@ std::vector<std::string_view> available_isas();
 /// once, says another. Error: LUMINA_FORCE_ISA names none of available_isas().
 std::string_view isa();
 /// From now on `name` runs, for everything but weights that are packed already: they stay in the
-/// translation unit that packed them (amx and avx512_vnni are one). Error: `name` is none of available_isas().
+/// translation unit that packed them (amx and avx512_vnni are one). Error: `name` is none of
+/// available_isas().
 void force_isa(std::string_view name);
 
-// --- Arguments --------------------------------------------------------------------------------------
+// --- Arguments
+// --------------------------------------------------------------------------------------
 
 /// `rows` × `cols` elements, row after row, `row_stride` elements apart.
 template <class T>
@@ -59,8 +62,9 @@ struct Key {
   std::uint64_t seed = 0, stream = 0, row_offset = 0;
 };
 
-/// Between the dot products s and the ADC:
-///   v = attenuation·(gain·s + bias + shot_noise·√|s|·N₁ + noise·N₂)
+/// Between the dot products s and the ADC, gain > 0:
+///   u = gain·s + bias,   v = attenuation·(u + shot_noise·√(|u| / gain)·N₁ + noise·N₂)
+/// so shot_noise is that of s, where there is no bias.
 struct Readout {
   float gain = 1.0f;
   float shot_noise = 0.0f;
@@ -81,13 +85,13 @@ struct Executor {
 template <class LuminaExecutor>
 Executor executor(LuminaExecutor& executor, std::size_t threads) {
   return {[](void* self, std::size_t tasks, Executor::Body body, void* context) {
-            (*static_cast<LuminaExecutor*>(self))(tasks,
-                                                  [&](std::size_t i) { body(context, i); });
+            (*static_cast<LuminaExecutor*>(self))(tasks, [&](std::size_t i) { body(context, i); });
           },
           &executor, threads};
 }
 
-// --- What an instruction set's translation unit owns ------------------------------------------------
+// --- What an instruction set's translation unit owns
+// ------------------------------------------------
 
 struct Unit;  // internal: dispatch/src/unit.hpp
 
@@ -155,22 +159,23 @@ class Workspace {
   Owned<WorkspaceTag> workspace_{nullptr, {nullptr}};
 };
 
-// --- Calls ------------------------------------------------------------------------------------------
+// --- Calls
+// ------------------------------------------------------------------------------------------
 
-/// y = ADC(readout(DAC(x)·wᵀ + bias)) + output_bias; x [batch, in], w [out, in], y [batch, out].
+/// y = ADC(readout(DAC(x)·wᵀ)) + output_bias, `bias` being added in the readout; x [batch, in], w [out, in], y [batch, out].
 struct Call {
   View<const float> x;
   const Weights* weights;
   View<float> y;
-  Converter dac = {};                  ///< coded weights need one, of 8 bits at most
-  const float* bias = nullptr;         ///< [out], or none
+  Converter dac = {};           ///< coded weights need one, of 8 bits at most
+  const float* bias = nullptr;  ///< [out], or none
   Readout readout = {};
   Converter adc = {};
   const float* output_bias = nullptr;  ///< [out], or none
   Key key = {};
   Executor executor = {};
-  Record* record = nullptr;            ///< to be filled, for backward()
-  bool track = false;                  ///< run() returns the largest |v| that enters the ADC
+  Record* record = nullptr;  ///< to be filled, for backward()
+  bool track = false;        ///< run() returns the largest |v| that enters the ADC
 };
 
 /// Runs the call. The result is 0 where nothing is tracked.
@@ -178,9 +183,9 @@ float run(const Call& call);
 
 /// Where gradients go; what has no data is not computed.
 struct GradientViews {
-  View<float> input = {};             ///< [batch, in]
-  View<float> weights = {};           ///< [out, in]
-  float* output_bias = nullptr;       ///< [out]
+  View<float> input = {};        ///< [batch, in]
+  View<float> weights = {};      ///< [out, in]
+  float* output_bias = nullptr;  ///< [out]
 };
 
 /// lumina::backward: straight-through gradients of a call that has filled `record`. Of the call x,

@@ -75,8 +75,8 @@ inline std::uint32_t largest_magnitude_bits(const float* values, std::size_t cou
   return static_cast<std::uint32_t>(*std::max_element(lanes, lanes + Ints::size));
 }
 
-/// Output rows [0, count) of w, count ≤ 32, to one panel of codes up to ±max_code, stored in kStored
-/// bits; and each one's sum of codes.
+/// Output rows [0, count) of w, count ≤ 32, to one panel of codes up to ±max_code, stored in
+/// kStored bits; and each one's sum of codes.
 template <int kStored>
 class CodePanelWriter {
  public:
@@ -126,7 +126,8 @@ class CodePanelWriter {
     for (std::size_t column = 0; column < kPanelColumns; ++column) {
       std::uint32_t sum = 0;  // modulo 2^32: the excess overflows
       for (const std::uint32_t lane : sums_[column]) sum += lane;
-      if (!coders_[column].all_zero()) sum -= encoded_ * static_cast<std::uint32_t>(WeightCoder::kExcess);
+      constexpr auto kExcess = static_cast<std::uint32_t>(WeightCoder::kExcess);
+      if (!coders_[column].all_zero()) sum -= encoded_ * kExcess;
       code_sums[column] = static_cast<std::int32_t>(sum);
     }
   }
