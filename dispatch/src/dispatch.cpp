@@ -95,8 +95,7 @@ std::vector<std::string_view> available_isas() {
 std::string_view isa() { return active().get()->isa(); }
 void force_isa(std::string_view name) { active().force(name); }
 
-// --- Objects of units
-// -------------------------------------------------------------------------------
+// --- Objects of units ----------------------------------------------------------------------------
 
 template <>
 void Deleter<PackedTag>::operator()(PackedTag* object) const {
@@ -156,6 +155,7 @@ void Weights::codes(std::int8_t* to) const { Access::unit(*this)->codes(packed_.
 void Weights::scales(float* to) const { Access::unit(*this)->scales(packed_.get(), to); }
 
 Weights pack_weights(View<const float> w) { return Access::pack(w, WeightKind::floats, 0); }
+Weights borrow_weights(View<const float> w) { return Access::pack(w, WeightKind::borrowed, 0); }
 Weights pack_quantized_weights(View<const float> w, int bits) {
   return Access::pack(w, WeightKind::quantized, bits);
 }
@@ -166,8 +166,7 @@ Weights encode_weights(View<const float> w, int bits) {
   return Access::pack(w, WeightKind::codes, bits);
 }
 
-// --- Calls
-// ------------------------------------------------------------------------------------------
+// --- Calls ---------------------------------------------------------------------------------------
 
 float run(const Call& call) {
   const Unit* const unit = Access::unit(*call.weights);
@@ -207,8 +206,7 @@ float standard_normal_at(const Key& key, std::size_t row, std::size_t col) {
   return active().get()->standard_normal_at(key, row, col);
 }
 
-// --- FastRng
-// ----------------------------------------------------------------------------------------
+// --- FastRng -------------------------------------------------------------------------------------
 
 FastRng::FastRng(std::uint64_t seed) : rng_(nullptr, {active().get()}) {
   rng_.reset(rng_.get_deleter().unit->make_rng(seed));

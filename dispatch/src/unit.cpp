@@ -22,8 +22,9 @@ using dispatch::WorkspaceTag;
 
 /// Weights in one of the forms that are multiplied.
 struct Packed {
-  enum class Form { floats, codes8, codes4 } form = Form::floats;
+  enum class Form { floats, borrowed, codes8, codes4 } form = Form::floats;
   PackedWeights floats;
+  MatrixView<const float> borrowed;  ///< the caller's
   CodedWeights<8> codes8;
   CodedWeights<4> codes4;
 };
@@ -65,8 +66,7 @@ struct AnyExecutor {
 };
 AnyExecutor any_executor(const Call& call) { return {call.executor, call.executor.threads}; }
 
-// --- Weights
-// ----------------------------------------------------------------------------------------
+// --- Weights -------------------------------------------------------------------------------------
 
 PackedTag* pack(const View<const float>& view, WeightKind kind, int bits) {
   const MatrixView<const float> w = matrix(view);
@@ -74,6 +74,10 @@ PackedTag* pack(const View<const float>& view, WeightKind kind, int bits) {
   switch (kind) {
     case WeightKind::floats:
       pack_weights(w, packed.floats);
+      break;
+    case WeightKind::borrowed:
+      packed.form = Packed::Form::borrowed;
+      packed.borrowed = w;
       break;
     case WeightKind::quantized:
       pack_quantized_weights(w, packed.floats, bits);
@@ -93,6 +97,10 @@ PackedTag* pack(const View<const float>& view, WeightKind kind, int bits) {
   return reinterpret_cast<PackedTag*>(new Packed(static_cast<Packed&&>(packed)));
 }
 void delete_packed(PackedTag* tag) { delete object(tag); }
+
+bool coded(const Packed& packed) {
+  return packed.form == Packed::Form::codes8 || packed.form == Packed::Form::codes4;
+}
 
 /// f(the weights).
 template <class F>
@@ -119,8 +127,17 @@ void scales(const PackedTag* tag, float* to) {
   });
 }
 
-// --- Calls
-// ------------------------------------------------------------------------------------------
+// --- Calls ---------------------------------------------------------------------------------------
+
+/// f(the weights), where they are not coded.
+template <class F>
+void with_floats(const Packed& packed, F f) {
+  if (packed.form == Packed::Form::borrowed) {
+    f(packed.borrowed);
+  } else {
+    f(packed.floats);
+  }
+}
 
 /// The call with this epilogue, on the engine that fits its weights and DAC.
 template <class EpilogueT>
@@ -129,7 +146,7 @@ void run_engine(const Call& call, const Packed& packed, const EpilogueT& stages)
   const MatrixView<float> y = matrix(call.y);
   const NoiseKey key = noise_key(call.key);
   const AnyExecutor executor = any_executor(call);
-  if (packed.form != Packed::Form::floats) {
+  if (coded(packed)) {
     if (call.dac.bits == 0) {
       detail::report_error("lumina::dispatch::run: coded weights need a DAC");
       return;
@@ -137,11 +154,15 @@ void run_engine(const Call& call, const Packed& packed, const EpilogueT& stages)
     with_codes(packed, [&](const auto& weights) {
       fused_gemm(x, quantizer(call.dac), weights, y, stages, key, executor);
     });
-  } else if (call.dac.bits != 0) {
-    fused_gemm(x, quantizer(call.dac), packed.floats, y, stages, key, executor);
-  } else {
-    fused_gemm(x, packed.floats, y, stages, key, executor);
+    return;
   }
+  with_floats(packed, [&](const auto& weights) {
+    if (call.dac.bits != 0) {
+      fused_gemm(x, quantizer(call.dac), weights, y, stages, key, executor);
+    } else {
+      fused_gemm(x, weights, y, stages, key, executor);
+    }
+  });
 }
 
 template <std::size_t Draws>
@@ -199,7 +220,12 @@ void backward(const Call& call, const PackedTag* packed_tag, const View<const fl
       epilogue(Attenuation{call.readout.gain}, Attenuation{call.readout.attenuation},
                call.adc.bits != 0 ? quantizer(call.adc) : RuntimeQuantizer(1, 0.0f, 1.0f),
                AddBias{{grad_y.data, outputs}});
-  if (packed.form != Packed::Form::floats) {
+  if (packed.form == Packed::Form::borrowed) {
+    detail::report_error(
+        "lumina::dispatch::backward: borrowed weights are for forward calls; pack them");
+    return;
+  }
+  if (coded(packed)) {
     with_codes(packed, [&](const auto& weights) {
       lumina::backward(forward_pass(x, quantizer(call.dac), weights, stages), gradient, record,
                        gradients, workspace, Bf16SplitProducts{}, executor);
@@ -254,8 +280,7 @@ bool all_finite(const View<const float>& view) {
   return true;
 }
 
-// --- Quantizer and generator
-// ------------------------------------------------------------------------
+// --- Quantizer and generator ---------------------------------------------------------------------
 
 void quantize(const Converter& converter, float* values, std::size_t count) {
   quantizer(converter).apply({values, count});
@@ -275,8 +300,7 @@ float normal_at(const dispatch::Key& key, std::size_t row, std::size_t col) {
   return standard_normal_at(noise_key(key), row, col);
 }
 
-// --- The table
-// --------------------------------------------------------------------------------------
+// --- The table -----------------------------------------------------------------------------------
 
 void force([[maybe_unused]] const char* isa) { force_isa(isa); }
 

@@ -11,7 +11,7 @@
 namespace lumina::dispatch {
 
 /// How weights are to be packed.
-enum class WeightKind { floats, quantized, complex_pairs, codes };
+enum class WeightKind { floats, borrowed, quantized, complex_pairs, codes };
 
 struct Unit {
   /// The unit's own instruction sets, the best one first; AMX brings AVX-512 VNNI with it.

@@ -8,6 +8,7 @@
 // inputs than 32-bit sums can hold, and a DAC or an ADC with more bits than its codes' type.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +22,9 @@
 #include "detail/as_view.hpp"
 #include "detail/driver.hpp"
 #include "detail/message.hpp"
+#include "detail/pack.hpp"
 #include "detail/prepared_rows.hpp"
+#include "detail/raw_weights.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"
 #include "matrix.hpp"
@@ -93,9 +96,58 @@ bool operands_valid(MatrixView<X> x, const Weights& weights, MatrixView<Y> y) {
 
 }  // namespace detail
 
-/// y = epilogue(x·wᵀ). `weights`: PackedWeights, or a matrix or view w [out, in] of floats, which
-/// is packed on the way (that allocates; packed weights do not). Without noise stages the key is
-/// unused.
+namespace detail {
+
+/// Weights that are multiplied as floats.
+template <class T>
+concept FloatWeights =
+    std::is_same_v<T, PackedWeights> || std::is_convertible_v<const T&, MatrixView<const float>>;
+
+/// Chunks of rows beyond which packing w once is less work than packing pieces of it for each.
+inline constexpr std::size_t kMostRawChunks = 2;
+/// Weights whose packing is worth several threads.
+inline constexpr std::size_t kPackingWorthThreads = std::size_t{1} << 16;
+
+/// pack_weights, by the executor.
+template <class Executor>
+PackedWeights pack_weights_by(const Executor& executor, MatrixView<const float> w) {
+  PackedWeights packed;
+  float* const panels = reshape(packed, w.rows(), w.cols());
+  const auto body = [&](std::size_t panel) {
+    const std::size_t first = panel * kPanelColumns;
+    const std::size_t count = std::min(kPanelColumns, w.rows() - first);
+    pack_panel({w.row(first), count, w.cols(), w.row_stride()},
+               panels + panel * packed.panel_size());
+  };
+  if (w.rows() * w.cols() < kPackingWorthThreads) {
+    Serial()(panel_count(w.rows()), body);
+  } else {
+    executor(panel_count(w.rows()), body);
+  }
+  return packed;
+}
+
+/// f(weights) with the form in which w is multiplied best with `rows` rows of x: as it is, or, for
+/// many, packed.
+template <class Executor, class F>
+void with_weights(MatrixView<const float> w, std::size_t rows, const Executor& executor, F f) {
+  if (rows <= kMostRawChunks * Native::chunk_tiles * Native::max_tile_rows) {
+    f(RawWeights(w));
+  } else {
+    f(pack_weights_by(executor, w));
+  }
+}
+/// f(weights).
+template <class Executor, class F>
+void with_weights(const PackedWeights& weights, std::size_t, const Executor&, F f) {
+  f(weights);
+}
+
+}  // namespace detail
+
+/// y = epilogue(x·wᵀ). `weights`: PackedWeights, or a matrix or view w [out, in] of floats. Such a
+/// one is packed on the way: piece by piece in each task, or, for large batches, once as a whole,
+/// which allocates. Without noise stages the key is unused.
 template <class Weights, class Epilogue, class Executor = Serial>
 void fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<float> y,
                 const Epilogue& epilogue, const NoiseKey& key = {}, const Executor& executor = {}) {
@@ -103,29 +155,29 @@ void fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<fl
       !detail::stage_valid_for(epilogue, y.rows(), y.cols())) {
     return;
   }
-  if constexpr (std::is_same_v<Weights, PackedWeights>) {
-    detail::run_fused_gemm<detail::Native>(detail::FloatOperands<detail::Native>(x, weights), y,
-                                           epilogue, key, executor);
-  } else {
-    const PackedWeights packed = pack_weights(weights);
-    detail::run_fused_gemm<detail::Native>(detail::FloatOperands<detail::Native>(x, packed), y,
-                                           epilogue, key, executor);
-  }
+  detail::with_weights(weights, x.rows(), executor, [&](const auto& form) {
+    using Operands = detail::FloatOperands<detail::Native, std::decay_t<decltype(form)>>;
+    detail::run_fused_gemm<detail::Native>(Operands(x, form), y, epilogue, key, executor);
+  });
 }
 
 /// y = epilogue(DAC(x)·wᵀ) in floats: for DACs and weights with more bits than coded weights take.
-template <std::derived_from<detail::UniformQuantizer> Dac, class Epilogue, class Executor = Serial>
-void fused_gemm(MatrixView<const float> x, const Dac& dac, const PackedWeights& weights,
+/// `weights` as above.
+template <std::derived_from<detail::UniformQuantizer> Dac, detail::FloatWeights Weights,
+          class Epilogue, class Executor = Serial>
+void fused_gemm(MatrixView<const float> x, const Dac& dac, const Weights& weights,
                 MatrixView<float> y, const Epilogue& epilogue, const NoiseKey& key = {},
                 const Executor& executor = {}) {
   if (!detail::operands_valid(x, weights, y) ||
       !detail::stage_valid_for(epilogue, y.rows(), y.cols())) {
     return;
   }
-  using Rows = detail::QuantizedRows<detail::Native>;
-  detail::run_fused_gemm<detail::Native>(
-      detail::PreparedOperands<detail::Native, Rows>(Rows(x, dac), weights), y, epilogue, key,
-      executor);
+  detail::with_weights(weights, x.rows(), executor, [&](const auto& form) {
+    using Rows = detail::QuantizedRows<detail::Native>;
+    using Operands = detail::PreparedOperands<detail::Native, Rows, std::decay_t<decltype(form)>>;
+    detail::run_fused_gemm<detail::Native>(Operands(Rows(x, dac), form), y, epilogue, key,
+                                           executor);
+  });
 }
 
 /// The most inputs of coded weights: so many products of 255 and 127 fit into 32 bits.

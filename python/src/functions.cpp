@@ -45,6 +45,7 @@ class WeightArgument {
     if (packed_ != nullptr) return *packed_;
     const bool codes = bits_ != 0 && bits_ <= 8 && dac_bits != 0 && dac_bits <= 8;
     own_.emplace(codes ? encode("weight", array_->view(), bits_)
+                       : bits_ == 0 ? dispatch::borrow_weights(array_->view())
                        : pack("weight", array_->view(), bits_));
     return *own_;
   }

@@ -11,8 +11,7 @@ namespace lumina::python {
 
 namespace {
 
-// --- FastRng
-// ----------------------------------------------------------------------------------------
+// --- FastRng -------------------------------------------------------------------------------------
 
 /// One thread at a time uses the generator; the others wait.
 struct Rng {
@@ -70,8 +69,7 @@ Threads may share an object; each call takes its part of the sequence.)")
            "Advances by 2**192 words. The normals start anew.");
 }
 
-// --- Quantizer
-// --------------------------------------------------------------------------------------
+// --- Quantizer -----------------------------------------------------------------------------------
 
 struct Quantizer {
   dispatch::Converter converter;

@@ -120,13 +120,21 @@ TEST_CASE("With packed weights a call allocates nothing", "[allocations]") {
   }
 }
 
-TEST_CASE("Weights that are packed on the way cost one buffer of their size", "[allocations]") {
+TEST_CASE("Weights that are packed on the way cost nothing, with large batches one buffer",
+          "[allocations]") {
   Engine engine(2);
-  TestMatrix x(3, 50), w(33, 50), y(3, 33);
+  TestMatrix x(300, 50), w(33, 50), y(300, 33);
   x.fill_uniform(engine);
   w.fill_uniform(engine);
-  const Quantizer<8> adc(-1.0f, 1.0f);
-  const Count raw = count([&] { fused_gemm_noise_quant(x, w.view(), y, 0.5f, adc, {}); });
+  const Quantizer<8> dac(-1.0f, 1.0f), adc(-1.0f, 1.0f);
+  const auto stages = epilogue(GaussianNoise{0.5f}, adc);
+  for (const std::size_t batch : {1u, 3u, 8u}) {
+    const MatrixView<const float> rows(x.view().data(), batch, 50);
+    const MatrixView<float> outputs(y.view().data(), batch, 33);
+    CHECK(count([&] { fused_gemm(rows, w.view(), outputs, stages); }).allocations == 0);
+    CHECK(count([&] { fused_gemm(rows, dac, w.view(), outputs, stages); }).allocations == 0);
+  }
+  const Count raw = count([&] { fused_gemm(x.view(), w.view(), y, stages); });
   CHECK(raw.allocations == 1);
   CHECK(raw.bytes == 2 * 32 * 50 * sizeof(float));
 }

@@ -41,8 +41,7 @@ std::string_view isa();
 /// available_isas().
 void force_isa(std::string_view name);
 
-// --- Arguments
-// --------------------------------------------------------------------------------------
+// --- Arguments -----------------------------------------------------------------------------------
 
 /// `rows` × `cols` elements, row after row, `row_stride` elements apart.
 template <class T>
@@ -90,8 +89,7 @@ Executor executor(LuminaExecutor& executor, std::size_t threads) {
           &executor, threads};
 }
 
-// --- What an instruction set's translation unit owns
-// ------------------------------------------------
+// --- What an instruction set's translation unit owns ---------------------------------------------
 
 struct Unit;  // internal: dispatch/src/unit.hpp
 
@@ -135,6 +133,10 @@ class Weights {
 
 /// pack_weights.
 Weights pack_weights(View<const float> w);
+/// Nothing is packed or copied: calls read w itself, which must live, and stay where it is, as long
+/// as the result is used. For weights that are multiplied once or twice, and for small batches;
+/// results have the same bits as with pack_weights. Not for backward().
+Weights borrow_weights(View<const float> w);
 /// pack_quantized_weights: 2 … 16 bits, multiplied as floats.
 Weights pack_quantized_weights(View<const float> w, int bits);
 /// pack_complex_weights: w [out, 2·in] of pairs, as [2·out, 2·in].
@@ -159,8 +161,7 @@ class Workspace {
   Owned<WorkspaceTag> workspace_{nullptr, {nullptr}};
 };
 
-// --- Calls
-// ------------------------------------------------------------------------------------------
+// --- Calls ---------------------------------------------------------------------------------------
 
 /// y = ADC(readout(DAC(x)·wᵀ)) + output_bias, `bias` being added in the readout; x [batch, in], w [out, in], y [batch, out].
 struct Call {

@@ -19,6 +19,8 @@
 #include "output.hpp"
 #include "pack.hpp"
 #include "pieces.hpp"
+#include "raw_tile.hpp"
+#include "raw_weights.hpp"
 #include "task_grid.hpp"
 #include "tile.hpp"
 #include "tiled_driver.hpp"
@@ -66,7 +68,7 @@ class FusedGemm {
       Destination to{sums, kTileStride};
       bool in_place = false;
       if constexpr (kSumsAreOutputs) {
-        in_place = columns(panel) % kPanelColumns == 0;
+        in_place = columns_of(panel) % kPanelColumns == 0;
         if (in_place) to = {&y_(rows.begin, panel * kNoisePanelColumns), y_.row_stride()};
       }
       for (std::size_t block = 0; block < blocks; ++block) {
@@ -92,7 +94,7 @@ class FusedGemm {
     std::size_t stride;
   };
 
-  std::size_t columns(std::size_t panel) const {
+  std::size_t columns_of(std::size_t panel) const {
     return std::min(kNoisePanelColumns, y_.cols() - panel * kNoisePanelColumns);
   }
 
@@ -116,6 +118,9 @@ class FusedGemm {
     return {begin, rows_of_tile(tiles.end() - 1).end() - begin};
   }
 
+  using Word = typename Products::Word;
+  using Input = typename Products::Input;
+
   /// Which sums multiply() makes.
   struct Part {
     std::size_t chunk;
@@ -125,28 +130,91 @@ class FusedGemm {
     std::size_t block;  ///< of the depth
   };
 
-  /// The dot products of a chunk and a panel. While a tile computes, it brings the weights that the
-  /// next tiles read first into the second-level cache, and before it the lines of y that its
-  /// results will fill: left to themselves they would come too late.
-  void multiply(const Part& part, const InputRows<typename Products::Input>& input,
-                const Destination& to) const {
+  /// Weights of some columns of a noise panel.
+  struct PartWeights {
+    Piece columns;  ///< whole panels
+    const Word* first;
+    std::size_t panel_size;
+    bool in_call;  ///< of the whole call: others lie behind them
+  };
+
+  /// The dot products of a chunk and a panel.
+  void multiply(const Part& part, const InputRows<Input>& input, const Destination& to) const {
+    const Piece columns{0, panel_count(columns_of(part.panel)) * kPanelColumns};
+    if constexpr (Operands::kPacks) {
+      pack_and_multiply(part, columns, input, to);
+    } else {
+      const std::size_t first_panel = part.panel * (kNoisePanelColumns / kPanelColumns);
+      const Word* const weights =
+          operands_.weights(first_panel, operands_.block_begin(part.rows.size, part.block));
+      multiply_tiles(part, {columns, weights, operands_.panel_size(), true}, input, to,
+                     part.block > 0);
+    }
+  }
+
+  /// The same with weights that are packed on the way: as many columns at a time as a tile has, and
+  /// as many inputs as the workspace holds.
+  void pack_and_multiply(const Part& part, const Piece& columns, const InputRows<Input>& input,
+                         const Destination& to) const {
+    typename RawWeights::Workspace workspace;
+    const std::size_t first_input = operands_.block_begin(part.rows.size, part.block);
+    const std::size_t widest =
+        std::max(kPanelColumns, Blocks::tile_columns(rows_of_tile(part.tiles.begin).size));
+    for (std::size_t column = 0; column < columns.size; column += widest) {
+      const Piece now{column, std::min(widest, columns.size - column)};
+      const std::size_t most = RawWeights::piece_inputs(now.size);
+      std::size_t k = 0;
+      if constexpr (Arch::raw_tile_rows > 0) k = multiply_raw(part, now, first_input, input, to);
+      for (; k == 0 || k < input.steps; k += most) {
+        const std::size_t steps = std::min(most, input.steps - k);
+        operands_.raw_weights().pack({part.panel * kNoisePanelColumns + now.begin, now.size},
+                                     {first_input + k, steps}, workspace);
+        multiply_tiles(part, {now, workspace.panels, steps * kPanelColumns, false},
+                       {input.first + k, input.stride, steps}, to, part.block > 0 || k > 0);
+      }
+    }
+  }
+
+  /// Few rows take most inputs of whole panels as they lie in w; the result: how many inputs.
+  std::size_t multiply_raw(const Part& part, const Piece& columns, std::size_t first_input,
+                           const InputRows<Input>& input, const Destination& to) const {
+    const std::size_t first = part.panel * kNoisePanelColumns + columns.begin;
+    const bool whole = first + columns.size <= y_.cols();
+    if (part.rows.size > Arch::raw_tile_rows || !whole) return 0;
+    const std::size_t steps = input.steps / kRawTileInputs * kRawTileInputs;
+    for (std::size_t column = 0; column < columns.size; column += kPanelColumns) {
+      const RawTileOperands operands{
+          .x = input.first,
+          .x_stride = input.stride,
+          .steps = steps,
+          .w = operands_.raw_weights().inputs(first + column, first_input),
+          .w_stride = operands_.raw_weights().row_stride(),
+          .continue_sums = part.block > 0,
+          .sums_stride = to.stride};
+      raw_tile_kernel<Arch>(part.rows.size)(operands, to.sums + columns.begin + column);
+    }
+    return steps;
+  }
+
+  /// While a tile computes, it brings the weights that the next tiles read first into the
+  /// second-level cache, and before it the lines of y that its results will fill: left to
+  /// themselves they would come too late.
+  void multiply_tiles(const Part& part, const PartWeights& weights, const InputRows<Input>& input,
+                      const Destination& to, bool continue_sums) const {
     const Piece& tiles = part.tiles;
-    const std::size_t columns = this->columns(part.panel);
+    const std::size_t columns = columns_of(part.panel);
     const std::size_t widest = Blocks::tile_columns(rows_of_tile(tiles.begin).size);
-    const std::size_t padded_columns = panel_count(columns) * kPanelColumns;
-    const std::size_t first_panel = part.panel * (kNoisePanelColumns / kPanelColumns);
     const bool panels_stay_near = panel_bytes() <= kNearBytes;
 
-    for (std::size_t column = 0; column < padded_columns;) {
+    for (std::size_t column = weights.columns.begin; column < weights.columns.end();) {
       std::size_t width = widest;
-      while (column + width > padded_columns) width /= 2;
-      const auto* const weights =
-          operands_.weights(first_panel + column / kPanelColumns,
-                            operands_.block_begin(part.rows.size, part.block)) +
-          column % kPanelColumns;
-      const bool last = part.last_of_group && column + width >= padded_columns;
-      const bool next_is_far =
-          last ? part.chunk + 1 == grid_.chunks : part.chunk == 0 || !panels_stay_near;
+      while (column + width > weights.columns.end()) width /= 2;
+      const std::size_t in_weights = column - weights.columns.begin;
+      const Word* const first = weights.first + in_weights / kPanelColumns * weights.panel_size +
+                                in_weights % kPanelColumns;
+      const bool last = part.last_of_group && column + width >= weights.columns.end();
+      const bool next_is_far = weights.in_call && (last ? part.chunk + 1 == grid_.chunks
+                                                        : part.chunk == 0 || !panels_stay_near);
       const std::size_t share = next_is_far ? width * input.steps / tiles.size : 0;
       for (std::size_t tile = 0; tile < tiles.size; ++tile) {
         const Piece rows = rows_of_tile(tiles.begin + tile);
@@ -159,13 +227,13 @@ class FusedGemm {
             .x = input.first + in_chunk * input.stride,
             .x_stride = input.stride,
             .steps = input.steps,
-            .weights = weights,
-            .panel_size = operands_.panel_size(),
-            .continue_sums = part.block > 0,
+            .weights = first,
+            .panel_size = weights.panel_size,
+            .continue_sums = continue_sums,
             .sums_stride = to.stride,
-            .next_weights = Prefetch::spread(weights + tiles.size * share + tile * share,
-                                             share * sizeof(typename Products::Word),
-                                             input.steps / Products::steps_in_round)};
+            .next_weights =
+                Prefetch::spread(first + tiles.size * share + tile * share, share * sizeof(Word),
+                                 input.steps / Products::steps_in_round)};
         tile_kernel<Products>(rows.size, width)(operands, to.sums + in_chunk * to.stride + column);
       }
       column += width;
@@ -174,7 +242,7 @@ class FusedGemm {
 
   void finish(const Piece& rows, std::size_t panel, const typename Products::Sum* sums,
               Upcoming& upcoming) const {
-    const std::size_t columns = this->columns(panel);
+    const std::size_t columns = columns_of(panel);
     const typename Operands::Values values = operands_.values(panel);
     std::size_t row = 0;
     for (; row + kRowsAtOnce <= rows.size; row += kRowsAtOnce) {

@@ -7,6 +7,7 @@
 //   Tiled             as what a matrix unit multiplies them, if it can (tiled_driver.hpp)
 //   depth_blocks()    pieces into which the depth is cut, so that a chunk's rows fit there
 //   input(...)        a chunk's rows in the form that tiles read
+//   kPacks            whether a task packs the weights: raw_weights() instead of weights(...)
 //   Values, values()  from a panel's sums to floats
 #pragma once
 
@@ -26,6 +27,7 @@
 #include "pack_codes.hpp"
 #include "pieces.hpp"
 #include "products.hpp"
+#include "raw_weights.hpp"
 #include "row_workspace.hpp"
 #include "scalar_math.hpp"
 #include "simd.hpp"
@@ -54,22 +56,23 @@ struct SumsAsTheyAre {
   }
 };
 
-/// x and w in floats: x is read where it lies.
-template <class Arch>
+/// x and w in floats: x is read where it lies. `Weights`: PackedWeights or RawWeights.
+template <class Arch, class Weights = PackedWeights>
 class FloatOperands {
  public:
   using Products = FloatProducts<Arch>;
   static constexpr double kWorthThreads = 1 << 20;
   static constexpr bool kPrepares = false;
+  static constexpr bool kPacks = std::is_same_v<Weights, RawWeights>;
   struct Workspace {};
 
-  FloatOperands(MatrixView<const float> x, const PackedWeights& weights)
-      : x_(x), weights_(weights) {}
+  FloatOperands(MatrixView<const float> x, const Weights& weights) : x_(x), weights_(weights) {}
 
   static constexpr std::size_t chunk_tiles(std::size_t) { return Arch::chunk_tiles; }
   static constexpr std::size_t depth_blocks(std::size_t) { return 1; }
   std::size_t depth() const { return x_.cols(); }
   const float* weights(std::size_t panel, std::size_t) const { return weights_.panel(panel); }
+  const RawWeights& raw_weights() const { return weights_; }
   std::size_t panel_size() const { return weights_.panel_size(); }
 
   static constexpr std::size_t block_begin(std::size_t, std::size_t) { return 0; }
@@ -83,26 +86,27 @@ class FloatOperands {
 
  private:
   MatrixView<const float> x_;
-  const PackedWeights& weights_;
+  const Weights& weights_;
 };
 
 /// Floats whose rows each task makes in its workspace. `Rows` has depth(), and
-/// prepare(rows, inputs, to, stride) writes a block of them.
-template <class Arch, class Rows>
+/// prepare(rows, inputs, to, stride) writes a block of them. `Weights` as above.
+template <class Arch, class Rows, class Weights = PackedWeights>
 class PreparedOperands {
  public:
   using Products = FloatProducts<Arch>;
   static constexpr double kWorthThreads = 1 << 20;
   static constexpr bool kPrepares = true;
+  static constexpr bool kPacks = std::is_same_v<Weights, RawWeights>;
   using Workspace = RowWorkspace<float, Arch::Codes::workspace_bytes, kCacheLine / sizeof(float)>;
 
-  PreparedOperands(const Rows& rows, const PackedWeights& weights)
-      : rows_(rows), weights_(weights) {}
+  PreparedOperands(const Rows& rows, const Weights& weights) : rows_(rows), weights_(weights) {}
 
   std::size_t depth() const { return rows_.depth(); }
   const float* weights(std::size_t panel, std::size_t first_input) const {
     return weights_.panel(panel) + first_input * kPanelColumns;
   }
+  const RawWeights& raw_weights() const { return weights_; }
   std::size_t panel_size() const { return weights_.panel_size(); }
 
   std::size_t chunk_tiles(std::size_t tile_rows) const {
@@ -127,7 +131,7 @@ class PreparedOperands {
 
  private:
   Rows rows_;
-  const PackedWeights& weights_;
+  const Weights& weights_;
 };
 
 /// Codes behind a DAC. `X`: float, encoded on the way, or std::uint8_t, codes already.
@@ -141,6 +145,7 @@ class CodedOperands {
 
   static constexpr double kWorthThreads = 1 << 22;
   static constexpr bool kPrepares = true;
+  static constexpr bool kPacks = false;
   /// Rows of codes begin at cache lines; behind a row's end there are zeros.
   static constexpr std::size_t kRowMultiple = kCacheLine;
   using Workspace = RowWorkspace<Input, Codes::workspace_bytes, kRowMultiple>;

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 
 #include "../config.hpp"
 #include "../matrix.hpp"
 #include "arch/native.hpp"
+#include "transpose.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -20,43 +20,31 @@ constexpr std::size_t panel_count(std::size_t outputs) {
   return outputs / kPanelColumns + (outputs % kPanelColumns != 0 ? 1 : 0);
 }
 
-/// Four neighbouring elements of four rows, turned: result[k] has element k of each row.
-template <class Quad, class T>
-[[gnu::always_inline]] inline std::array<Quad, 4> transposed_4x4(const T* from,
-                                                                 std::size_t row_stride) {
-  const Quad a = Quad::load_unaligned(from);
-  const Quad b = Quad::load_unaligned(from + row_stride);
-  const Quad c = Quad::load_unaligned(from + 2 * row_stride);
-  const Quad d = Quad::load_unaligned(from + 3 * row_stride);
-  const Quad ac_lo = zip_lo(a, c), ac_hi = zip_hi(a, c);
-  const Quad bd_lo = zip_lo(b, d), bd_hi = zip_hi(b, d);
-  return {zip_lo(ac_lo, bd_lo), zip_hi(ac_lo, bd_lo), zip_lo(ac_hi, bd_hi), zip_hi(ac_hi, bd_hi)};
-}
-
-/// The same to memory, one aligned Quad in each row.
-[[gnu::always_inline]] inline void transpose_4x4(const float* from, std::size_t from_stride,
-                                                 float* to, std::size_t to_stride) {
-  const auto turned = transposed_4x4<Native::Quad>(from, from_stride);
-  for (std::size_t i = 0; i < 4; ++i) turned[i].store_aligned(to + i * to_stride);
+/// Four inputs of Column::size outputs to four rows of a panel, which begin at `to`.
+[[gnu::always_inline]] inline void pack_four_inputs(const float* from, std::size_t row_stride,
+                                                    float* to) {
+  const auto columns = Native::turned(from, row_stride);
+  for (std::size_t k = 0; k < 4; ++k) columns[k].store_aligned(to + k * kPanelColumns);
 }
 
 /// Output rows w [count, inputs], count ≤ 32, to `inputs` rows of a panel.
 inline void pack_panel(MatrixView<const float> w, float* panel) {
-  // Four rows at a time, each for the length of a cache line: rows whose distance is a multiple of
-  // 4 KiB push each other out of the first-level cache.
-  constexpr std::size_t kLine = kCacheLine / sizeof(float);
-  for (std::size_t line = 0; line < w.cols(); line += kLine) {
-    const std::size_t line_end = std::min(line + kLine, w.cols());
-    for (std::size_t column = 0; column < kPanelColumns; column += 4) {
-      std::size_t k = line;
-      if (column + 4 <= w.rows()) {
-        for (; k + 4 <= line_end; k += 4) {
-          transpose_4x4(&w(column, k), w.row_stride(), panel + k * kPanelColumns + column,
-                        kPanelColumns);
+  // A vector of outputs at a time, each for the length of a few cache lines: more rows, whose
+  // distance may be a multiple of 4 KiB, would push each other out of the first-level cache, and so
+  // would longer ones the panel.
+  constexpr std::size_t kPiece = 32;
+  constexpr std::size_t kTogether = Native::Column::size;
+  for (std::size_t begin = 0; begin < w.cols(); begin += kPiece) {
+    const std::size_t end = std::min(begin + kPiece, w.cols());
+    for (std::size_t column = 0; column < kPanelColumns; column += kTogether) {
+      std::size_t k = begin;
+      if (column + kTogether <= w.rows()) {
+        for (; k + 4 <= end; k += 4) {
+          pack_four_inputs(&w(column, k), w.row_stride(), panel + k * kPanelColumns + column);
         }
       }
-      for (; k < line_end; ++k) {
-        for (std::size_t c = column; c < column + 4; ++c) {
+      for (; k < end; ++k) {
+        for (std::size_t c = column; c < column + kTogether; ++c) {
           panel[k * kPanelColumns + c] = c < w.rows() ? w(c, k) : 0.0f;
         }
       }

@@ -7,9 +7,11 @@
 #include "../config.hpp"
 #include "../matrix.hpp"
 #include "../quantizer.hpp"
+#include "arch/native.hpp"
 #include "pack.hpp"
 #include "pieces.hpp"
 #include "simd.hpp"
+#include "transpose.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -59,7 +61,10 @@ class TransposedRows {
       const float* const from = matrix_.row(inputs.begin + i) + rows.begin;
       std::size_t row = 0;
       for (; row + kSide <= rows.size; row += kSide) {
-        transpose_4x4(from + row, matrix_.row_stride(), to + row * stride + i, stride);
+        const auto turned = transposed_4x4<Native::Quad>(from + row, matrix_.row_stride());
+        for (std::size_t j = 0; j < kSide; ++j) {
+          turned[j].store_aligned(to + (row + j) * stride + i);
+        }
       }
       for (; row < rows.size; ++row)
         copy(rows.begin + row, inputs.begin + i, kSide, to + row * stride + i);

@@ -134,7 +134,11 @@ xsimd::batch<float, A> fused_multiply_add(const xsimd::batch<float, A>& a,
                                           const xsimd::batch<float, A>& c) {
   // xsimd 8 has a product and a sum for these two: two roundings.
 #if defined(LUMINA_ISA_AVX512)
-  return _mm512_fmadd_ps(a, b, c);
+  if constexpr (xsimd::batch<float, A>::size == 16) {
+    return _mm512_fmadd_ps(a, b, c);
+  } else {
+    return xsimd::fma(a, b, c);
+  }
 #elif defined(LUMINA_ISA_NEON)
   return vfmaq_f32(c, a, b);
 #else

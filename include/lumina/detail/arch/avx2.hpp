@@ -10,6 +10,7 @@
 #include "../simd.hpp"
 #include "codes.hpp"
 #include "generic.hpp"
+#include "turned_eights.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -34,7 +35,7 @@ struct Avx2CodeUnit {
   }
 };
 
-struct Avx2 : GenericOperations {
+struct Avx2 : GenericOperations, TurnedEights {
   static constexpr const char* name = "avx2";
   template <class T>
   using Batch = xsimd::batch<T, xsimd::fma3<xsimd::avx2>>;
@@ -43,6 +44,7 @@ struct Avx2 : GenericOperations {
   // Block sizes, see scalar.hpp. 6 × 16 accumulators are 12 registers, 2 hold weights, 2 inputs.
   static constexpr std::size_t max_tile_rows = 6;
   static constexpr std::size_t chunk_tiles = 8;
+  static constexpr std::size_t raw_tile_rows = 2;
   static constexpr std::size_t epilogue_rows = 2;
   static constexpr std::size_t tile_columns(std::size_t rows) {
     return rows <= 1 ? 64 : rows <= 2 ? 32 : 16;

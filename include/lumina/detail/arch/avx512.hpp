@@ -10,6 +10,7 @@
 #include "../simd.hpp"
 #include "codes.hpp"
 #include "generic.hpp"
+#include "turned_eights.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -33,7 +34,7 @@ struct Avx512CodeUnit {
   }
 };
 
-struct Avx512 : GenericOperations {
+struct Avx512 : GenericOperations, TurnedEights {
   static constexpr const char* name = "avx512";
   template <class T>
   using Batch = xsimd::batch<T, xsimd::avx512bw>;
@@ -44,6 +45,7 @@ struct Avx512 : GenericOperations {
   // several panels read at once to load the cache at its full rate.
   static constexpr std::size_t max_tile_rows = 12;
   static constexpr std::size_t chunk_tiles = 4;
+  static constexpr std::size_t raw_tile_rows = 4;
   static constexpr std::size_t epilogue_rows = 4;
   static constexpr std::size_t tile_columns(std::size_t rows) {
     return rows <= 3 ? 128 : rows <= 6 ? 64 : 32;

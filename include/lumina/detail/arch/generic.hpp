@@ -1,5 +1,5 @@
 // What an architecture inherits unless it has a better instruction. Each arch/ file names its
-// vectors (Batch, Quad) and its block sizes, which scalar.hpp explains.
+// vectors (Batch, Quad, Column) and its block sizes, which scalar.hpp explains.
 #pragma once
 
 #include <array>

@@ -3,10 +3,12 @@
 
 #include <arm_neon.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include "../simd.hpp"
+#include "../transpose.hpp"
 #include "codes.hpp"
 #include "generic.hpp"
 
@@ -45,6 +47,7 @@ struct Neon : GenericOperations {
   // Block sizes, see scalar.hpp. 6 × 16 accumulators are 24 registers, 4 hold weights, 1 an input.
   static constexpr std::size_t max_tile_rows = 6;
   static constexpr std::size_t chunk_tiles = 8;
+  static constexpr std::size_t raw_tile_rows = 0;
   static constexpr std::size_t epilogue_rows = 1;
   static constexpr std::size_t tile_columns(std::size_t rows) {
     return rows <= 1 ? 64 : rows <= 3 ? 32 : 16;
@@ -57,6 +60,12 @@ struct Neon : GenericOperations {
     static constexpr std::size_t workspace_bytes = std::size_t{1} << 17;
     static constexpr std::size_t tile_columns(std::size_t rows) { return Neon::tile_columns(rows); }
   };
+
+  /// Four neighbouring elements of Column::size rows, turned.
+  using Column = Quad;
+  static std::array<Column, 4> turned(const float* from, std::size_t row_stride) {
+    return transposed_4x4<Quad>(from, row_stride);
+  }
 
   /// Lane-wise product modulo 2^64.
   static Batch<std::uint64_t> multiply_low(const Batch<std::uint64_t>& a, std::uint64_t b) {

@@ -1,11 +1,13 @@
 // The scalar architecture: plain C++, no xsimd; what a microcontroller gets.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include "../../config.hpp"
 #include "../portable_batch.hpp"
+#include "../transpose.hpp"
 #include "codes.hpp"
 #include "generic.hpp"
 
@@ -38,10 +40,12 @@ struct Scalar : GenericOperations {
 
   // Block sizes. A tile has at most max_tile_rows rows and, if it has `rows`, tile_columns(rows)
   // columns. A task makes the sums of chunk_tiles tiles of rows × 128 columns, which wait on the
-  // stack for their epilogue; that takes epilogue_rows rows at a time.
+  // stack for their epilogue; that takes epilogue_rows rows at a time. With at most raw_tile_rows
+  // rows weights that are not packed are multiplied as they lie.
   static constexpr std::size_t max_tile_rows = 4;
   static constexpr std::size_t chunk_tiles = 1;
   static constexpr std::size_t epilogue_rows = 1;
+  static constexpr std::size_t raw_tile_rows = 0;
   static constexpr std::size_t tile_columns(std::size_t rows) { return rows <= 2 ? 8 : 4; }
 
   // The same for codes, and how many bytes a task has on the stack for the codes of its rows.
@@ -53,6 +57,12 @@ struct Scalar : GenericOperations {
       return Scalar::tile_columns(rows);
     }
   };
+
+  /// Four neighbouring elements of Column::size rows, turned.
+  using Column = Quad;
+  static std::array<Column, 4> turned(const float* from, std::size_t row_stride) {
+    return transposed_4x4<Quad>(from, row_stride);
+  }
 
   /// Lane-wise product modulo 2^64.
   static PortableBatch<std::uint64_t> multiply_low(const PortableBatch<std::uint64_t>& a,
