@@ -77,7 +77,10 @@ class FusedGemm {
         }
         multiply({chunk, tiles, rows, panel, panel + 1 == panels.end(), block}, input, to);
       }
-      if (!in_place) finish(rows, panel, sums, upcoming);
+      if (in_place) continue;
+      finisher_.template finish_chunk<kRowsAtOnce>(rows, panel, columns_of(panel), sums,
+                                                   operands_.values(panel),
+                                                   [&] { upcoming.fetch_part(); });
     }
   }
 
@@ -237,23 +240,6 @@ class FusedGemm {
         tile_kernel<Products>(rows.size, width)(operands, to.sums + in_chunk * to.stride + column);
       }
       column += width;
-    }
-  }
-
-  void finish(const Piece& rows, std::size_t panel, const typename Products::Sum* sums,
-              Upcoming& upcoming) const {
-    const std::size_t columns = columns_of(panel);
-    const typename Operands::Values values = operands_.values(panel);
-    std::size_t row = 0;
-    for (; row + kRowsAtOnce <= rows.size; row += kRowsAtOnce) {
-      upcoming.fetch_part();
-      finisher_.template finish_rows<kRowsAtOnce>(rows.begin + row, panel, columns,
-                                                  sums + row * kTileStride, values);
-    }
-    for (; row < rows.size; ++row) {
-      upcoming.fetch_part();
-      finisher_.template finish_rows<1>(rows.begin + row, panel, columns, sums + row * kTileStride,
-                                        values);
     }
   }
 

@@ -11,6 +11,7 @@
 #include "../matrix.hpp"
 #include "../noise.hpp"
 #include "noise_lanes.hpp"
+#include "pieces.hpp"
 #include "simd.hpp"
 #include "tile.hpp"
 #include "unroll.hpp"
@@ -27,9 +28,10 @@ class Finisher {
   using Floats = typename Arch::template Batch<float>;
   static constexpr std::size_t kDraws = Output::normals_per_element;
 
-  /// The noise generators of Rows neighbouring rows of a panel. (+ 1: arrays are never empty.)
+  /// The noise generators of Rows neighbouring rows of a panel. (Arrays are never empty.)
   template <std::size_t Rows>
-  using Generators = std::array<std::array<NoiseLanes<Arch>, kDraws + 1>, Rows>;
+  using Generators =
+      std::array<std::array<NoiseLanes<Arch>, std::max<std::size_t>(kDraws, 1)>, Rows>;
 
   Finisher(const Output& output, MatrixView<Element> y, const NoiseKey& key)
       : output_(output), y_(y), row_offset_(key.row_offset) {
@@ -38,9 +40,27 @@ class Finisher {
     }
   }
 
-  /// Rows neighbouring rows of a panel of 128 columns, `columns` of which exist: their generators'
-  /// long chains of operations run side by side. `sums`: theirs, in rows of kTileStride.
-  /// values(sums, column): one vector of sums as floats; columns count within the panel.
+  /// Rows of a panel of 128 columns, `columns` of which exist; as many at once as Together says.
+  /// `sums`: theirs, in rows of kTileStride. values(sums, column): one vector of sums as floats;
+  /// columns count within the panel. before() is called now and then.
+  template <std::size_t Together, class Sum, class Values, class Before>
+  void finish_chunk(const Piece& rows, std::size_t panel, std::size_t columns, const Sum* sums,
+                    const Values& values, const Before& before) const {
+    std::size_t row = 0;
+    for (; row + Together <= rows.size; row += Together) {
+      before();
+      finish_rows<Together>(rows.begin + row, panel, columns, sums + row * kTileStride, values);
+    }
+    for (; row < rows.size; ++row) {
+      before();
+      finish_rows<1>(rows.begin + row, panel, columns, sums + row * kTileStride, values);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kVectors = kNoiseBlockColumns / Floats::size;
+
+  /// Rows neighbouring rows: their generators' long chains of operations run side by side.
   template <std::size_t Rows, class Sum, class Values>
   void finish_rows(std::size_t first_row, std::size_t panel, std::size_t columns, const Sum* sums,
                    const Values& values) const {
@@ -68,22 +88,6 @@ class Finisher {
     });
     return result;
   }
-
-  /// A block of 32 columns; the generators stand before it.
-  template <std::size_t Rows, class Sum, class Values>
-  [[gnu::always_inline]] void finish_block(Generators<Rows>& generators, std::size_t first_row,
-                                           std::size_t panel, std::size_t column,
-                                           std::size_t columns, const Sum* sums,
-                                           const Values& values) const {
-    if (column + kNoiseBlockColumns <= columns) {
-      finish_vectors<Rows, true>(generators, first_row, panel, column, sums, values);
-    } else {
-      finish_last_block(generators, first_row, panel, column, sums, values);
-    }
-  }
-
- private:
-  static constexpr std::size_t kVectors = kNoiseBlockColumns / Floats::size;
 
   /// The block in which y ends: too seldom to be written out for several rows. All on copies, for
   /// what a function that is not inlined gets to see must lie in memory from the beginning.
@@ -113,7 +117,7 @@ class Finisher {
   [[gnu::always_inline]] void finish_vectors(Generators<Rows>& generators, std::size_t first_row,
                                              std::size_t panel, std::size_t column, const Sum* sums,
                                              const Values& values) const {
-    typename NoiseLanes<Arch>::Block normals[Rows][kDraws + 1];
+    typename NoiseLanes<Arch>::Block normals[Rows][std::max<std::size_t>(kDraws, 1)];
     unroll<Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
       normals[i / kDraws][i % kDraws] = generators[i / kDraws][i % kDraws].next_block();
     });

@@ -1,6 +1,6 @@
-// The loops over blocks for operands on a matrix unit (tile_unit.hpp). The unit and the vector
-// registers work at the same time: while the unit makes the sums of a panel of 128 columns, the
-// panel before it gets its epilogue, piece by piece.
+// The loops over blocks for operands on a matrix unit (tile_unit.hpp). The unit makes the sums of a
+// chunk of rows and a panel of 128 columns, which wait in the first-level cache; then they get
+// their epilogue. Not both at once: see docs/design.md.
 #pragma once
 
 #include <algorithm>
@@ -20,68 +20,6 @@
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
-
-/// The epilogue of a chunk and a panel in pieces: two rows × 32 columns, pair of rows after pair.
-template <class FinisherT, class Values, class Sum>
-class GradualFinish {
- public:
-  /// Nothing to do.
-  GradualFinish() = default;
-
-  GradualFinish(const FinisherT& finisher, const Values& values, const Piece& rows,
-                std::size_t panel, std::size_t columns, const Sum* sums)
-      : finisher_(&finisher),
-        values_(values),
-        rows_(rows),
-        panel_(panel),
-        columns_(columns),
-        sums_(sums) {}
-
-  std::size_t pieces() const {
-    return divide_rounding_up(rows_.size, kRows) * divide_rounding_up(columns_, kNoiseBlockColumns);
-  }
-  bool done() const { return row_ >= rows_.size; }
-
-  void next() {
-    if (row_ + kRows <= rows_.size) {
-      piece<kRows>(generators_);
-    } else {
-      piece<1>(last_generators_);
-    }
-    column_ += kNoiseBlockColumns;
-    if (column_ >= columns_) {
-      column_ = 0;
-      row_ += kRows;
-    }
-  }
-
- private:
-  static constexpr std::size_t kRows = 2;
-  template <std::size_t Rows>
-  using Generators = typename FinisherT::template Generators<Rows>;
-
-  template <std::size_t Rows>
-  [[gnu::always_inline]] void piece(Generators<Rows>& stored) {
-    const FinisherT finisher = *finisher_;
-    const std::size_t row = rows_.begin + row_;
-    Generators<Rows> generators =
-        column_ == 0 ? finisher.template generators<Rows>(row, panel_) : stored;
-    finisher.template finish_block<Rows>(generators, row, panel_, column_, columns_,
-                                         sums_ + row_ * kNoisePanelColumns, values_);
-    stored = generators;
-  }
-
-  const FinisherT* finisher_ = nullptr;
-  Values values_;
-  Piece rows_{0, 0};
-  std::size_t panel_ = 0;
-  std::size_t columns_ = 0;
-  const Sum* sums_ = nullptr;
-  std::size_t row_ = 0;
-  std::size_t column_ = 0;
-  Generators<kRows> generators_;
-  Generators<1> last_generators_;
-};
 
 /// Rows of codes, as tiles read them.
 inline TiledRows tiled_rows(const InputRows<std::uint8_t>& rows) {
@@ -116,8 +54,7 @@ class TiledGemm {
     const std::size_t blocks = operands_.depth_blocks(rows.size);
 
     typename Operands::Workspace workspace;
-    alignas(kCacheLine) typename Products::Sum sums[2][kTiledRows * kNoisePanelColumns];
-    Gradual before;
+    alignas(kCacheLine) typename Products::Sum sums[kTiledRows * kNoisePanelColumns];
     Upcoming upcoming;
     if (const std::size_t next = grid_.chunk(task) + 1; next < grid_.chunks) {
       upcoming = operands_.upcoming(
@@ -127,44 +64,19 @@ class TiledGemm {
     TiledRows input{};
     Tiles::configure(TileShapes(rows.size));
     for (std::size_t panel = panels.begin; panel < panels.end(); ++panel) {
-      typename Products::Sum* const these = sums[panel % 2];
-      Pace pace(before.pieces(), column_panels(panel) * blocks * steps(operands_.depth() / blocks));
       for (std::size_t block = 0; block < blocks; ++block) {
         if (blocks > 1 || panel == panels.begin) {
           input = tiled_rows(operands_.input(workspace, rows, block, blocks));
         }
-        multiply(rows, panel, block, input, these, [&] {
-          upcoming.fetch_part();
-          for (std::size_t due = pace.due(); due > 0 && !before.done(); --due) before.next();
-        });
+        multiply(rows, panel, block, input, sums, [&] { upcoming.fetch_part(); });
       }
-      while (!before.done()) before.next();
-      before = Gradual(finisher_, operands_.values(panel), rows, panel, columns(panel), these);
+      finisher_.template finish_chunk<Arch::epilogue_rows>(rows, panel, columns(panel), sums,
+                                                           operands_.values(panel), [] {});
     }
     Tiles::release();
-    while (!before.done()) before.next();
   }
 
  private:
-  using FinisherT = Finisher<Arch, Output>;
-  using Gradual = GradualFinish<FinisherT, typename Operands::Values, typename Products::Sum>;
-
-  /// Spreads pieces over steps.
-  class Pace {
-   public:
-    Pace(std::size_t pieces, std::size_t steps) : pieces_(pieces), steps_(steps) {}
-    /// The pieces that one more step takes.
-    std::size_t due() {
-      owed_ += pieces_;
-      std::size_t result = 0;
-      for (; owed_ >= steps_; owed_ -= steps_) ++result;
-      return result;
-    }
-
-   private:
-    std::size_t pieces_, steps_, owed_ = 0;
-  };
-
   static constexpr std::size_t steps(std::size_t inputs) {
     return std::max<std::size_t>(1, divide_rounding_up(inputs, Products::inputs_per_step));
   }
@@ -191,7 +103,7 @@ class TiledGemm {
   }
 
   Operands operands_;
-  FinisherT finisher_;
+  Finisher<Arch, Output> finisher_;
   MatrixView<Element> y_;
   TaskGrid grid_;
 };
