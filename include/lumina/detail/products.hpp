@@ -72,10 +72,11 @@ struct CodeProducts {
         unpack<Part / Codes::parts>(Sums::load_aligned(words)));
   }
   template <std::size_t Part>
-  [[gnu::always_inline]] static Weights input(const Input* x) {
+  [[gnu::always_inline]] static auto input(const Input* x) {
     return Codes::template input<Part % Codes::parts>(x + Part / Codes::parts * 4);
   }
-  [[gnu::always_inline]] static Sums multiply_add(const Weights& input, const Weights& weights,
+  template <class Inputs>
+  [[gnu::always_inline]] static Sums multiply_add(const Inputs& input, const Weights& weights,
                                                   const Sums& sums) {
     return Codes::multiply_add(input, weights, sums);
   }

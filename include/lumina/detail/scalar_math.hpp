@@ -29,18 +29,26 @@ constexpr float fused_multiply_add_exact(float a, float b, float c) {
   return static_cast<float>(std::bit_cast<double>(away_from_zero ? bits + 1 : bits - 1));
 }
 
-/// a·b + c rounded once, on every machine.
-constexpr float fused_multiply_add(float a, float b, float c) {
-  if (std::is_constant_evaluated()) return fused_multiply_add_exact(a, b, c);
-  return std::fma(a, b, c);
-}
-
 /// True where a·b + c rounded once is one instruction.
 #if defined(LUMINA_HAS_FMA)
 inline constexpr bool kHasFma = true;
 #else
 inline constexpr bool kHasFma = false;
 #endif
+
+/// newlib, the C library of many microcontrollers, has an fmaf of its own where there is no such
+/// instruction: a product and a sum in double, so that results are rounded twice.
+#if defined(__NEWLIB__) || defined(_NEWLIB_VERSION)
+inline constexpr bool kFmaRoundsOnce = kHasFma;
+#else
+inline constexpr bool kFmaRoundsOnce = true;
+#endif
+
+/// a·b + c rounded once, on every machine.
+constexpr float fused_multiply_add(float a, float b, float c) {
+  if (std::is_constant_evaluated() || !kFmaRoundsOnce) return fused_multiply_add_exact(a, b, c);
+  return std::fma(a, b, c);
+}
 
 /// One link of a dot product's chain: fused where the machine fuses, rounded twice where a
 /// software FMA would cost a hundred times more (docs/numerics.md, "Accumulation order").

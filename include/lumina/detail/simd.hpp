@@ -58,8 +58,8 @@ inline PortableBatch<float> min_or_second(const PortableBatch<float>& a,
 inline PortableBatch<float> fused_multiply_add(const PortableBatch<float>& a,
                                                const PortableBatch<float>& b,
                                                const PortableBatch<float>& c) {
-  return PortableBatch<float>::map([](float x, float y, float z) { return std::fma(x, y, z); }, a,
-                                   b, c);
+  return PortableBatch<float>::map(
+      [](float x, float y, float z) { return fused_multiply_add(x, y, z); }, a, b, c);
 }
 
 /// The square root, rounded to nearest.

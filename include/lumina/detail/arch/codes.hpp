@@ -37,6 +37,8 @@ template <class Sums, class Register>
 ///   input_bias        what the unit wants subtracted from inputs: 0, or 128 where both of its
 ///                     operands are signed
 ///   dot(x, w, sums)   sums + x₀w₀ + x₁w₁ + x₂w₂ + x₃w₃ in every lane
+///   four_inputs(x)    the four bytes at x in the form that dot() takes; without it, a vector with
+///                     them in every lane
 template <class Unit>
 struct ByteCodes : Unit {
   using Input = std::uint8_t;
@@ -48,10 +50,15 @@ struct ByteCodes : Unit {
     return bytes;
   }
   template <std::size_t Part>
-  [[gnu::always_inline]] static Weights input(const Input* x) {
-    return broadcast_word<Weights>(x);
+  [[gnu::always_inline]] static auto input(const Input* x) {
+    if constexpr (requires { Unit::four_inputs(x); }) {
+      return Unit::four_inputs(x);
+    } else {
+      return broadcast_word<Weights>(x);
+    }
   }
-  [[gnu::always_inline]] static Weights multiply_add(const Weights& input, const Weights& weights,
+  template <class Inputs>
+  [[gnu::always_inline]] static Weights multiply_add(const Inputs& input, const Weights& weights,
                                                      const Weights& sums) {
     return Unit::dot(input, weights, sums);
   }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "../simd.hpp"
 #include "../transpose.hpp"
@@ -21,17 +22,25 @@ struct NeonCodeUnit {
   using Sums = xsimd::batch<std::int32_t, xsimd::neon64>;
   static constexpr int input_bias = 128;
 
-  [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
-    const int8x16_t inputs = vreinterpretq_s8_s32(x), weights = vreinterpretq_s8_s32(w);
 #if defined(__ARM_FEATURE_DOTPROD)
-    return vdotq_s32(sums, inputs, weights);
+  /// The dot product takes one element of a register, so nothing need be broadcast.
+  [[gnu::always_inline]] static int8x8_t four_inputs(const std::uint8_t* x) {
+    std::uint32_t word;
+    std::memcpy(&word, x, sizeof(word));
+    return vcreate_s8(word);
+  }
+  [[gnu::always_inline]] static Sums dot(int8x8_t inputs, const Sums& w, const Sums& sums) {
+    return vdotq_lane_s32(sums, vreinterpretq_s8_s32(w), inputs, 0);
+  }
 #else
+  [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
     // Two products of −128 … 127 and −127 … 127 fit into 16 bits.
+    const int8x16_t inputs = vreinterpretq_s8_s32(x), weights = vreinterpretq_s8_s32(w);
     const int16x8_t low = vmull_s8(vget_low_s8(inputs), vget_low_s8(weights));
     const int16x8_t high = vmull_high_s8(inputs, weights);
     return vpadalq_s16(sums, vpaddq_s16(low, high));
-#endif
   }
+#endif
 };
 
 struct Neon : GenericOperations {
@@ -45,20 +54,29 @@ struct Neon : GenericOperations {
   using Quad = xsimd::batch<float, xsimd::neon64>;  ///< four floats
 
   // Block sizes, see scalar.hpp. 6 × 16 accumulators are 24 registers, 4 hold weights, 1 an input.
+  // A single row uses each weight once, so that not all 16 of its vectors must be there at a time.
   static constexpr std::size_t max_tile_rows = 6;
   static constexpr std::size_t chunk_tiles = 8;
   static constexpr std::size_t raw_tile_rows = 0;
   static constexpr std::size_t epilogue_rows = 1;
   static constexpr std::size_t tile_columns(std::size_t rows) {
-    return rows <= 1 ? 64 : rows <= 3 ? 32 : 16;
+    return rows <= 1 ? 64 : rows <= 2 ? 32 : 16;
   }
 
-  /// Codes: as for floats; see scalar.hpp.
+  /// Codes; see scalar.hpp. Unpacking takes registers that a single row's 64 sums would not leave,
+  /// and so do four products that are added in pairs, where there is no dot product.
+#if defined(__ARM_FEATURE_DOTPROD)
+  static constexpr std::size_t most_code_rows = 6, most_wide_code_rows = 2;
+#else
+  static constexpr std::size_t most_code_rows = 4, most_wide_code_rows = 1;
+#endif
   struct Codes : ByteCodes<NeonCodeUnit> {
-    static constexpr std::size_t max_tile_rows = 6;
-    static constexpr std::size_t chunk_tiles = 8;
+    static constexpr std::size_t max_tile_rows = most_code_rows;
+    static constexpr std::size_t chunk_tiles = 48 / most_code_rows;
     static constexpr std::size_t workspace_bytes = std::size_t{1} << 17;
-    static constexpr std::size_t tile_columns(std::size_t rows) { return Neon::tile_columns(rows); }
+    static constexpr std::size_t tile_columns(std::size_t rows) {
+      return rows <= most_wide_code_rows ? 32 : 16;
+    }
   };
 
   /// Four neighbouring elements of Column::size rows, turned.
