@@ -131,7 +131,7 @@ class TiledGemm {
       Pace pace(before.pieces(), column_panels(panel) * blocks * steps(operands_.depth() / blocks));
       for (std::size_t block = 0; block < blocks; ++block) {
         if (blocks > 1 || panel == panels.begin) {
-          input = tiled_rows(operands_.input(workspace, rows, block, blocks));
+          input = tiled_rows(operands_.input(workspace.elements, rows, block, blocks));
         }
         multiply(rows, panel, block, input, these, [&] {
           upcoming.fetch_part();

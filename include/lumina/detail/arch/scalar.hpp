@@ -46,6 +46,7 @@ struct Scalar : GenericOperations {
   static constexpr std::size_t chunk_tiles = 1;
   static constexpr std::size_t epilogue_rows = 1;
   static constexpr std::size_t raw_tile_rows = 0;
+  static constexpr std::size_t raw_piece_floats = 512;  // microcontrollers have small stacks
   static constexpr std::size_t tile_columns(std::size_t rows) { return rows <= 2 ? 8 : 4; }
 
   // The same for codes, and how many bytes a task has on the stack for the codes of its rows.
