@@ -60,8 +60,8 @@ class Finisher {
   [[gnu::always_inline]] Generators<Rows> generators(std::size_t first_row,
                                                      std::size_t panel) const {
     Generators<Rows> result;
-    unroll<Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
-      constexpr std::size_t row = i / kDraws, draw = i % kDraws;
+    repeat<Arch, Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
+      const std::size_t row = i / kDraws, draw = i % kDraws;
       const std::uint64_t row_state =
           noise_row_state(field_state_[draw], row_offset_ + first_row + row);
       result[row][draw] = NoiseLanes<Arch>(noise_panel_state(row_state, panel));
@@ -114,11 +114,11 @@ class Finisher {
                                              std::size_t panel, std::size_t column, const Sum* sums,
                                              const Values& values) const {
     typename NoiseLanes<Arch>::Block normals[Rows][kDraws + 1];
-    unroll<Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
+    repeat<Arch, Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
       normals[i / kDraws][i % kDraws] = generators[i / kDraws][i % kDraws].next_block();
     });
-    unroll<Rows * kVectors>([&](auto i) __attribute__((always_inline)) {
-      constexpr std::size_t row = i / kVectors, vector = i % kVectors;
+    repeat<Arch, Rows * kVectors>([&](auto i) __attribute__((always_inline)) {
+      const std::size_t row = i / kVectors, vector = i % kVectors;
       const std::size_t in_panel = column + vector * Floats::size;
       const Coordinates at{first_row + row, panel * kNoisePanelColumns + in_panel,
                            row_offset_ + first_row + row};
