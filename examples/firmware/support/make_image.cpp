@@ -171,7 +171,7 @@ int main() {
 
   std::printf(
       "// Written by make_image.\n#pragma once\n\n#include <cstddef>\n#include <cstdint>\n\n"
-      "#include <lumina/coded_weights_view.hpp>\n\nnamespace image {\n");
+      "#include <lumina/lumina.hpp>\n\nnamespace image {\n");
   write_weights("hidden1", layers.hidden1);
   write_weights("hidden2", layers.hidden2);
   write_weights("hidden3", layers.hidden3);
