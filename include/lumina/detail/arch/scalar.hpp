@@ -23,14 +23,16 @@ namespace detail {
 /// Σ of the products of four bytes, codes by weights.
 #if defined(__ARM_FEATURE_SIMD32)
 /// (Cortex-M's DSP extension: two products of 16 bits and their sum are one instruction.)
-inline std::int32_t dot_of_bytes(std::int32_t inputs, std::int32_t weights, std::int32_t sum) {
+[[gnu::always_inline]] inline std::int32_t dot_of_bytes(std::int32_t inputs, std::int32_t weights,
+                                                        std::int32_t sum) {
   const auto x = static_cast<std::uint32_t>(inputs), w = static_cast<std::uint32_t>(weights);
   const std::int32_t even = __smlad(static_cast<int16x2_t>(__uxtb16(x)), __sxtb16(w), sum);
   return __smlad(static_cast<int16x2_t>(__uxtb16(std::rotr(x, 8))), __sxtb16(std::rotr(w, 8)),
                  even);
 }
 #else
-inline std::int32_t dot_of_bytes(std::int32_t inputs, std::int32_t weights, std::int32_t sum) {
+[[gnu::always_inline]] inline std::int32_t dot_of_bytes(std::int32_t inputs, std::int32_t weights,
+                                                        std::int32_t sum) {
   for (int shift = 0; shift < 32; shift += 8) {
     sum += (inputs >> shift & 0xff) * static_cast<std::int8_t>(weights >> shift);
   }
@@ -42,7 +44,7 @@ struct ScalarCodeUnit {
   using Sums = PortableBatch<std::int32_t>;
   static constexpr int input_bias = 0;
 
-  static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
+  [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
     return Sums::map(&dot_of_bytes, x, w, sums);
   }
 };
