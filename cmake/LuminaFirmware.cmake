@@ -22,7 +22,7 @@ set(lumina_cortex_m7_machine mps2-an500)
 set(lumina_cortex_m7_clock 25000000)
 set(lumina_cortex_m7_memory 0x00000000 0x20000000)
 
-# Without vectors of floats, which take denormals for zeros: results would not be those of the host.
+# Floats in scalar instructions only: vectors of them (MVE) may treat denormals otherwise.
 set(lumina_cortex_m55_flags -mcpu=cortex-m55+nomve.fp -mfloat-abi=hard)
 set(lumina_cortex_m55_machine mps3-an547)
 set(lumina_cortex_m55_clock 32000000)
