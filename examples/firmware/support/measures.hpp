@@ -1,4 +1,5 @@
 // What a program costs: instructions, and the stack. On the host: unknown.
+#pragma once
 
 #include <cstddef>
 
