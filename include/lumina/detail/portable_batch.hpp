@@ -38,8 +38,8 @@ struct PortableMask {
   }
 };
 
-/// Lanes are written out, and what the products of codes are made of is inlined: left to themselves,
-/// compilers that optimise for size keep loops over the lanes, and the lanes in memory.
+/// Lanes are written out, and what the products of codes are made of is inlined: left to
+/// themselves, compilers that optimise for size keep loops over the lanes, and the lanes in memory.
 template <class T>
 class PortableBatch {
  public:
