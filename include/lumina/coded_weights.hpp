@@ -14,6 +14,7 @@
 #include <limits>
 #include <span>
 
+#include "coded_weights_view.hpp"
 #include "config.hpp"
 #include "detail/message.hpp"
 #include "detail/pack_codes.hpp"
@@ -54,6 +55,16 @@ class CodedWeights {
   std::size_t rows() const { return shape_.rows; }  ///< outputs
   std::size_t cols() const { return shape_.cols; }  ///< inputs
 
+  /// The weights as they lie in memory, valid until they are encoded again.
+  CodedWeightsView<Bits> view() const {
+    return {rows(),
+            cols(),
+            {words_.data(), words_.size()},
+            {scales_.data(), scales_.size()},
+            {code_sums_.data(), code_sums_.size()}};
+  }
+  operator CodedWeightsView<Bits>() const { return view(); }
+
   /// What code 1 is worth, for each output; 0 where a row of w is all zeros.
   std::span<const float> scales() const { return {scales_.data(), rows()}; }
 
@@ -74,15 +85,12 @@ class CodedWeights {
     });
   }
 
-  /// For the engine: the panel of outputs 32·index … 32·index + 31, panel_size() words in steps()
-  /// rows, see detail/pack_codes.hpp.
+  /// For the engine, as in CodedWeightsView.
   const std::int32_t* panel(std::size_t index) const {
     return words_.data() + index * panel_size();
   }
   std::size_t panel_size() const { return steps() * detail::kPanelColumns; }
-  std::size_t steps() const {
-    return detail::divide_rounding_up(cols(), detail::kCodesPerWord<stored_bits>);
-  }
+  std::size_t steps() const { return detail::coded_steps<Bits>(cols()); }
   detail::CodePanels<stored_bits> panels() const {
     return {words_.data(), panel_size(), scales_.data(), code_sums_.data()};
   }
@@ -156,7 +164,7 @@ class WeightEncoder {
 
   /// Scales for the largest magnitudes of w.
   bool choose_scales(WeightScale how) {
-    coded_.next_scales_.grow_to(round_up(w_.rows(), kNoisePanelColumns));
+    coded_.next_scales_.grow_to(padded_outputs(w_.rows()));
     float* const scales = coded_.next_scales_.data();
     const bool finite = scan([&](std::size_t row, std::uint32_t largest) {
       scales[row] = weight_scale(largest, max_code_);
@@ -182,7 +190,7 @@ class WeightEncoder {
       return false;
     }
     if (!scan([](std::size_t, std::uint32_t) {})) return false;
-    coded_.next_scales_.grow_to(round_up(w_.rows(), kNoisePanelColumns));
+    coded_.next_scales_.grow_to(padded_outputs(w_.rows()));
     std::copy(scales.begin(), scales.end(), coded_.next_scales_.data());
     return true;
   }
@@ -223,13 +231,11 @@ class WeightEncoder {
   /// Room for codes and sums, the scales, and zeros behind all of them.
   void resize() {
     coded_.shape_ = Extent(w_.rows(), w_.cols());
-    // AMX reads whole blocks of 16 rows of words, so up to 15 behind the last panel.
-    constexpr std::size_t kBehind = 15 * kPanelColumns;
     const std::size_t words = panel_count(w_.rows()) * coded_.panel_size();
-    coded_.words_.grow_to(words + kBehind);
-    std::fill_n(coded_.words_.data() + words, kBehind, 0);
+    coded_.words_.grow_to(words + kMostWordsBehind);
+    std::fill_n(coded_.words_.data() + words, kMostWordsBehind, 0);
 
-    const std::size_t padded_rows = round_up(w_.rows(), kNoisePanelColumns);
+    const std::size_t padded_rows = padded_outputs(w_.rows());
     coded_.scales_.grow_to(padded_rows);
     coded_.code_sums_.grow_to(padded_rows);
     std::copy_n(coded_.next_scales_.data(), w_.rows(), coded_.scales_.data());

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include "config.hpp"
 
@@ -23,6 +24,29 @@ struct Serial {
     for (std::size_t task = 0; task < tasks; ++task) body(task);
   }
 };
+
+/// All tasks on the calling thread, in order, with their arrays in memory of the caller's instead
+/// of on the stack: for microcontrollers, whose stacks are small. Such a call allocates nothing,
+/// also with unpacked weights, and uses no matrix unit. fused_gemm.hpp says how much memory it
+/// needs. Errors of the call: less memory than that, memory that does not begin at a multiple of
+/// kWorkspaceAlignment, and memory that overlaps x or y.
+class SerialIn {
+ public:
+  static constexpr std::size_t threads = 1;
+
+  constexpr explicit SerialIn(std::span<std::byte> workspace) : workspace_(workspace) {}
+
+  constexpr std::span<std::byte> workspace() const { return workspace_; }
+
+  template <class Body>
+  void operator()(std::size_t tasks, const Body& body) const {
+    Serial()(tasks, body);
+  }
+
+ private:
+  std::span<std::byte> workspace_;
+};
+inline constexpr std::size_t kWorkspaceAlignment = 64;
 
 #if defined(_OPENMP)
 /// `threads` OpenMP threads; each gets neighbouring tasks. Compile with OpenMP on.

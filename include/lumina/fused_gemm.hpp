@@ -13,10 +13,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <tuple>
 #include <type_traits>
 
 #include "coded_weights.hpp"
+#include "coded_weights_view.hpp"
 #include "config.hpp"
 #include "detail/arch/native.hpp"
 #include "detail/as_view.hpp"
@@ -25,6 +27,7 @@
 #include "detail/pack.hpp"
 #include "detail/prepared_rows.hpp"
 #include "detail/raw_weights.hpp"
+#include "detail/task_arrays.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"
 #include "matrix.hpp"
@@ -62,8 +65,9 @@ inline bool report_false(const Message& message) {
 }
 
 /// Reports the first thing wrong with a call's operands; `weights` has rows() and cols().
-template <class X, class Weights, class Y>
-bool operands_valid(MatrixView<X> x, const Weights& weights, MatrixView<Y> y) {
+template <class X, class Weights, class Y, class Executor>
+bool operands_valid(MatrixView<X> x, const Weights& weights, MatrixView<Y> y,
+                    const Executor& executor) {
   const auto shapes = [&] {
     Message message;
     message << "lumina::fused_gemm: x is " << Shape{x.rows(), x.cols()} << ", w is "
@@ -90,6 +94,13 @@ bool operands_valid(MatrixView<X> x, const Weights& weights, MatrixView<Y> y) {
       return report_false(shapes() << "; the data of w is missing");
     }
     if (overlap(w, y)) return report_false(shapes() << "; w and y overlap");
+  }
+  if constexpr (BringsWorkspace<Executor>) {
+    const std::span<std::byte> bytes = executor.workspace();
+    const MatrixView<std::byte> workspace(bytes.data(), 1, bytes.size());
+    if (overlap(workspace, x) || overlap(workspace, y)) {
+      return report_false(shapes() << "; the workspace overlaps x or y");
+    }
   }
   return true;
 }
@@ -131,9 +142,10 @@ PackedWeights pack_weights_by(const Executor& executor, MatrixView<const float> 
 /// many, packed.
 template <class Executor, class F>
 void with_weights(MatrixView<const float> w, std::size_t rows, const Executor& executor, F f) {
-  if (rows <= kMostRawChunks * Native::chunk_tiles * Native::max_tile_rows) {
+  if (BringsWorkspace<Executor> ||
+      rows <= kMostRawChunks * Native::chunk_tiles * Native::max_tile_rows) {
     f(RawWeights(w));
-  } else {
+  } else if constexpr (!BringsWorkspace<Executor>) {
     f(pack_weights_by(executor, w));
   }
 }
@@ -151,7 +163,7 @@ void with_weights(const PackedWeights& weights, std::size_t, const Executor&, F 
 template <class Weights, class Epilogue, class Executor = Serial>
 void fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<float> y,
                 const Epilogue& epilogue, const NoiseKey& key = {}, const Executor& executor = {}) {
-  if (!detail::operands_valid(x, weights, y) ||
+  if (!detail::operands_valid(x, weights, y, executor) ||
       !detail::stage_valid_for(epilogue, y.rows(), y.cols())) {
     return;
   }
@@ -168,7 +180,7 @@ template <std::derived_from<detail::UniformQuantizer> Dac, detail::FloatWeights 
 void fused_gemm(MatrixView<const float> x, const Dac& dac, const Weights& weights,
                 MatrixView<float> y, const Epilogue& epilogue, const NoiseKey& key = {},
                 const Executor& executor = {}) {
-  if (!detail::operands_valid(x, weights, y) ||
+  if (!detail::operands_valid(x, weights, y, executor) ||
       !detail::stage_valid_for(epilogue, y.rows(), y.cols())) {
     return;
   }
@@ -221,34 +233,80 @@ concept CodedOutput = is_view_of_any<T, float, std::uint8_t, std::uint16_t>;
 template <class T>
 concept Converter = std::derived_from<T, UniformQuantizer>;
 
+template <class T>
+inline constexpr bool is_coded_weights = false;
+template <int Bits>
+inline constexpr bool is_coded_weights<CodedWeights<Bits>> = true;
+template <int Bits>
+inline constexpr bool is_coded_weights<CodedWeightsView<Bits>> = true;
+template <class T>
+concept CodedMatrix = is_coded_weights<T>;
+
+/// Reports weights in somebody's memory that begin where vectors cannot be loaded.
+template <int Bits>
+bool weights_aligned(const CodedWeights<Bits>&) {
+  return true;
+}
+template <int Bits>
+bool weights_aligned(const CodedWeightsView<Bits>& w) {
+  const auto panels = w.panels();
+  for (const void* const array :
+       {static_cast<const void*>(panels.words), static_cast<const void*>(panels.scales),
+        static_cast<const void*>(panels.code_sums)}) {
+    if (reinterpret_cast<std::uintptr_t>(array) % kCacheLine == 0) continue;
+    return report_false(Message() << "lumina::fused_gemm: w is " << Shape{w.rows(), w.cols()}
+                                  << "; its words, scales and code_sums must begin at multiples of "
+                                  << kCacheLine << " bytes");
+  }
+  return true;
+}
+
 }  // namespace detail
 
 /// y = epilogue(DAC(x)·wᵀ) in exact integer arithmetic.
 ///
 ///   x    a matrix or view of floats, which the DAC encodes, or of std::uint8_t, codes already
 ///   dac  Quantizer or RuntimeQuantizer of 1 … 8 bits; for codes it says what they stand for
+///   w    CodedWeights, or a CodedWeightsView of such in somebody's memory
 ///   y    of float, std::uint8_t or std::uint16_t; integers take the codes of the ADC, a Quantizer
 ///        or RuntimeQuantizer that is the last stage
 ///
 /// With S = Σ code(x)·code(w), what enters the epilogue is
 /// fma(S, dac.step()·scale, (dac.lo()·scale)·Σ code(w)).
-template <detail::CodedInput X, detail::Converter Dac, int Bits, detail::CodedOutput Y,
-          class Epilogue, class Executor = Serial>
-void fused_gemm(X&& x, const Dac& dac, const CodedWeights<Bits>& weights, Y&& y,
-                const Epilogue& epilogue, const NoiseKey& key = {}, const Executor& executor = {}) {
+template <detail::CodedInput X, detail::Converter Dac, detail::CodedMatrix Weights,
+          detail::CodedOutput Y, class Epilogue, class Executor = Serial>
+void fused_gemm(X&& x, const Dac& dac, const Weights& weights, Y&& y, const Epilogue& epilogue,
+                const NoiseKey& key = {}, const Executor& executor = {}) {
   const auto x_view = detail::as_view_of<const float, const std::uint8_t>(x);
   const auto y_view = detail::as_view_of<float, std::uint8_t, std::uint16_t>(y);
-  if (!detail::operands_valid(x_view, weights, y_view) ||
+  if (!detail::operands_valid(x_view, weights, y_view, executor) ||
       !detail::codes_valid(dac, {x_view.rows(), x_view.cols()}, {weights.rows(), weights.cols()},
                            y_view, epilogue) ||
-      !detail::stage_valid_for(epilogue, y_view.rows(), y_view.cols())) {
+      !detail::stage_valid_for(epilogue, y_view.rows(), y_view.cols()) ||
+      !detail::weights_aligned(weights)) {
     return;
   }
   using Element = std::remove_const_t<std::remove_pointer_t<decltype(x_view.data())>>;
   detail::run_fused_gemm<detail::Native>(
-      detail::CodedOperands<detail::Native, CodedWeights<Bits>::stored_bits, Element>(
-          x_view, dac, weights.panels()),
+      detail::CodedOperands<detail::Native, Weights::stored_bits, Element>(x_view, dac,
+                                                                           weights.panels()),
       y_view, epilogue, key, executor);
+}
+
+/// How much memory SerialIn needs for a call with coded weights, x [batch, in]. It depends on the
+/// instruction set; on the scalar one, which microcontrollers have, it is in bytes
+///   batch·in, 2048 at most, and 512·batch, 2048 at most, and 1024; each a little rounded up.
+constexpr std::size_t coded_workspace_bytes(std::size_t batch, std::size_t in) {
+  using Operands = detail::CodedOperands<detail::Native, 8, float>;
+  return detail::ArraysInWorkspace<Operands>::bytes(batch, in);
+}
+
+/// The same for weights of floats, with or without a DAC. (Unpacked ones take a piece of the stack
+/// beside: docs/numerics.md, "Memory".)
+constexpr std::size_t float_workspace_bytes(std::size_t batch, std::size_t in) {
+  using Rows = detail::QuantizedRows<detail::Native>;
+  return detail::ArraysInWorkspace<detail::PreparedOperands<detail::Native, Rows>>::bytes(batch,
+                                                                                          in);
 }
 
 /// y = adc(x·wᵀ + noise_stddev·N(0, 1)); the normal of y(row, col) is standard_normal_at(key, row,
@@ -277,9 +335,9 @@ void fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w
 }
 
 /// y = adc(DAC(x)·wᵀ + noise_stddev·N(0, 1)) with coded weights; x, dac and y as in fused_gemm.
-template <detail::CodedInput X, detail::Converter Dac, int Bits, detail::CodedOutput Y,
-          detail::Converter Adc, class Executor = Serial>
-void fused_gemm_noise_quant(X&& x, const Dac& dac, const CodedWeights<Bits>& weights, Y&& y,
+template <detail::CodedInput X, detail::Converter Dac, detail::CodedMatrix Weights,
+          detail::CodedOutput Y, detail::Converter Adc, class Executor = Serial>
+void fused_gemm_noise_quant(X&& x, const Dac& dac, const Weights& weights, Y&& y,
                             float noise_stddev, const Adc& adc, const NoiseKey& key,
                             const Executor& executor = {}) {
   if (noise_stddev == 0.0f) {

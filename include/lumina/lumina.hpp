@@ -4,6 +4,7 @@
 #include "analog_linear.hpp"
 #include "backward.hpp"
 #include "coded_weights.hpp"
+#include "coded_weights_view.hpp"
 #include "complex_weights.hpp"
 #include "config.hpp"
 #include "epilogue.hpp"

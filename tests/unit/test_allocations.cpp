@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <vector>
 
@@ -134,6 +135,13 @@ TEST_CASE("Weights that are packed on the way cost nothing, with large batches o
     CHECK(count([&] { fused_gemm(rows, w.view(), outputs, stages); }).allocations == 0);
     CHECK(count([&] { fused_gemm(rows, dac, w.view(), outputs, stages); }).allocations == 0);
   }
+  std::vector<std::byte> memory(float_workspace_bytes(300, 50) + kWorkspaceAlignment);
+  void* begin = memory.data();
+  std::size_t size = memory.size();
+  std::align(kWorkspaceAlignment, float_workspace_bytes(300, 50), begin, size);
+  const SerialIn in_workspace({static_cast<std::byte*>(begin), size});
+  CHECK(count([&] { fused_gemm(x.view(), w.view(), y, stages, {}, in_workspace); }).allocations ==
+        0);
   const Count raw = count([&] { fused_gemm(x.view(), w.view(), y, stages); });
   CHECK(raw.allocations == 1);
   CHECK(raw.bytes == 2 * 32 * 50 * sizeof(float));

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <type_traits>
 
 #include "../config.hpp"
@@ -15,12 +17,14 @@
 #include "../matrix.hpp"
 #include "../noise.hpp"
 #include "finish.hpp"
+#include "message.hpp"
 #include "operands.hpp"
 #include "output.hpp"
 #include "pack.hpp"
 #include "pieces.hpp"
 #include "raw_tile.hpp"
 #include "raw_weights.hpp"
+#include "task_arrays.hpp"
 #include "task_grid.hpp"
 #include "tile.hpp"
 #include "tiled_driver.hpp"
@@ -49,15 +53,25 @@ class FusedGemm {
   std::size_t tasks() const { return grid_.tasks(); }
 
   void run(std::size_t task) const {
+    ArraysOnStack<Operands> arrays;
+    run_on(arrays, task);
+  }
+  /// In memory that begins at a cache line and has workspace_bytes().
+  void run(std::size_t task, std::byte* workspace) const {
+    ArraysInWorkspace<Operands> arrays(workspace, y_.rows(), operands_.depth());
+    run_on(arrays, task);
+  }
+
+ private:
+  template <class Arrays>
+  [[gnu::always_inline]] void run_on(Arrays& arrays, std::size_t task) const {
     const std::size_t chunk = grid_.chunk(task);
     const Piece tiles = even_piece(tiles_, grid_.chunks, chunk);
     const Piece rows = rows_of_chunk(chunk);
     const std::size_t blocks = operands_.depth_blocks(rows.size);
     const Piece panels = grid_.panels_of(task);
 
-    typename Operands::Workspace workspace;
-    alignas(kCacheLine)
-        typename Products::Sum sums[Blocks::chunk_tiles * Blocks::max_tile_rows * kTileStride];
+    typename Products::Sum* const sums = arrays.sums();
     InputRows<typename Products::Input> input{};
     Upcoming upcoming;
     if (Operands::kPrepares && chunk + 1 < grid_.chunks) {
@@ -73,18 +87,18 @@ class FusedGemm {
       }
       for (std::size_t block = 0; block < blocks; ++block) {
         if (blocks > 1 || panel == panels.begin) {
-          input = operands_.input(workspace, rows, block, blocks);
+          input = operands_.input(arrays.rows(), rows, block, blocks);
         }
         multiply({chunk, tiles, rows, panel, panel + 1 == panels.end(), block}, input, to);
       }
       if (in_place) continue;
-      finisher_.template finish_chunk<kRowsAtOnce>(rows, panel, columns_of(panel), sums,
-                                                   operands_.values(panel),
-                                                   [&] { upcoming.fetch_part(); });
+      arrays.with_values(operands_, panel, [&](const auto& values) {
+        finisher_.template finish_chunk<kRowsAtOnce>(rows, panel, columns_of(panel), sums, values,
+                                                     [&] { upcoming.fetch_part(); });
+      });
     }
   }
 
- private:
   using Blocks = typename Products::Blocks;
   static constexpr std::size_t kRowsAtOnce = Arch::epilogue_rows;
   /// Then whole panels need no epilogue: tiles write their sums to y.
@@ -103,7 +117,7 @@ class FusedGemm {
 
   TaskGrid grid(std::size_t threads) const {
     const std::size_t chunks =
-        divide_rounding_up(tiles_, operands_.chunk_tiles(Blocks::max_tile_rows));
+        divide_rounding_up(tiles_, Operands::chunk_tiles(operands_.depth(), Blocks::max_tile_rows));
     const std::size_t panels = divide_rounding_up(y_.cols(), kNoisePanelColumns);
     return Operands::kPrepares ? TaskGrid::of_groups(chunks, panels, panel_bytes(), threads)
                                : TaskGrid::of_panels(chunks, panels);
@@ -278,6 +292,38 @@ void run_tasks(const Operands& operands, const Output& output, MatrixView<T> y, 
   }
 }
 
+/// Reports a workspace that a call cannot use. x is [y.rows(), depth].
+template <class Operands, class T>
+bool workspace_valid(std::span<std::byte> workspace, std::size_t depth, MatrixView<T> y) {
+  const auto calls_message = [&] {
+    return Message() << "lumina::fused_gemm: x is " << Shape{y.rows(), depth} << ", y is "
+                     << Shape{y.rows(), y.cols()} << "; ";
+  };
+  const std::size_t needed = ArraysInWorkspace<Operands>::bytes(y.rows(), depth);
+  if (workspace.size() < needed) {
+    report_error((calls_message() << "the workspace has " << workspace.size()
+                                  << " bytes, the call needs " << needed)
+                     .c_str());
+    return false;
+  }
+  if (reinterpret_cast<std::uintptr_t>(workspace.data()) % kCacheLine != 0) {
+    report_error(
+        (calls_message() << "the workspace must begin at a multiple of " << kCacheLine << " bytes")
+            .c_str());
+    return false;
+  }
+  return true;
+}
+
+/// All tasks of a call, one after the other in a workspace of the caller's.
+template <class Call, class Operands, class Output, class T>
+void run_tasks_in(std::span<std::byte> workspace, const Operands& operands, const Output& output,
+                  MatrixView<T> y, const NoiseKey& key) {
+  if (!workspace_valid<Operands>(workspace, operands.depth(), y)) return;
+  const Call call(operands, output, y, key, 1);
+  Serial()(call.tasks(), [&](std::size_t task) { call.run(task, workspace.data()); });
+}
+
 /// Rows of x below which reading the weights takes so long that a matrix unit does not help.
 inline constexpr std::size_t kFewestTiledRows = 4;
 
@@ -287,17 +333,21 @@ void run_fused_gemm(const Operands& operands, MatrixView<T> y, const EpilogueT& 
   if (y.rows() == 0 || y.cols() == 0) return;
   const auto output = make_output<Arch, T>(epilogue);
   using Output = std::decay_t<decltype(output)>;
-  if constexpr (requires {
-                  typename Operands::Tiled;
-                  typename Arch::Tiles;
-                }) {
+  using Call = FusedGemm<Arch, Operands, Output>;
+  if constexpr (BringsWorkspace<Executor>) {
+    run_tasks_in<Call>(executor.workspace(), operands, output, y, key);
+    return;
+  } else if constexpr (requires {
+                         typename Operands::Tiled;
+                         typename Arch::Tiles;
+                       }) {
     if (y.rows() >= kFewestTiledRows && tiles_active()) {
       run_tasks<TiledGemm<Arch, typename Arch::Tiles, Operands, Output>>(operands, output, y, key,
                                                                          executor);
       return;
     }
   }
-  run_tasks<FusedGemm<Arch, Operands, Output>>(operands, output, y, key, executor);
+  run_tasks<Call>(operands, output, y, key, executor);
 }
 
 }  // namespace detail

@@ -27,11 +27,11 @@ class Finisher {
   using Element = typename Output::Element;
   using Floats = typename Arch::template Batch<float>;
   static constexpr std::size_t kDraws = Output::normals_per_element;
+  static constexpr std::size_t kGenerators = std::max<std::size_t>(kDraws, 1);  // no empty arrays
 
-  /// The noise generators of Rows neighbouring rows of a panel. (Arrays are never empty.)
+  /// The noise generators of Rows neighbouring rows of a panel.
   template <std::size_t Rows>
-  using Generators =
-      std::array<std::array<NoiseLanes<Arch>, std::max<std::size_t>(kDraws, 1)>, Rows>;
+  using Generators = std::array<std::array<NoiseLanes<Arch>, kGenerators>, Rows>;
 
   Finisher(const Output& output, MatrixView<Element> y, const NoiseKey& key)
       : output_(output), y_(y), row_offset_(key.row_offset) {
@@ -80,8 +80,8 @@ class Finisher {
   [[gnu::always_inline]] Generators<Rows> generators(std::size_t first_row,
                                                      std::size_t panel) const {
     Generators<Rows> result;
-    unroll<Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
-      constexpr std::size_t row = i / kDraws, draw = i % kDraws;
+    repeat<Arch, Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
+      const std::size_t row = i / kDraws, draw = i % kDraws;
       const std::uint64_t row_state =
           noise_row_state(field_state_[draw], row_offset_ + first_row + row);
       result[row][draw] = NoiseLanes<Arch>(noise_panel_state(row_state, panel));
@@ -117,12 +117,12 @@ class Finisher {
   [[gnu::always_inline]] void finish_vectors(Generators<Rows>& generators, std::size_t first_row,
                                              std::size_t panel, std::size_t column, const Sum* sums,
                                              const Values& values) const {
-    typename NoiseLanes<Arch>::Block normals[Rows][std::max<std::size_t>(kDraws, 1)];
-    unroll<Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
+    typename NoiseLanes<Arch>::Block normals[Rows][kGenerators];
+    repeat<Arch, Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
       normals[i / kDraws][i % kDraws] = generators[i / kDraws][i % kDraws].next_block();
     });
-    unroll<Rows * kVectors>([&](auto i) __attribute__((always_inline)) {
-      constexpr std::size_t row = i / kVectors, vector = i % kVectors;
+    repeat<Arch, Rows * kVectors>([&](auto i) __attribute__((always_inline)) {
+      const std::size_t row = i / kVectors, vector = i % kVectors;
       const std::size_t in_panel = column + vector * Floats::size;
       const Coordinates at{first_row + row, panel * kNoisePanelColumns + in_panel,
                            row_offset_ + first_row + row};

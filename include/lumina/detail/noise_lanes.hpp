@@ -83,24 +83,25 @@ class NoiseLanes {
 
   /// Goes on where state() was taken.
   explicit NoiseLanes(const State& state) {
-    unroll<registers>([&](auto r) {
-      unroll<4>([&](auto word) {
+    repeat<Arch, registers>([&](auto r) {
+      repeat<Arch, 4>([&](auto word) {
         state_[r][word] = Words::load_unaligned(&state[word][r * Words::size]);
       });
     });
   }
   State state() const {
     State state;
-    unroll<registers>([&](auto r) {
-      unroll<4>([&](auto word) { state_[r][word].store_unaligned(&state[word][r * Words::size]); });
+    repeat<Arch, registers>([&](auto r) {
+      repeat<Arch, 4>(
+          [&](auto word) { state_[r][word].store_unaligned(&state[word][r * Words::size]); });
     });
     return state;
   }
 
   /// Seeds all lanes with the outputs of the SplitMix64 that starts at `panel_state`.
   explicit NoiseLanes(std::uint64_t panel_state) {
-    unroll<registers>([&](auto r) {
-      unroll<4>([&](auto word) {
+    repeat<Arch, registers>([&](auto r) {
+      repeat<Arch, 4>([&](auto word) {
         Words z = Words(panel_state) + Words::load_aligned(&kSeedSteps[word][r * Words::size]);
         z = Arch::multiply_low(z ^ (z >> 30), SplitMix64::multiplier_1);
         z = Arch::multiply_low(z ^ (z >> 27), SplitMix64::multiplier_2);
@@ -112,7 +113,7 @@ class NoiseLanes {
   /// The normals of the next 32 columns.
   [[gnu::always_inline]] Block next_block() {
     Block block;
-    unroll<registers>([&](auto r) {
+    repeat<Arch, registers>([&](auto r) {
       const Words radii = xoshiro256pp_next<Arch>(state_[r]);
       const Words angles = xoshiro256pp_next<Arch>(state_[r]);
       const auto normals =
@@ -125,7 +126,7 @@ class NoiseLanes {
 
   /// A block's 32 normals to memory.
   static void store(const Block& block, float* to) {
-    unroll<block_vectors>([&](auto i) { block[i].store_unaligned(to + i * Floats::size); });
+    repeat<Arch, block_vectors>([&](auto i) { block[i].store_unaligned(to + i * Floats::size); });
   }
 
  private:

@@ -64,11 +64,15 @@ class FloatOperands {
   static constexpr double kWorthThreads = 1 << 20;
   static constexpr bool kPrepares = false;
   static constexpr bool kPacks = std::is_same_v<Weights, RawWeights>;
-  struct Workspace {};
+  /// There are no rows to make.
+  struct Workspace {
+    static constexpr float* elements = nullptr;
+    static constexpr std::size_t bytes(std::size_t, std::size_t) { return 0; }
+  };
 
   FloatOperands(MatrixView<const float> x, const Weights& weights) : x_(x), weights_(weights) {}
 
-  static constexpr std::size_t chunk_tiles(std::size_t) { return Arch::chunk_tiles; }
+  static constexpr std::size_t chunk_tiles(std::size_t, std::size_t) { return Arch::chunk_tiles; }
   static constexpr std::size_t depth_blocks(std::size_t) { return 1; }
   std::size_t depth() const { return x_.cols(); }
   const float* weights(std::size_t panel, std::size_t) const { return weights_.panel(panel); }
@@ -77,7 +81,7 @@ class FloatOperands {
 
   static constexpr std::size_t block_begin(std::size_t, std::size_t) { return 0; }
   static Upcoming upcoming(const Piece&, std::size_t) { return {}; }
-  InputRows<float> input(Workspace&, const Piece& rows, std::size_t, std::size_t) const {
+  InputRows<float> input(float*, const Piece& rows, std::size_t, std::size_t) const {
     return {x_.row(rows.begin), x_.row_stride(), x_.cols()};
   }
 
@@ -109,8 +113,8 @@ class PreparedOperands {
   const RawWeights& raw_weights() const { return weights_; }
   std::size_t panel_size() const { return weights_.panel_size(); }
 
-  std::size_t chunk_tiles(std::size_t tile_rows) const {
-    return Workspace::chunk_tiles(depth(), tile_rows, Arch::chunk_tiles);
+  static constexpr std::size_t chunk_tiles(std::size_t depth, std::size_t tile_rows) {
+    return Workspace::chunk_tiles(depth, tile_rows, Arch::chunk_tiles);
   }
   std::size_t depth_blocks(std::size_t rows) const { return Workspace::blocks(depth(), rows); }
   std::size_t block_begin(std::size_t rows, std::size_t block) const {
@@ -118,12 +122,13 @@ class PreparedOperands {
   }
   static Upcoming upcoming(const Piece&, std::size_t) { return {}; }
 
-  InputRows<float> input(Workspace& workspace, const Piece& rows, std::size_t block,
+  /// Makes a block of the rows' inputs, at `to`.
+  InputRows<float> input(float* to, const Piece& rows, std::size_t block,
                          std::size_t blocks) const {
     const Piece inputs = Workspace::block(depth(), rows.size, block, blocks);
     const std::size_t stride = round_up(inputs.size, Workspace::kMultiple);
-    rows_.prepare(rows, inputs, workspace.elements, stride);
-    return {workspace.elements, stride, inputs.size};
+    rows_.prepare(rows, inputs, to, stride);
+    return {to, stride, inputs.size};
   }
 
   using Values = SumsAsTheyAre<Arch>;
@@ -162,21 +167,20 @@ class CodedOperands {
   }
   std::size_t panel_size() const { return weights_.panel_size; }
 
-  std::size_t chunk_tiles(std::size_t tile_rows) const {
-    return Workspace::chunk_tiles(depth(), tile_rows, Codes::chunk_tiles);
+  static constexpr std::size_t chunk_tiles(std::size_t depth, std::size_t tile_rows) {
+    return Workspace::chunk_tiles(depth, tile_rows, Codes::chunk_tiles);
   }
   std::size_t depth_blocks(std::size_t rows) const { return Workspace::blocks(depth(), rows); }
 
-  /// Encodes a block of the rows' inputs.
-  InputRows<Input> input(Workspace& workspace, const Piece& rows, std::size_t block,
+  /// Encodes a block of the rows' inputs, to `to`.
+  InputRows<Input> input(Input* to, const Piece& rows, std::size_t block,
                          std::size_t blocks) const {
     const Piece inputs = Workspace::block(depth(), rows.size, block, blocks);
     const std::size_t stride = round_up(inputs.size, kRowMultiple);
     for (std::size_t row = 0; row < rows.size; ++row) {
-      encode(x_.row(rows.begin + row) + inputs.begin, inputs.size,
-             workspace.elements + row * stride);
+      encode(x_.row(rows.begin + row) + inputs.begin, inputs.size, to + row * stride);
     }
-    return {workspace.elements, stride, divide_rounding_up(inputs.size, Products::inputs_per_step)};
+    return {to, stride, divide_rounding_up(inputs.size, Products::inputs_per_step)};
   }
   /// Rows that a later task encodes, for fetching in parts.
   Upcoming upcoming(const Piece& rows, std::size_t parts) const { return {x_, rows, parts}; }

@@ -9,6 +9,7 @@
 
 #include "../config.hpp"
 #include "scalar_math.hpp"
+#include "unroll.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -37,6 +38,8 @@ struct PortableMask {
   }
 };
 
+/// Lanes are written out, and what the products of codes are made of is inlined: left to
+/// themselves, compilers that optimise for size keep loops over the lanes, and the lanes in memory.
 template <class T>
 class PortableBatch {
  public:
@@ -45,28 +48,31 @@ class PortableBatch {
   static constexpr std::size_t size = kPortableBatchBytes / sizeof(T);
 
   PortableBatch() = default;
-  PortableBatch(T value) {
-    for (T& lane : lane_) lane = value;
+  [[gnu::always_inline]] PortableBatch(T value) {
+    unroll<size>([&](auto i) __attribute__((always_inline)) { lane_[i] = value; });
   }
 
-  static PortableBatch load_unaligned(const T* from) {
+  [[gnu::always_inline]] static PortableBatch load_unaligned(const T* from) {
     PortableBatch result;
-    for (std::size_t i = 0; i < size; ++i) result.lane_[i] = from[i];
+    unroll<size>([&](auto i) __attribute__((always_inline)) { result.lane_[i] = from[i]; });
     return result;
   }
-  static PortableBatch load_aligned(const T* from) { return load_unaligned(from); }
-  void store_unaligned(T* to) const {
-    for (std::size_t i = 0; i < size; ++i) to[i] = lane_[i];
+  [[gnu::always_inline]] static PortableBatch load_aligned(const T* from) {
+    return load_unaligned(from);
   }
-  void store_aligned(T* to) const { store_unaligned(to); }
+  [[gnu::always_inline]] void store_unaligned(T* to) const {
+    unroll<size>([&](auto i) __attribute__((always_inline)) { to[i] = lane_[i]; });
+  }
+  [[gnu::always_inline]] void store_aligned(T* to) const { store_unaligned(to); }
 
-  T get(std::size_t i) const { return lane_[i]; }
+  [[gnu::always_inline]] T get(std::size_t i) const { return lane_[i]; }
 
   /// f(lane of a, lane of b, ...) in every lane.
   template <class F, class... Batches>
-  static PortableBatch map(F f, const Batches&... batches) {
+  [[gnu::always_inline]] static PortableBatch map(F f, const Batches&... batches) {
     PortableBatch result;
-    for (std::size_t i = 0; i < size; ++i) result.lane_[i] = f(batches.get(i)...);
+    unroll<size>([&](auto i)
+                     __attribute__((always_inline)) { result.lane_[i] = f(batches.get(i)...); });
     return result;
   }
   template <class F>
@@ -88,7 +94,8 @@ class PortableBatch {
   friend PortableBatch operator/(const PortableBatch& a, const PortableBatch& b) {
     return map([](T x, T y) { return static_cast<T>(x / y); }, a, b);
   }
-  friend PortableBatch operator&(const PortableBatch& a, const PortableBatch& b) {
+  [[gnu::always_inline]] friend PortableBatch operator&(const PortableBatch& a,
+                                                        const PortableBatch& b) {
     return map([](T x, T y) { return static_cast<T>(x & y); }, a, b);
   }
   friend PortableBatch operator|(const PortableBatch& a, const PortableBatch& b) {
@@ -97,7 +104,7 @@ class PortableBatch {
   friend PortableBatch operator^(const PortableBatch& a, const PortableBatch& b) {
     return map([](T x, T y) { return static_cast<T>(x ^ y); }, a, b);
   }
-  friend PortableBatch operator<<(const PortableBatch& a, int bits) {
+  [[gnu::always_inline]] friend PortableBatch operator<<(const PortableBatch& a, int bits) {
     return map([bits](T x) { return static_cast<T>(x << bits); }, a);
   }
   friend PortableBatch operator>>(const PortableBatch& a, int bits) {

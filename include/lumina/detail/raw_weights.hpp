@@ -17,10 +17,9 @@ namespace detail {
 /// w [out, in] as the caller has it.
 class RawWeights {
  public:
-  /// A task's own memory for a piece. A third of the smallest first-level caches: w itself runs
-  /// through them too.
+  /// A task's own memory for a piece.
   struct Workspace {
-    alignas(kCacheLine) float panels[4096];
+    alignas(kCacheLine) float panels[Native::raw_piece_floats];
   };
 
   explicit RawWeights(MatrixView<const float> w) : w_(w) {}

@@ -29,6 +29,10 @@ struct RowWorkspace {
     const std::size_t row = round_up(std::max<std::size_t>(depth, 1), Multiple);
     return std::clamp<std::size_t>(kElements / row / tile_rows, 1, most);
   }
+  /// What `rows` rows take of it, all or block by block.
+  static constexpr std::size_t bytes(std::size_t depth, std::size_t rows) {
+    return rows * std::min(round_up(depth, Multiple), block_depth(rows)) * sizeof(Input);
+  }
   /// The most inputs of a block for `rows` rows.
   static constexpr std::size_t block_depth(std::size_t rows) {
     return kElements / rows / Multiple * Multiple;

@@ -87,8 +87,8 @@ class SplitOperands {
   }
   static Upcoming upcoming(const Piece&, std::size_t) { return {}; }
 
-  /// Splits a block of the rows' inputs.
-  TiledRows input(Workspace& workspace, const Piece& rows, std::size_t block,
+  /// Splits a block of the rows' inputs, to `to`.
+  TiledRows input(std::uint16_t* to, const Piece& rows, std::size_t block,
                   std::size_t blocks) const {
     const Piece inputs = Workspace::block(depth(), kBf16Parts * rows.size, block, blocks);
     const std::size_t part = rows.size * kStep;
@@ -99,10 +99,10 @@ class SplitOperands {
       const std::size_t size = std::min(kStep, inputs.size - begin);
       if (size < kStep) std::fill_n(floats, part, 0.0f);
       rows_.prepare(rows, {inputs.begin + begin, size}, floats, kStep);
-      split(floats, part, workspace.elements + step * kBf16Parts * part);
+      split(floats, part, to + step * kBf16Parts * part);
     }
     constexpr std::size_t kBytes = sizeof(std::uint16_t);
-    return {workspace.elements, kTileBytes, part * kBytes, kBf16Parts * part * kBytes, steps};
+    return {to, kTileBytes, part * kBytes, kBf16Parts * part * kBytes, steps};
   }
 
   using Values = SumsAsTheyAre<Arch>;

@@ -66,7 +66,7 @@ class TiledGemm {
     for (std::size_t panel = panels.begin; panel < panels.end(); ++panel) {
       for (std::size_t block = 0; block < blocks; ++block) {
         if (blocks > 1 || panel == panels.begin) {
-          input = tiled_rows(operands_.input(workspace, rows, block, blocks));
+          input = tiled_rows(operands_.input(workspace.elements, rows, block, blocks));
         }
         multiply(rows, panel, block, input, sums, [&] { upcoming.fetch_part(); });
       }

@@ -20,6 +20,17 @@ template <std::size_t Count, class F>
   (std::make_index_sequence<Count>{});
 }
 
+/// The same where the architecture wants loops over vectors written out. Elsewhere a plain loop: f
+/// gets numbers that are no constants, and code and stack stay small.
+template <class Arch, std::size_t Count, class F>
+[[gnu::always_inline]] constexpr void repeat(F&& f) {
+  if constexpr (Arch::unrolls_vectors) {
+    unroll<Count>(f);
+  } else {
+    for (std::size_t i = 0; i < Count; ++i) f(i);
+  }
+}
+
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina

@@ -13,6 +13,12 @@ inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
 struct GenericOperations {
+  /// Whether loops over the vectors of a block of noise are written out (unroll.hpp).
+  static constexpr bool unrolls_vectors = true;
+  /// What a task has on its stack for pieces of weights that are not packed: a third of the
+  /// smallest first-level caches, for the weights themselves run through them too.
+  static constexpr std::size_t raw_piece_floats = 4096;
+
   /// 64-bit lanes rotated left by Bits.
   template <int Bits, class Words>
   static Words rotate_left(const Words& words) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -11,24 +12,40 @@
 #include "codes.hpp"
 #include "generic.hpp"
 
+#if defined(__ARM_FEATURE_SIMD32)
+#include <arm_acle.h>
+#endif
+
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// Codes, byte by byte.
+/// Σ of the products of four bytes, codes by weights.
+#if defined(__ARM_FEATURE_SIMD32)
+/// (Cortex-M's DSP extension: two products of 16 bits and their sum are one instruction.)
+[[gnu::always_inline]] inline std::int32_t dot_of_bytes(std::int32_t inputs, std::int32_t weights,
+                                                        std::int32_t sum) {
+  const auto x = static_cast<std::uint32_t>(inputs), w = static_cast<std::uint32_t>(weights);
+  const std::int32_t even = __smlad(static_cast<int16x2_t>(__uxtb16(x)), __sxtb16(w), sum);
+  return __smlad(static_cast<int16x2_t>(__uxtb16(std::rotr(x, 8))), __sxtb16(std::rotr(w, 8)),
+                 even);
+}
+#else
+[[gnu::always_inline]] inline std::int32_t dot_of_bytes(std::int32_t inputs, std::int32_t weights,
+                                                        std::int32_t sum) {
+  for (int shift = 0; shift < 32; shift += 8) {
+    sum += (inputs >> shift & 0xff) * static_cast<std::int8_t>(weights >> shift);
+  }
+  return sum;
+}
+#endif
+
 struct ScalarCodeUnit {
   using Sums = PortableBatch<std::int32_t>;
   static constexpr int input_bias = 0;
 
-  static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
-    return Sums::map(
-        [](std::int32_t inputs, std::int32_t weights, std::int32_t sum) {
-          for (int shift = 0; shift < 32; shift += 8) {
-            sum += (inputs >> shift & 0xff) * static_cast<std::int8_t>(weights >> shift);
-          }
-          return sum;
-        },
-        x, w, sums);
+  [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
+    return Sums::map(&dot_of_bytes, x, w, sums);
   }
 };
 
@@ -46,6 +63,9 @@ struct Scalar : GenericOperations {
   static constexpr std::size_t chunk_tiles = 1;
   static constexpr std::size_t epilogue_rows = 1;
   static constexpr std::size_t raw_tile_rows = 0;
+  // Microcontrollers have small stacks, and small memories for code.
+  static constexpr std::size_t raw_piece_floats = 512;
+  static constexpr bool unrolls_vectors = false;
   static constexpr std::size_t tile_columns(std::size_t rows) { return rows <= 2 ? 8 : 4; }
 
   // The same for codes, and how many bytes a task has on the stack for the codes of its rows.
