@@ -31,7 +31,7 @@ set(lumina_cortex_m55_memory 0x00000000 0x20000000)
 # The same for all: what the smallest board has, and how much of its RAM is stack.
 set(lumina_flash_size 0x80000)
 set(lumina_ram_size 0x20000)
-set(lumina_stack_size 0x2000)
+set(lumina_stack_size 0x4000)
 
 set(lumina_firmware_flags -std=c++20 -fno-exceptions -fno-rtti)
 
