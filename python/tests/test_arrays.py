@@ -1,5 +1,6 @@
 """Which arrays are read, which come back: layouts, buffers, torch, DLPack."""
 import array
+import ctypes
 
 import numpy as np
 import pytest
@@ -180,6 +181,27 @@ def test_buffers():
     y = lk.optical_linear_infer(memoryview(x), memoryview(w), array.array("f", bias.tolist()), 8)
     assert isinstance(y, np.ndarray)
     assert_same_bits(y, lk.optical_linear_infer(x, w, bias, 8))
+
+
+def test_ctypes_arrays():  # their buffers name a byte order and have no strides
+    x, w, bias = layer_data(3, 4, 5)
+    lent = (ctypes.c_float * 4 * 3).from_buffer(x)
+    out = (ctypes.c_float * 5 * 3)()
+    assert lk.optical_linear_infer(lent, w, (ctypes.c_float * 5)(*bias), 8, out=out) is out
+    assert_same_bits(np.array(out), lk.optical_linear_infer(x, w, bias, 8))
+
+
+def test_more_dimensions_than_numpy_has():
+    many = ctypes.c_float
+    for _ in range(60):
+        many = many * 1
+    for name in ("input", "weight", "bias", "out"):
+        arrays = dict(zip(("input", "weight", "bias"), layer_data(3, 4, 5)))
+        arrays[name] = many()
+        with pytest.raises(ValueError, match=name):
+            lk.optical_linear_infer(**arrays, bits=8)
+    with pytest.raises(ValueError, match="values"):
+        lk.Quantizer(8, 0, 1).apply(many())
 
 
 def test_subclasses_of_ndarray(tmp_path):
