@@ -49,7 +49,12 @@ __all__ = [
 
 def __getattr__(name: str):
     if name == "__version__":
-        return version() if "version" in globals() else _metadata.version("lumina-kernel")
+        if "version" in globals():
+            return version()
+        try:
+            return _metadata.version("lumina-kernel")
+        except _metadata.PackageNotFoundError:
+            pass  # run from its sources
     if name in __all__:
         raise ImportError(f"lumina_kernel.{name} needs the compiled part: {_cause}") from _cause
     raise AttributeError(f"module 'lumina_kernel' has no attribute '{name}'")
