@@ -109,6 +109,26 @@ def test_tensors_elsewhere():
     assert_names(str(error.value), "weight")
 
 
+class OnCuda(torch.Tensor):
+    """Says of itself what a tensor on a GPU says."""
+
+    is_cpu = False
+    device = torch.device("cuda:0")
+
+    def data_ptr(self):
+        raise AssertionError("nobody may read there")
+
+
+@pytest.mark.parametrize("name", ["input", "weight", "bias", "out"])
+def test_tensors_on_a_gpu(name):
+    arrays = dict(zip(("input", "weight", "bias"), tensors(3, 4, 5)), out=torch.full((3, 5), 7.0))
+    arrays[name] = arrays[name].as_subclass(OnCuda)
+    with pytest.raises(ValueError) as error:
+        lk.optical_linear_infer(**arrays, bits=8)
+    assert_names(str(error.value), name, tuple(arrays[name].shape), "cuda:0", "CPU")
+    assert (arrays["out"] == 7).all()
+
+
 @pytest.mark.parametrize("dtype", [
     torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool, torch.complex64])
 def test_other_dtypes(dtype):
