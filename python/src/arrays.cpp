@@ -195,8 +195,9 @@ bool Array::read_torch() {
     refuse_value(std::string("in the CPU's memory; it is on device ") +
                  nb::str(nb::object(object_.attr("device"))).c_str() + ": pass its .cpu()");
   }
-  const nb::str layout(nb::object(object_.attr("layout")));
-  if (std::string_view(layout.c_str()) != "torch.strided" || is_true(object_.attr("is_nested"))) {
+  static PyObject* const strided =
+      nb::object(nb::module_::import_("torch").attr("strided")).release().ptr();
+  if (!nb::object(object_.attr("layout")).is(strided) || is_true(object_.attr("is_nested"))) {
     refuse_value("and dense; it has another layout");
   }
   for (const char* const pending : {"conj", "neg"}) {  // operations that PyTorch has put off
