@@ -145,14 +145,16 @@ def test_out_anywhere_is_right_or_refused(shape, padding, x_begin, y_begin, tran
     stride = max(inputs, outputs) + padding
     memory = np.arange(40 + 10 * stride, dtype=np.float32) % 8
     x = memory[x_begin:x_begin + batch * stride].reshape(batch, stride)[:, :inputs]
-    if transposed:  # copied, so nothing that is written can change it
+    if transposed:  # copied where it has more than a row or column
         x = memory[x_begin:x_begin + inputs * batch].reshape(inputs, batch).T
     out = memory[y_begin:y_begin + batch * stride].reshape(batch, stride)[:, :outputs]
     before, expected = memory.copy(), x.astype(np.float64) @ w.T
     try:
         lk.optical_linear_infer(x, w, None, 16, **EXACT, out=out)
     except ValueError as error:
-        assert "shares memory" in str(error) and np.shares_memory(out, x)
+        assert "shares memory" in str(error)
+        # Rows of one distance are told apart, others only by where they begin and end.
+        assert np.may_share_memory(out, x) if transposed else np.shares_memory(out, x)
         np.testing.assert_array_equal(memory, before)
     else:
         np.testing.assert_array_equal(out, expected)
