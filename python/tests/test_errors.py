@@ -31,6 +31,10 @@ def coded_for_other_inputs():
     return lk.CodedWeights(floats(5, 3))
 
 
+def doubles_of_ctypes():
+    return (ctypes.c_double * 4 * 3)()
+
+
 def thousands_of_digits():  # which Python refuses to write out
     return 10**5000
 
@@ -75,7 +79,7 @@ ARRAYS = [
     refused(dict(input="x"), TypeError, "input", "str"),
     refused(dict(input=b"12345678"), TypeError, "input"),
     refused(dict(input=memoryview(np.ones((3, 4)))), TypeError, "input", (3, 4), "float32"),
-    refused(dict(input=(ctypes.c_double * 4 * 3)()), TypeError, "input", (3, 4), "float32"),
+    refused(dict(input=doubles_of_ctypes), TypeError, "input", (3, 4), "float32"),
     refused(dict(input=lambda: np.ndarray), TypeError, "input", "type"),
     refused(dict(weight=floats(5, 3)), ValueError, "weight", (5, 3), 4),
     refused(dict(weight=floats(4)), ValueError, "weight", (4,)),
