@@ -7,6 +7,7 @@ the PyTorch layer `OpticalLinear`; it works without the compiled part too, only 
 """
 
 from importlib import metadata as _metadata
+from typing import TYPE_CHECKING
 
 try:
     from ._core import (
@@ -46,10 +47,18 @@ __all__ = [
     "version",
 ]
 
+__version__: str
 
-def __getattr__(name: str):
-    if name == "__version__":
-        return version() if "version" in globals() else _metadata.version("lumina-kernel")
-    if name in __all__:
-        raise ImportError(f"lumina_kernel.{name} needs the compiled part: {_cause}") from _cause
-    raise AttributeError(f"module 'lumina_kernel' has no attribute '{name}'")
+if not TYPE_CHECKING:  # where it would vouch for any name
+
+    def __getattr__(name: str):
+        if name == "__version__":
+            if "version" in globals():
+                return version()
+            try:
+                return _metadata.version("lumina-kernel")
+            except _metadata.PackageNotFoundError:
+                pass  # run from its sources
+        if name in __all__:
+            raise ImportError(f"lumina_kernel.{name} needs the compiled part: {_cause}") from _cause
+        raise AttributeError(f"module 'lumina_kernel' has no attribute '{name}'")

@@ -9,11 +9,12 @@ under a profile computes
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
 import numpy as np
+
+from .checks import checked_float, checked_int
 
 #: Standard deviation of the additive noise that every profile has.
 THERMAL_NOISE = 0.005
@@ -30,7 +31,7 @@ class Readout(NamedTuple):
 
 @dataclass(frozen=True)
 class HardwareProfile:
-    """Errors: ValueError for a number outside of its range, TypeError for bits of another type."""
+    """Errors: TypeError for what is no number (bits: no int); ValueError outside of its range."""
 
     name: str
     bits: int  #: of DAC, weights and ADC, 2 … 16
@@ -39,14 +40,17 @@ class HardwareProfile:
     temp_drift: float  #: 0 … 1: how far the temperature has moved the gain
 
     def __post_init__(self) -> None:
-        if not isinstance(self.bits, int) or isinstance(self.bits, bool):
-            raise TypeError(f"bits must be an int, not {type(self.bits).__name__}")
+        numbers = {"bits": checked_int("bits", self.bits)}
+        for name in ("noise_level", "attenuation", "temp_drift"):
+            numbers[name] = checked_float(name, getattr(self, name))
+        for name, number in numbers.items():
+            object.__setattr__(self, name, number)  # frozen
         if not 2 <= self.bits <= 16:
             raise ValueError(f"bits must be in 2..16, not {self.bits}")
-        if not 0 <= self.noise_level < math.inf:
-            raise ValueError(f"noise_level must be finite and not negative, not {self.noise_level}")
-        if not 0 < self.attenuation < math.inf:
-            raise ValueError(f"attenuation must be finite and positive, not {self.attenuation}")
+        if self.noise_level < 0:
+            raise ValueError(f"noise_level must not be negative, not {self.noise_level}")
+        if not np.float32(self.attenuation) > 0:
+            raise ValueError(f"attenuation must be positive, not {self.attenuation}")
         if not 0 <= self.temp_drift <= 1:
             raise ValueError(f"temp_drift must be in 0..1, not {self.temp_drift}")
 

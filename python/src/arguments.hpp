@@ -15,14 +15,34 @@ namespace lumina::python {
 
 namespace nb = nanobind;
 
-inline std::string text(nb::handle value) { return nb::repr(value).c_str(); }
+/// As Python writes it; what it does not write out, say an integer of thousands of digits, by type.
+inline std::string text(nb::handle value) {
+  const nb::object written = nb::steal(PyObject_Repr(value.ptr()));
+  if (written.is_valid()) return nb::str(written).c_str();
+  PyErr_Clear();
+  return std::string("this ") + Py_TYPE(value.ptr())->tp_name;
+}
+
+/// An int of Python. Error: TypeError, if it is none; so is a bool, which Python would take for
+/// one.
+inline nb::object integer(nb::handle value, const char* name) {
+  if (PyLong_CheckExact(value.ptr())) return nb::borrow(value);
+  static PyObject* const numpy_bool =
+      nb::object(nb::module_::import_("numpy").attr("bool_")).release().ptr();
+  nb::object result;
+  if (!PyBool_Check(value.ptr()) && PyObject_IsInstance(value.ptr(), numpy_bool) == 0) {
+    result = nb::steal(PyNumber_Index(value.ptr()));
+  }
+  if (!result.is_valid()) {
+    PyErr_Clear();
+    throw nb::type_error((std::string(name) + " must be an integer, not " + text(value)).c_str());
+  }
+  return result;
+}
 
 /// An integer in [least, most]. Errors: TypeError, if it is none; ValueError, if it is outside.
 inline long long read_integer(nb::handle value, const char* name, long long least, long long most) {
-  if (PyFloat_Check(value.ptr()) || PyIndex_Check(value.ptr()) == 0) {
-    throw nb::type_error((std::string(name) + " must be an integer, not " + text(value)).c_str());
-  }
-  const long long result = PyLong_AsLongLong(value.ptr());
+  const long long result = PyLong_AsLongLong(integer(value, name).ptr());
   const bool failed = result == -1 && PyErr_Occurred() != nullptr;
   if (failed) PyErr_Clear();
   if (failed || result < least || result > most) {
@@ -35,11 +55,7 @@ inline long long read_integer(nb::handle value, const char* name, long long leas
 
 /// An integer in [0, 2^64).
 inline std::uint64_t read_word(nb::handle value, const char* name) {
-  if (PyFloat_Check(value.ptr()) || PyIndex_Check(value.ptr()) == 0) {
-    throw nb::type_error((std::string(name) + " must be an integer, not " + text(value)).c_str());
-  }
-  const nb::object integer = nb::steal(PyNumber_Index(value.ptr()));
-  const unsigned long long word = PyLong_AsUnsignedLongLong(integer.ptr());
+  const unsigned long long word = PyLong_AsUnsignedLongLong(integer(value, name).ptr());
   if (word == static_cast<unsigned long long>(-1) && PyErr_Occurred() != nullptr) {
     PyErr_Clear();
     throw nb::value_error(
@@ -52,15 +68,17 @@ inline std::size_t read_index(nb::handle value, const char* name) {
   return static_cast<std::size_t>(read_integer(value, name, 0, PY_SSIZE_T_MAX));
 }
 
-/// A number as float. Errors: TypeError, if it is none; ValueError, if it is not finite.
+/// A number as float. Errors: TypeError, if it is none; ValueError, if float32 can't hold it.
 inline float read_float(nb::handle value, const char* name) {
   const double number = PyFloat_AsDouble(value.ptr());
-  if (number == -1.0 && PyErr_Occurred() != nullptr) {
-    PyErr_Clear();
+  const bool failed = number == -1.0 && PyErr_Occurred() != nullptr;
+  const bool too_large = failed && PyErr_ExceptionMatches(PyExc_OverflowError) != 0;
+  if (failed) PyErr_Clear();
+  if (failed && !too_large) {
     throw nb::type_error((std::string(name) + " must be a number, not " + text(value)).c_str());
   }
   const auto result = static_cast<float>(number);
-  if (!std::isfinite(result)) {
+  if (too_large || !std::isfinite(result)) {
     throw nb::value_error((std::string(name) + " must be finite, not " + text(value)).c_str());
   }
   return result;

@@ -1,7 +1,10 @@
 #include "arrays.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <limits>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -12,6 +15,7 @@ namespace {
 std::string shape_text(const Array& array) {
   std::string text = "(";
   for (std::size_t i = 0; i < array.dimensions(); ++i) {
+    if (i == Array::kMostDimensions) return text + "...)";
     text += std::to_string(array.size(i));
     if (i + 1 < array.dimensions() || array.dimensions() == 1) text += ",";
     if (i + 1 < array.dimensions()) text += " ";
@@ -21,8 +25,10 @@ std::string shape_text(const Array& array) {
 
 /// A buffer's format: native byte order, without which it is something else.
 ElementType type_of_format(const char* format) {
-  if (format == nullptr) return ElementType::other;  // bytes
-  const std::string_view name = *format == '@' || *format == '=' ? format + 1 : format;
+  if (format == nullptr) return ElementType::other;                                 // bytes
+  constexpr char kNative = std::endian::native == std::endian::little ? '<' : '>';  // of ctypes
+  const bool marked = *format == '@' || *format == '=' || *format == kNative;
+  const std::string_view name = marked ? format + 1 : format;
   if (name == "f") return ElementType::float32;
   if (name == "Zf") return ElementType::complex64;
   if (name == "b") return ElementType::int8;
@@ -105,6 +111,8 @@ template <class T>
 std::unique_ptr<T[]> copied(const Array& array) {
   const std::size_t last = array.dimensions() - 1;
   const std::size_t inner = array.size(last), outer = last == 1 ? array.size(0) : 1;
+  // Strides of 0 can claim more elements than there are numbers for.
+  if (inner != 0 && outer > std::numeric_limits<std::size_t>::max() / inner) throw std::bad_alloc();
   std::unique_ptr<T[]> copy(new T[std::max<std::size_t>(1, outer * inner)]);
   const char* const from = static_cast<const char*>(array.data());
   for (std::size_t i = 0; i < outer; ++i) {
@@ -124,6 +132,10 @@ Array::Array(nb::handle object, const char* name, ElementType type, std::string 
              bool writable)
     : object_(object), name_(name), expected_(std::move(expected)), type_(type) {
   if (!read_buffer(writable) && !read_torch()) read_dlpack(writable);
+  if (dimensions_ > kMostDimensions) refuse_value();
+  if (data_ == nullptr && element_count() != 0) {  // a tensor of torch.compile, say
+    refuse_value("with elements in memory; it has none");
+  }
 }
 
 void Array::expect_type(ElementType type) const {
@@ -134,30 +146,38 @@ void Array::refuse_type() const {
   throw nb::type_error(
       (std::string(name_) + " must be " + expected_ + ", not " + description()).c_str());
 }
-void Array::refuse_value() const { refuse_value("not " + description()); }
-void Array::refuse_value(const std::string& but) const {
-  throw nb::value_error((std::string(name_) + " must be " + expected_ + ", " + but).c_str());
+void Array::refuse_value() const {
+  throw nb::value_error(
+      (std::string(name_) + " must be " + expected_ + ", not " + description()).c_str());
+}
+void Array::refuse_value(const std::string& condition) const {
+  throw nb::value_error(
+      (std::string(name_) + ", " + description() + ", must be " + expected_ + ", " + condition)
+          .c_str());
 }
 
 bool Array::read_buffer(bool writable) {
   if (!PyObject_CheckBuffer(object_.ptr())) return false;
   const int flags = PyBUF_STRIDES | PyBUF_FORMAT;
+  bool read_only = false;
   if (PyObject_GetBuffer(object_.ptr(), &buffer_, flags | (writable ? PyBUF_WRITABLE : 0)) != 0) {
     PyErr_Clear();
-    if (!writable || PyObject_GetBuffer(object_.ptr(), &buffer_, flags) != 0) {
+    read_only = writable && PyObject_GetBuffer(object_.ptr(), &buffer_, flags) == 0;
+    if (!read_only) {
       PyErr_Clear();  // what the protocol can't describe, say a datetime64
       refuse_type();
     }
-    expect_type(type_of_format(buffer_.format));
-    refuse_value("and writable; it is read-only");
   }
-  expect_type(type_of_format(buffer_.format));
   data_ = buffer_.buf;
   dimensions_ = static_cast<std::size_t>(buffer_.ndim);
-  for (std::size_t i = 0; i < std::min(dimensions_, kMostDimensions); ++i) {
+  std::ptrdiff_t row_major = buffer_.itemsize;  // what the lack of strides means: those of ctypes
+  for (std::size_t i = std::min(dimensions_, kMostDimensions); i-- > 0;) {
     sizes_[i] = static_cast<std::size_t>(buffer_.shape[i]);
-    strides_[i] = buffer_.strides[i];
+    strides_[i] = buffer_.strides != nullptr ? buffer_.strides[i] : row_major;
+    row_major *= buffer_.shape[i];
   }
+  expect_type(type_of_format(buffer_.format));
+  if (read_only) refuse_value("and writable; it is read-only");
   return true;
 }
 
@@ -175,8 +195,10 @@ bool Array::read_torch() {
     refuse_value(std::string("in the CPU's memory; it is on device ") +
                  nb::str(nb::object(object_.attr("device"))).c_str() + ": pass its .cpu()");
   }
-  if (is_true(object_.attr("is_sparse")) || is_true(object_.attr("is_mkldnn"))) {
-    refuse_value("and dense: pass its .to_dense()");
+  static PyObject* const strided =
+      nb::object(nb::module_::import_("torch").attr("strided")).release().ptr();
+  if (!nb::object(object_.attr("layout")).is(strided) || is_true(object_.attr("is_nested"))) {
+    refuse_value("and dense; it has another layout");
   }
   for (const char* const pending : {"conj", "neg"}) {  // operations that PyTorch has put off
     if (is_true(object_.attr((std::string("is_") + pending).c_str())())) {
@@ -196,7 +218,7 @@ bool Array::read_torch() {
 }
 
 void Array::read_dlpack(bool writable) {
-  if (!nb::hasattr(object_, "__dlpack__")) refuse_type();
+  if (!nb::hasattr(object_, "__dlpack__") || PyType_Check(object_.ptr())) refuse_type();
   bool imported = false;
   if (writable) {
     nb::ndarray<> tensor;
@@ -246,7 +268,8 @@ bool Array::contiguous() const {
 }
 
 std::string Array::description() const {
-  if (nb::hasattr(object_, "dtype") && nb::hasattr(object_, "shape")) {
+  if (nb::hasattr(object_, "dtype") && nb::hasattr(object_, "shape") &&
+      !PyType_Check(object_.ptr())) {
     const nb::object shape = nb::steal(PySequence_Tuple(nb::object(object_.attr("shape")).ptr()));
     return std::string("a ") + nb::str(nb::object(object_.attr("dtype"))).c_str() +
            " array of shape " + nb::str(shape).c_str();
@@ -302,7 +325,7 @@ OutputMatrix<T>::OutputMatrix(nb::handle object, const char* name, nb::handle li
 
 InOutVector::InOutVector(nb::handle object, const char* name)
     : array_(object, name, ElementType::float32, "a contiguous float32 array", true) {
-  if (!array_.contiguous()) array_.refuse_value();
+  if (!array_.contiguous()) array_.refuse_value("which it is not");
 }
 
 nb::object new_array(nb::handle like, nb::handle shape, const char* type) {
@@ -315,30 +338,35 @@ nb::object new_array(nb::handle like, nb::handle shape, const char* type) {
   return nb::handle(empty)(shape, type);
 }
 
-template <class T, class U>
-void expect_no_overlap(const dispatch::View<T>& out, const dispatch::View<U>& in,
-                       const char* in_name) {
-  if (out.rows == 0 || out.cols == 0 || in.rows == 0 || in.cols == 0) return;
+template <class T, class Input>
+void expect_no_overlap(const OutputMatrix<T>& out, const Input& in, const char* in_name) {
+  const auto& y = out.view();
+  const auto& x = in.view();
+  if (y.rows == 0 || y.cols == 0 || x.rows == 0 || x.cols == 0) return;
   const auto begin = [](const auto& v) { return reinterpret_cast<std::uintptr_t>(v.data); };
   const auto end = [](const auto& v) {
     return reinterpret_cast<std::uintptr_t>(v.data + (v.rows - 1) * v.row_stride + v.cols);
   };
-  if (begin(out) >= end(in) || begin(in) >= end(out)) return;
+  if (begin(y) >= end(x) || begin(x) >= end(y)) return;
   // Columns of the same rows are apart.
-  const std::size_t row_bytes = out.row_stride * sizeof(T);
-  if (row_bytes == in.row_stride * sizeof(U) && out.rows > 1 && in.rows > 1) {
+  const std::size_t row_bytes = y.row_stride * sizeof(T);
+  if (y.row_stride == x.row_stride && y.rows > 1 && x.rows > 1) {
     const std::size_t shift =
-        (begin(in) + row_bytes - begin(out) % row_bytes) % row_bytes;  // of in's columns
-    if (shift >= out.cols * sizeof(T) && shift + in.cols * sizeof(U) <= row_bytes) return;
+        (begin(x) + row_bytes - begin(y) % row_bytes) % row_bytes;  // of x's columns
+    if (shift >= y.cols * sizeof(T) && shift + x.cols * sizeof(T) <= row_bytes) return;
   }
-  throw nb::value_error((std::string("out shares memory with ") + in_name).c_str());
+  throw nb::value_error(("out, " + out.description() + ", shares memory with " + in_name + ", " +
+                         in.description() + "; it must have its own")
+                            .c_str());
 }
 
 template class InputMatrix<float>;
 template class InputMatrix<std::complex<float>>;
 template class OutputMatrix<float>;
 template class OutputMatrix<std::complex<float>>;
-template void expect_no_overlap(const dispatch::View<float>&, const dispatch::View<const float>&,
-                                const char*);
+template void expect_no_overlap(const OutputMatrix<float>&, const InputMatrix<float>&, const char*);
+template void expect_no_overlap(const OutputMatrix<float>&, const InputVector&, const char*);
+template void expect_no_overlap(const OutputMatrix<std::complex<float>>&,
+                                const InputMatrix<std::complex<float>>&, const char*);
 
 }  // namespace lumina::python

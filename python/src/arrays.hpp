@@ -52,10 +52,11 @@ class Array {
   /// A pointer to an element may point there.
   bool aligned() const;
 
-  /// Throw "<name> must be <expected>, not <description>", or with another end.
+  /// Throw "<name> must be <expected>, not <description>".
   [[noreturn]] void refuse_type() const;
   [[noreturn]] void refuse_value() const;
-  [[noreturn]] void refuse_value(const std::string& but) const;
+  /// Throws "<name>, <description>, must be <expected>, <condition>".
+  [[noreturn]] void refuse_value(const std::string& condition) const;
 
   /// "a float64 array of shape (3, 4)"
   std::string description() const;
@@ -106,6 +107,7 @@ class InputVector {
   InputVector(nb::handle object, const char* name, const char* shape);
   const float* data() const { return data_; }
   std::size_t count() const { return count_; }
+  dispatch::View<const float> view() const { return {data_, 1, count_, count_}; }
   std::string description() const { return array_ ? array_->description() : "None"; }
 
  private:
@@ -125,6 +127,7 @@ class OutputMatrix {
 
   const dispatch::View<T>& view() const { return view_; }
   nb::object object() const { return object_; }
+  std::string description() const { return array_.description(); }
 
  private:
   nb::object object_;
@@ -147,9 +150,9 @@ class InOutVector {
 /// `type`: float32, complex64, uint32, int8.
 nb::object new_array(nb::handle like, nb::handle shape, const char* type);
 
-/// Reports memory that `out` shares with an input.
-template <class T, class U>
-void expect_no_overlap(const dispatch::View<T>& out, const dispatch::View<U>& in,
-                       const char* in_name);
+/// Reports memory that `out` shares with an input: an InputMatrix of the same elements, or an
+/// InputVector.
+template <class T, class Input>
+void expect_no_overlap(const OutputMatrix<T>& out, const Input& in, const char* in_name);
 
 }  // namespace lumina::python

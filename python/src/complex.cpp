@@ -28,11 +28,11 @@ nb::object complex_matmul(nb::handle input, nb::handle weight, nb::handle thread
   }
   Threads threads(thread_count);
   const OutputMatrix<Complex> y(out, "out", input, x.rows(), w.rows());
+  expect_no_overlap(y, x, "input");
+  expect_no_overlap(y, w, "weight");
   const auto floats = pairs<const float>(x.view());
   const auto weights = pairs<const float>(w.view());
   const auto results = pairs<float>(y.view());
-  expect_no_overlap(results, floats, "input");
-  expect_no_overlap(results, weights, "weight");
   {
     const nb::gil_scoped_release release;
     const dispatch::Weights packed = dispatch::pack_complex_weights(weights);

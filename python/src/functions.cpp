@@ -44,9 +44,9 @@ class WeightArgument {
   const dispatch::Weights& packed(int dac_bits) {
     if (packed_ != nullptr) return *packed_;
     const bool codes = bits_ != 0 && bits_ <= 8 && dac_bits != 0 && dac_bits <= 8;
-    own_.emplace(codes ? encode("weight", array_->view(), bits_)
-                       : bits_ == 0 ? dispatch::borrow_weights(array_->view())
-                       : pack("weight", array_->view(), bits_));
+    own_.emplace(codes        ? encode("weight", array_->view(), bits_)
+                 : bits_ == 0 ? dispatch::borrow_weights(array_->view())
+                              : pack("weight", array_->view(), bits_));
     return *own_;
   }
 
@@ -89,13 +89,9 @@ nb::object optical_linear(const CommonArguments& arguments, float noise_std,
   Threads threads(arguments.threads);
   const OutputMatrix<float> y(arguments.out, "out", arguments.input, x.rows(), w.rows());
   if (!arguments.out.is_none()) {
-    expect_no_overlap(y.view(), x.view(), "input");
-    if (w.array() != nullptr) expect_no_overlap(y.view(), w.array()->view(), "weight");
-    if (bias.count() != 0) {
-      expect_no_overlap(y.view(),
-                        dispatch::View<const float>{bias.data(), 1, bias.count(), bias.count()},
-                        "bias");
-    }
+    expect_no_overlap(y, x, "input");
+    if (w.array() != nullptr) expect_no_overlap(y, *w.array(), "weight");
+    expect_no_overlap(y, bias, "bias");
   }
   call.y = y.view();
   call.bias = arguments.bias.is_none() ? nullptr : bias.data();
@@ -175,7 +171,7 @@ void bind_functions(nb::module_& module) {
     y = ADC(DAC(input) @ weight.T + bias + noise_std * N(0, 1))
 
 input: float32 [batch, in]; weight: float32 [out, in], or packed; bias: float32 [out] or None.
-noise_std: standard deviation of the additive noise, 0 or more.
+noise_std: standard deviation of the additive noise in units of y, 0 or more.
 bits, lo, hi: the ADC has 2**bits levels over [lo, hi], 1 <= bits <= 16, and saturates beyond.
 seed, stream, row_offset: the normal of y[r, c] is standard_normal_at(seed, r, c, stream=stream,
     row_offset=row_offset), whatever the number of threads; a batch in parts, each with the index
@@ -189,7 +185,7 @@ out: float32 [batch, out] to write to, and the result then.
 Returns float32 [batch, out], a tensor where input is one, otherwise a NumPy array. Row-major
 arrays, also with rows farther apart, are read where they lie; others are copied first.
 Errors: TypeError (no array, dtype), ValueError (shapes, ranges, device, read-only out);
-nothing is written then.)");
+nothing is written then. Other threads of Python run meanwhile; they must not change the arrays.)");
 
   module.def(
       "optical_linear_infer", &optical_linear_infer, nb::arg("input"), nb::arg("weight"),
@@ -202,7 +198,10 @@ nothing is written then.)");
               "hi: float = 10.0, threads: int | None = None, out: ArrayLike | None = None, "
               "dac_bits: int | None = None, weight_bits: int | None = None, "
               "dac_lo: float = 0.0, dac_hi: float = 1.0) -> Any"),
-      R"(optical_linear_fused without noise: y = ADC(DAC(input) @ weight.T + bias).)");
+      R"(optical_linear_fused without noise: y = ADC(DAC(input) @ weight.T + bias).
+
+input: float32 [batch, in]; weight: float32 [out, in], or packed; bias: float32 [out] or None.
+Everything else, the result and the errors are those of optical_linear_fused.)");
 
   module.def(
       "optical_linear_backward_kernel", &optical_linear_backward_kernel, nb::arg("grad_output"),

@@ -124,12 +124,14 @@ nb::object decode(const Quantizer& self, nb::handle codes) {
   const nb::object array = numpy.attr("asarray")(codes);
   const std::string kind = nb::str(nb::object(array.attr("dtype").attr("kind"))).c_str();
   if (kind != "i" && kind != "u") {
-    throw nb::type_error("codes must be an array of integers");
+    throw nb::type_error(("codes must be an array of integers, not one of " +
+                          std::string(nb::str(nb::object(array.attr("dtype"))).c_str()))
+                             .c_str());
   }
-  if (nb::cast<std::size_t>(array.attr("size")) != 0 &&
-      (nb::cast<long long>(array.attr("min")()) < 0 ||
-       nb::cast<long long>(array.attr("max")()) > static_cast<long long>(self.max_code()))) {
-    throw nb::value_error(("codes must be in 0.." + std::to_string(self.max_code())).c_str());
+  if (nb::cast<std::size_t>(array.attr("size")) != 0) {
+    for (const char* const end : {"min", "max"}) {
+      read_integer(array.attr(end)(), "codes", 0, self.max_code());
+    }
   }
   const nb::object input = as_contiguous(array, "uint32");
   nb::object result = new_array(nb::none(), input.attr("shape"), "float32");
@@ -174,11 +176,17 @@ Errors: ValueError where bits or the range are out of bounds.)")
           },
           nb::arg("bits"), nb::arg("lo"), nb::arg("hi"),
           nb::sig("def __init__(self, bits: int, lo: float, hi: float) -> None"))
-      .def_prop_ro("bits", [](const Quantizer& self) { return self.converter.bits; })
-      .def_prop_ro("lo", [](const Quantizer& self) { return self.converter.lo; })
-      .def_prop_ro("hi", [](const Quantizer& self) { return self.converter.hi; })
-      .def_prop_ro("step", [](const Quantizer& self) { return dispatch::step(self.converter); })
-      .def_prop_ro("max_code", &Quantizer::max_code)
+      .def_prop_ro(
+          "bits", [](const Quantizer& self) { return self.converter.bits; }, "1..16.")
+      .def_prop_ro(
+          "lo", [](const Quantizer& self) { return self.converter.lo; }, "What code 0 stands for.")
+      .def_prop_ro(
+          "hi", [](const Quantizer& self) { return self.converter.hi; },
+          "What max_code stands for, but for rounding.")
+      .def_prop_ro(
+          "step", [](const Quantizer& self) { return dispatch::step(self.converter); },
+          "Between two levels, in the unit of the values.")
+      .def_prop_ro("max_code", &Quantizer::max_code, "2**bits - 1.")
       .def("encode", &encode, nb::arg("values"),
            nb::sig("def encode(self, values: float | ArrayLike) -> Any"),
            "The code of a number, or uint32 codes of a float32 array.")
@@ -215,8 +223,9 @@ void bind_generators(nb::module_& module) {
       nb::arg("row_offset") = 0,
       nb::sig("def standard_normal_at(seed: int, row: int, col: int, *, stream: int = 0, "
               "row_offset: int = 0) -> float"),
-      "The N(0, 1) value that element (row, col) of an output gets, a pure function of its "
-      "arguments.");
+      R"(The N(0, 1) value of element (row, col) of an output, a pure function of the arguments.
+
+seed, stream, row_offset: 0..2**64 - 1; row, col: 0 or more. Errors: TypeError, ValueError.)");
 }
 
 }  // namespace lumina::python

@@ -136,7 +136,9 @@ Errors: TypeError, ValueError.)")
           },
           nb::arg("weight"), nb::arg("bits") = 8,
           nb::sig("def __init__(self, weight: ArrayLike, bits: int = 8) -> None"))
-      .def_prop_ro("bits", [](const CodedWeights& self) { return self.weights.bits(); })
+      .def_prop_ro(
+          "bits", [](const CodedWeights& self) { return self.weights.bits(); },
+          "Bits of the codes, 2..8.")
       .def("codes", &codes, nb::sig("def codes(self) -> numpy.ndarray"),
            "The codes: int8 [out, in].")
       .def("scales", &scales, nb::sig("def scales(self) -> numpy.ndarray"),

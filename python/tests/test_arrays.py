@@ -1,5 +1,6 @@
 """Which arrays are read, which come back: layouts, buffers, torch, DLPack."""
 import array
+import ctypes
 
 import numpy as np
 import pytest
@@ -120,6 +121,45 @@ def test_any_shape_and_layout(data, shape, chosen, out_layout, with_bias, thread
     np.testing.assert_array_equal(y, expected)
 
 
+@given(st.integers(0, 100), st.tuples(*[st.integers(0, 40)] * 3),
+       st.tuples(*[st.sampled_from(sorted(LAYOUTS))] * 3))
+@settings(max_examples=200)
+def test_any_shape_and_layout_elsewhere(seed, shape, chosen):
+    x, w, _ = integer_data(*shape, seed=seed)
+    g = integer_data(shape[0], shape[2], 0, seed=seed + 1)[0]
+    complex_x, complex_w = (x + 2j * x[::-1]).astype("c8"), (w - 1j * w[::-1]).astype("c8")
+    x_there, w_there, g_there = (LAYOUTS[c](a) for c, a in zip(chosen, (x, w, g)))
+    grad_input, grad_weight = lk.optical_linear_backward_kernel(g_there, x_there, w_there)
+    np.testing.assert_array_equal(grad_input, g.astype(np.float64) @ w)
+    np.testing.assert_array_equal(grad_weight, g.T.astype(np.float64) @ x)
+    product = lk.complex_matmul(LAYOUTS[chosen[0]](complex_x), LAYOUTS[chosen[1]](complex_w))
+    np.testing.assert_array_equal(product, complex_x.astype("c16") @ complex_w.T)
+
+
+@given(st.tuples(*[st.integers(1, 9)] * 3), st.integers(0, 6), st.integers(0, 40),
+       st.integers(0, 40), st.booleans())
+@settings(max_examples=300)
+def test_out_anywhere_is_right_or_refused(shape, padding, x_begin, y_begin, transposed):
+    batch, inputs, outputs = shape
+    w = integer_data(*shape)[1]
+    stride = max(inputs, outputs) + padding
+    memory = np.arange(40 + 10 * stride, dtype=np.float32) % 8
+    x = memory[x_begin:x_begin + batch * stride].reshape(batch, stride)[:, :inputs]
+    if transposed:  # copied where it has more than a row or column
+        x = memory[x_begin:x_begin + inputs * batch].reshape(inputs, batch).T
+    out = memory[y_begin:y_begin + batch * stride].reshape(batch, stride)[:, :outputs]
+    before, expected = memory.copy(), x.astype(np.float64) @ w.T
+    try:
+        lk.optical_linear_infer(x, w, None, 16, **EXACT, out=out)
+    except ValueError as error:
+        assert "shares memory" in str(error)
+        # Rows of one distance are told apart, others only by where they begin and end.
+        assert np.may_share_memory(out, x) if transposed else np.shares_memory(out, x)
+        np.testing.assert_array_equal(memory, before)
+    else:
+        np.testing.assert_array_equal(out, expected)
+
+
 @given(st.sampled_from(["f2", "f8", "i4", "i8", "u1", "?", "c8", "c16", ">f4", "S4", "M8[s]"]),
        st.sampled_from(["input", "weight", "bias", "out"]), st.sampled_from(sorted(LAYOUTS)))
 @settings(max_examples=150)
@@ -180,6 +220,27 @@ def test_buffers():
     y = lk.optical_linear_infer(memoryview(x), memoryview(w), array.array("f", bias.tolist()), 8)
     assert isinstance(y, np.ndarray)
     assert_same_bits(y, lk.optical_linear_infer(x, w, bias, 8))
+
+
+def test_ctypes_arrays():  # their buffers name a byte order and have no strides
+    x, w, bias = layer_data(3, 4, 5)
+    lent = (ctypes.c_float * 4 * 3).from_buffer(x)
+    out = (ctypes.c_float * 5 * 3)()
+    assert lk.optical_linear_infer(lent, w, (ctypes.c_float * 5)(*bias), 8, out=out) is out
+    assert_same_bits(np.array(out), lk.optical_linear_infer(x, w, bias, 8))
+
+
+def test_more_dimensions_than_numpy_has():
+    many = ctypes.c_float
+    for _ in range(60):
+        many = many * 1
+    for name in ("input", "weight", "bias", "out"):
+        arrays = dict(zip(("input", "weight", "bias"), layer_data(3, 4, 5)))
+        arrays[name] = many()
+        with pytest.raises(ValueError, match=name):
+            lk.optical_linear_infer(**arrays, bits=8)
+    with pytest.raises(ValueError, match="values"):
+        lk.Quantizer(8, 0, 1).apply(many())
 
 
 def test_subclasses_of_ndarray(tmp_path):

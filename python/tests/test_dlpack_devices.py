@@ -97,6 +97,22 @@ def test_strides_and_byte_offset():
     assert exporter.deleted == 1
 
 
+def test_more_elements_than_can_be_counted():
+    memory = np.zeros(1, np.float32)
+    exporter = Exporter((2**32, 2**32), CPU, memory.ctypes.data, strides=(0, 0))
+    with pytest.raises(MemoryError):
+        lk.optical_linear_infer(exporter, ones(5, 4), None, 8)
+    assert exporter.deleted == 1
+
+
+@pytest.mark.parametrize("name, shape", [("input", (3, 4)), ("weight", (5, 4)), ("bias", (5,))])
+def test_tensors_without_memory(name, shape):
+    arrays = dict(input=ones(3, 4), weight=ones(5, 4), bias=ones(5))
+    arrays[name] = Exporter(shape, CPU, None)
+    with pytest.raises(ValueError, match=name):
+        lk.optical_linear_infer(**arrays, bits=8)
+
+
 @pytest.mark.parametrize("dtype", [(2, 64, 1), (0, 32, 1), (2, 32, 4), (4, 16, 1)])
 def test_other_dtypes_are_type_errors_and_released(dtype):
     x = np.zeros((3, 16), np.float32)

@@ -1,4 +1,6 @@
 """Wrong arguments: which exception, what it says, and that nothing is written."""
+import ctypes
+
 import numpy as np
 import pytest
 from helpers import assert_names
@@ -27,6 +29,14 @@ def coded():
 
 def coded_for_other_inputs():
     return lk.CodedWeights(floats(5, 3))
+
+
+def doubles_of_ctypes():
+    return (ctypes.c_double * 4 * 3)()
+
+
+def thousands_of_digits():  # which Python refuses to write out
+    return 10**5000
 
 
 def arguments(**changes):
@@ -68,6 +78,9 @@ ARRAYS = [
     refused(dict(input=None), TypeError, "input", "None"),
     refused(dict(input="x"), TypeError, "input", "str"),
     refused(dict(input=b"12345678"), TypeError, "input"),
+    refused(dict(input=memoryview(np.ones((3, 4)))), TypeError, "input", (3, 4), "float32"),
+    refused(dict(input=doubles_of_ctypes), TypeError, "input", (3, 4), "float32"),
+    refused(dict(input=lambda: np.ndarray), TypeError, "input", "type"),
     refused(dict(weight=floats(5, 3)), ValueError, "weight", (5, 3), 4),
     refused(dict(weight=floats(4)), ValueError, "weight", (4,)),
     refused(dict(weight=np.ones((5, 4))), TypeError, "weight", "float64", "float32"),
@@ -97,6 +110,11 @@ NUMBERS = [
     refused(dict(bits=10**30), ValueError, "bits", 16),
     refused(dict(bits=8.5), TypeError, "bits"),
     refused(dict(bits="8"), TypeError, "bits"),
+    refused(dict(bits=True), TypeError, "bits", "True"),
+    refused(dict(bits=np.bool_(True)), TypeError, "bits"),
+    refused(dict(bits=np.array(8.5)), TypeError, "bits"),
+    refused(dict(bits=np.array([8, 8])), TypeError, "bits"),
+    refused(dict(bits=thousands_of_digits), ValueError, "bits", 1, 16),
     refused(dict(bits=None), TypeError, "bits"),
     refused(dict(lo=1.0, hi=1.0), ValueError, "lo", "hi"),
     refused(dict(lo=2.0, hi=1.0), ValueError, "lo", "hi", 2, 1),
@@ -117,6 +135,7 @@ NUMBERS = [
     refused(dict(threads=-1), ValueError, "threads"),
     refused(dict(threads=10**6), ValueError, "threads"),
     refused(dict(threads=1.5), TypeError, "threads"),
+    refused(dict(threads=True), TypeError, "threads"),
     refused(dict(weight=coded), ValueError, "dac_bits"),
     refused(dict(weight=coded, dac_bits=9), ValueError, "dac_bits", 8),
     refused(dict(weight=packed, weight_bits=4), ValueError, "weight_bits"),
@@ -128,6 +147,8 @@ NOISE = [
     refused(dict(noise_std=-0.5), ValueError, "noise_std"),
     refused(dict(noise_std=NAN), ValueError, "noise_std"),
     refused(dict(noise_std=float("inf")), ValueError, "noise_std"),
+    refused(dict(noise_std=10**400), ValueError, "noise_std", "finite"),
+    refused(dict(noise_std=thousands_of_digits), ValueError, "noise_std", "finite"),
     refused(dict(noise_std="a"), TypeError, "noise_std"),
     refused(dict(noise_std=None), TypeError, "noise_std"),
     refused(dict(seed=-1), ValueError, "seed"),
@@ -135,6 +156,9 @@ NOISE = [
     refused(dict(seed=10**30), ValueError, "seed"),
     refused(dict(seed=1.5), TypeError, "seed"),
     refused(dict(seed=None), TypeError, "seed"),
+    refused(dict(seed=True), TypeError, "seed", "True"),
+    refused(dict(seed=np.array(1.5)), TypeError, "seed"),
+    refused(dict(seed=thousands_of_digits), ValueError, "seed"),
     refused(dict(stream=-1), ValueError, "stream"),
     refused(dict(row_offset=2**64), ValueError, "row_offset"),
 ]
@@ -181,7 +205,8 @@ def test_out_that_overlaps_an_input():
         ("bias", memory[114:119])]
     for name, view in overlapping:
         changed = arguments(out=out, **{name: view})
-        assert_refused(lk.optical_linear_fused, changed, ValueError, "out", name)
+        shapes = out.shape, view.shape
+        assert_refused(lk.optical_linear_fused, changed, ValueError, "out", name, *shapes)
     beside = arguments(out=out, input=memory[88:100].reshape(3, 4), bias=memory[115:120])
     assert lk.optical_linear_fused(**beside) is out
 
@@ -190,6 +215,16 @@ def test_out_that_overlaps_a_strided_input():
     memory = floats(3, 20)
     changed = arguments(out=memory[:, :5], input=memory[:, 4:8])
     assert_refused(lk.optical_linear_fused, changed, ValueError, "out", "input")
+    beside = arguments(out=memory[:, :5], input=memory[:, 5:9])
+    assert lk.optical_linear_fused(**beside) is beside["out"]
+
+
+def test_out_may_be_where_an_input_is_copied_from():
+    square = np.arange(25, dtype=np.float32).reshape(5, 5)
+    expected = lk.optical_linear_infer(square.T.copy(), floats(4, 5), None, 8)
+    out = np.lib.stride_tricks.as_strided(square, (5, 4), square.strides)
+    np.testing.assert_array_equal(
+        lk.optical_linear_infer(square.T, floats(4, 5), None, 8, out=out), expected)
 
 
 def test_missing_and_unknown_arguments():
@@ -244,4 +279,4 @@ def test_complex_matmul(changes, exception, words):
 def test_complex_out_that_overlaps():
     square = complexes(4, 4)
     overlapping = dict(input=square, weight=complexes(4, 4), out=square)
-    assert_refused(lk.complex_matmul, overlapping, ValueError, "out", "input")
+    assert_refused(lk.complex_matmul, overlapping, ValueError, "out", "input", (4, 4))

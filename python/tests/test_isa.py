@@ -1,5 +1,9 @@
 """isa, available_isas, force_isa, LUMINA_FORCE_ISA."""
+import os
 import platform
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import oracle
@@ -44,6 +48,27 @@ def test_forced(isa, force_isa):
 def test_forced_by_the_environment(isa):
     result = run_python(PRINT_ISA, LUMINA_FORCE_ISA=isa)
     assert result.stdout.strip() == isa, result.stderr
+
+
+ON_OTHER_MACHINES = """
+import numpy as np
+import lumina_kernel as lk
+x, w = np.linspace(0, 1, 120, dtype="f4").reshape(3, 40), np.linspace(-1, 1, 200, dtype="f4")
+w = lk.CodedWeights(w.reshape(5, 40))
+print(lk.isa(), lk.optical_linear_fused(x, w, None, 0.1, 8, 1, dac_bits=8).tobytes().hex())
+"""
+
+
+@pytest.mark.skipif(FOREIGN == "avx2" or shutil.which("qemu-x86_64") is None,
+                    reason="needs qemu-x86_64 and x86")
+@pytest.mark.parametrize("cpu, isa", [("Nehalem", "scalar"), ("Haswell", "avx2")])
+def test_machines_with_less(cpu, isa):
+    here = run_python(ON_OTHER_MACHINES).stdout.split()
+    free = {name: value for name, value in os.environ.items() if name != "LUMINA_FORCE_ISA"}
+    done = subprocess.run(["qemu-x86_64", "-cpu", cpu, sys.executable, "-c", ON_OTHER_MACHINES],
+                          env=free, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [isa, here[1]]
 
 
 @pytest.mark.parametrize("name", ["avx3", "", "AVX2", FOREIGN])

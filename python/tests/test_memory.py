@@ -1,4 +1,5 @@
 """Peak memory of a call: its result and packed weights, nothing of the size of an input."""
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ MARGIN = 6 * MIB  # stacks of threads, code that is loaded at its first use
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="there is no /proc to read the peak from")
 
+needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
+
 MEASURE = """
+from importlib import import_module
 import numpy as np
 import lumina_kernel as lk
 
@@ -54,8 +58,10 @@ def test_the_measurement_sees_a_copy():
     (INFER, "ones(16, 4096)"), (FUSED, "ones(16, 4096)"),
     (INFER, "lk.PackedWeights(ones(16, 4096))"),
     (CODED, "lk.CodedWeights(ones(16, 4096))"), (FUSED, "lk.CodedWeights(ones(16, 4096))")])
-@pytest.mark.parametrize("x", ["ones(4096, 4096)", "ones(4096, 4224)[:, 64:-64]"],
-                         ids=["contiguous", "row-strided"])
+@pytest.mark.parametrize("x", [
+    "ones(4096, 4096)", "ones(4096, 4224)[:, 64:-64]",
+    pytest.param("import_module('torch').ones(4096, 4224)[:, 64:-64]", marks=needs_torch)],
+    ids=["contiguous", "row-strided", "torch"])
 def test_the_input_is_read_in_place(call, weights, x):
     assert peak(call, x, weights) < MARGIN
 

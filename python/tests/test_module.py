@@ -1,9 +1,22 @@
 """What the module says about itself."""
+import ast
 import re
+from pathlib import Path
 
+import numpy as np
 from helpers import run_python
 
 import lumina_kernel as lk
+
+PACKAGE = Path(lk.__file__).parent
+
+
+def stub():
+    return ast.parse((PACKAGE / "_core.pyi").read_text(encoding="utf-8"))
+
+
+def functions(tree):
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def test_version():
@@ -35,3 +48,44 @@ def test_every_public_name_is_documented():
         assert getattr(lk, name).__doc__, name
     for name in ("input", "weight", "bias", "noise_std", "bits", "seed", "threads", "out"):
         assert name in lk.optical_linear_fused.__doc__
+
+
+def test_stubs_have_what_the_module_has():
+    assert (PACKAGE / "py.typed").exists()
+    tree = stub()
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    for name in lk.__all__:
+        assert name in functions(tree) or name in classes, name
+    for name, node in classes.items():
+        methods = [n for n in node.body if not isinstance(n, ast.Expr)]  # nothing but methods
+        assert all(isinstance(n, ast.FunctionDef) for n in methods), name
+        assert all(hasattr(getattr(lk._core, name), method.name) for method in methods), name
+
+
+def test_signatures():
+    """Those that programs are written against; the stubs are what help() says too."""
+    expected = dict(
+        optical_linear_fused=(
+            ["input", "weight", "bias", "noise_std", "bits", "seed"],
+            ["lo", "hi", "threads", "out", "dac_bits", "weight_bits"]),
+        optical_linear_infer=(
+            ["input", "weight", "bias", "bits"],
+            ["lo", "hi", "threads", "out", "dac_bits", "weight_bits"]),
+        optical_linear_backward_kernel=(["grad_output", "input", "weight"], ["threads"]),
+        complex_matmul=(["input", "weight"], ["threads", "out"]),
+        standard_normal_at=(["seed", "row", "col"], ["stream", "row_offset"]),
+        version=([], []), hello_lumina=([], []), isa=([], []))
+    x, w, bias = (np.ones(shape, np.float32) for shape in ((3, 4), (5, 4), (5,)))
+    values = dict(input=x, weight=w, bias=bias, noise_std=0.1, bits=8, seed=1, lo=-1.0, hi=1.0,
+                  threads=1, out=None, dac_bits=4, weight_bits=4, dac_lo=0.0, dac_hi=1.0, stream=2,
+                  row_offset=3, grad_output=np.ones((3, 5), np.float32), row=1, col=2)
+    for name, (positional, keyword_only) in expected.items():
+        arguments = functions(stub())[name].args
+        assert [a.arg for a in arguments.args] == positional, name
+        assert [a.arg for a in arguments.kwonlyargs][:len(keyword_only)] == keyword_only, name
+        given = dict(values, input=x * 1j, weight=w * 1j) if name == "complex_matmul" else values
+        options = {a.arg: given[a.arg] for a in arguments.kwonlyargs}
+        function = getattr(lk, name)
+        by_position = function(*[given[a] for a in positional], **options)
+        by_keyword = function(**{a: given[a] for a in positional}, **options)
+        np.testing.assert_equal(by_keyword, by_position)

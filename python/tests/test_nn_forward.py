@@ -57,7 +57,11 @@ def test_one_row_does_not_depend_on_the_others(backend):
     assert torch.equal(layer(x[5:20]), whole[5:20])
 
 
-@pytest.mark.parametrize("shape", [(70,), (1, 70), (3, 5, 70), (2, 1, 3, 70), (0, 70), (2, 0, 70)])
+@pytest.mark.parametrize(
+    "shape",
+    [(70,), (1, 70), (3, 5, 70), (2, 1, 3, 70), (0, 70), (2, 0, 70), (2, *[1] * 38, 3, 70)],
+    ids=str,
+)
 @pytest.mark.parametrize("grad", [False, True])
 def test_any_leading_dimensions(backend, shape, grad):
     layer = make_layer(output_range=RANGE, bias=True).eval()
@@ -81,8 +85,17 @@ def test_any_leading_dimensions(backend, shape, grad):
         lambda x: x[::2],
         lambda x: x[:1].expand(9, 70),
         lambda x: x.reshape(2, 5, 70).transpose(0, 1),
+        lambda x: torch.complex(x, x).conj().imag,  # the sign is put off
     ],
-    ids=["transposed", "strided rows", "strided", "every other row", "expanded", "transposed 3-D"],
+    ids=[
+        "transposed",
+        "strided rows",
+        "strided",
+        "every other row",
+        "expanded",
+        "transposed 3-D",
+        "negated",
+    ],
 )
 def test_any_layout(backend, layout):
     layer = make_layer(output_range=RANGE).eval()
@@ -170,6 +183,18 @@ def test_works_in_inference_mode(backend):
         assert torch.equal(layer(inputs(4, 70)), expected)
         made_here = make_layer(output_range=RANGE).eval()
         assert torch.equal(made_here(inputs(4, 70)), expected)
+
+
+def test_trains_after_inference_mode(backend):
+    layer = make_layer(precision=4, output_range=RANGE).eval()
+    x = inputs(4, 70)
+    with torch.inference_mode():
+        before = layer(x)
+    layer(x.requires_grad_()).sum().backward()
+    assert x.grad.any() and layer.weight.grad.any()
+    with torch.inference_mode():
+        layer.weight.neg_()
+        assert not torch.equal(layer(x), before)
 
 
 def test_initialisation_is_that_of_linear():

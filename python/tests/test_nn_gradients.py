@@ -111,7 +111,12 @@ def test_leading_dimensions(backend, shape):
 def test_gradients_by_y_of_any_layout(backend):
     layer = make_layer(precision=8, bias=True, output_range=NARROW).eval()
     x, grad_y = inputs(8, 70), inputs(8, 37, seed=4)
-    layouts = (grad_y.t().contiguous().t(), grad_y[:1].expand(8, 37), torch.ones(()).expand(8, 37))
+    layouts = (
+        grad_y.t().contiguous().t(),
+        grad_y[:1].expand(8, 37),
+        torch.ones(()).expand(8, 37),
+        torch.complex(grad_y, grad_y).conj().imag,  # the sign is put off
+    )
     for other in layouts:
         layer.zero_grad(set_to_none=True)
         gradients = gradients_of(layer, x, other)

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import pickle
 
+import numpy as np
 import pytest
 from nn_support import backend, inputs, make_layer, torch
 
@@ -35,6 +36,28 @@ def test_refuses_other_inputs(backend):
     assert layer(torch.full((2, 70), 3e38)).isfinite().all()  # large, but finite
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR", "ignore:The PyTorch API of nested")
+def test_refuses_other_layouts(backend):
+    layer = make_layer(output_range=RANGE)
+    x = inputs(3, 70)
+    for other in (x.to_sparse(), x.to_sparse_csr(), x.to_mkldnn()):
+        with pytest.raises(ValueError, match=r"input \[3, 70\] must be dense"):
+            layer(other)
+    with pytest.raises(ValueError, match="input must be one tensor"):
+        layer(torch.nested.nested_tensor(list(x)))
+
+
+@pytest.mark.parametrize("limit", [float("nan"), float("inf"), -1.0, 1e-30])
+def test_refuses_a_tracked_range_that_cannot_be(backend, limit):
+    layer = make_layer()
+    layer(inputs(3, 70))
+    state = layer.state_dict()
+    state["adc_limit"].fill_(limit)
+    layer.load_state_dict(state)
+    with pytest.raises(RuntimeError, match="adc_limit"):
+        layer.eval()(inputs(3, 70))
+
+
 @pytest.mark.parametrize("precision", [8, 12])
 def test_refuses_other_weights(backend, precision):
     layer = make_layer(precision=precision, output_range=RANGE)
@@ -53,7 +76,12 @@ def test_refuses_other_weights(backend, precision):
         (dict(precision=1), ValueError, r"bits must be in 2\.\.16, not 1"),
         (dict(precision=17), ValueError, r"bits must be in 2\.\.16, not 17"),
         (dict(precision=8.0), TypeError, "bits must be an int, not float"),
+        (dict(precision=True), TypeError, "bits must be an int, not bool"),
+        (dict(hardware_profile=None), TypeError, "hardware_profile"),
         (dict(noise_level=-0.1), ValueError, "noise_level"),
+        (dict(noise_level=1e39), ValueError, "noise_level"),
+        (dict(noise_level="0.1"), TypeError, "noise_level must be a number, not str"),
+        (dict(temp_drift="0.1"), TypeError, "temp_drift must be a number, not str"),
         (dict(noise_level=float("nan")), ValueError, "noise_level"),
         (dict(temp_drift=1.5), ValueError, "temp_drift"),
         (dict(input_range=(1.0, 1.0)), ValueError, "input_range.*lo < hi"),
@@ -61,10 +89,15 @@ def test_refuses_other_weights(backend, precision):
         (dict(output_range=3.0), TypeError, r"output_range must be a pair"),
         (dict(output_range=(1, 2, 3)), TypeError, r"output_range must be a pair"),
         (dict(seed=-1), ValueError, "seed"),
+        (dict(seed=1.0), TypeError, "seed must be an int, not float"),
+        (dict(seed=True), TypeError, "seed must be an int, not bool"),
+        (dict(generator=1), TypeError, "generator must be a torch.Generator, not int"),
         (dict(seed=1, generator=torch.Generator()), ValueError, "generator and seed"),
         (dict(dtype=torch.float64), TypeError, "float32"),
         (dict(device="cuda"), ValueError, "CPU, not cuda"),
         (dict(in_features=0), ValueError, "positive"),
+        (dict(in_features=3.0), TypeError, "in_features must be an int, not float"),
+        (dict(out_features="2"), TypeError, "out_features must be an int, not str"),
     ],
 )
 def test_refuses_other_options(options, error, message):
@@ -77,6 +110,15 @@ def test_takes_usual_options():
     assert layer.hardware_profile == HardwareProfile("custom", 6, 0.2, 1.0, 0.1)
     own = HardwareProfile("own", 5, 0.3, 0.7, 0.2)
     assert OpticalLinear(3, 2, own).hardware_profile == own
+    numpy_numbers = dict(precision=np.int64(6), noise_level=np.float32(0.25), seed=np.uint64(2**63))
+    layer = OpticalLinear(np.int64(3), np.int64(2), **numpy_numbers)
+    assert str(layer) == str(OpticalLinear(3, 2, precision=6, noise_level=0.25))
+
+
+@pytest.mark.parametrize("attenuation", [0.0, -1.0, 1e-60, float("inf"), float("nan")])
+def test_profiles_need_an_attenuation(attenuation):
+    with pytest.raises(ValueError, match="attenuation"):
+        HardwareProfile("own", 5, 0.3, attenuation, 0.2)
 
 
 def test_state_dict_round_trip(backend):

@@ -77,3 +77,22 @@ def test_asking_for_a_missing_module(name):
     assert done.returncode != 0
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"ImportError: {name}=1 asks for") and "_core" in last
+
+
+def test_from_its_sources_it_has_no_version():
+    program = """
+from importlib import metadata
+def version(name):
+    raise metadata.PackageNotFoundError(name)
+metadata.version = version
+import lumina_kernel
+print(hasattr(lumina_kernel, "__version__"))
+"""
+    done = run(BLOCKED + program)
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_compiled_functions_say_why_they_are_missing():
+    done = run(BLOCKED + "from lumina_kernel import optical_linear_fused")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: lumina_kernel.optical_linear_fused needs") and "_core" in last

@@ -146,7 +146,9 @@ def test_apply_writes_nothing_where_it_cannot():
     assert (values == np.float32(0.7654)).all()
 
 
-@pytest.mark.parametrize("code", [-1, 256, 2**32, 2**70, np.array([0, 256], np.uint32)])
+@pytest.mark.parametrize("code", [
+    -1, 256, 2**32, 2**70, np.array([0, 256], np.uint32), np.array([[2**63 + 1]], np.uint64),
+    np.array([0, -1])], ids=repr)
 def test_codes_beyond_the_range_are_errors(code):
     with pytest.raises(ValueError) as error:
         lk.Quantizer(8, 0.0, 1.0).decode(code)

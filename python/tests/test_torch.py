@@ -88,7 +88,7 @@ def test_tensors_that_require_grad():
     for arguments in [(x, w, bias), (w[:3], x, bias[:3])]:
         with pytest.raises(ValueError) as error:
             lk.optical_linear_infer(*arguments, 8)
-        assert_names(str(error.value), "input" if arguments[0] is x else "weight", "detach")
+        assert_names(str(error.value), "input" if arguments[0] is x else "weight", "detach", (3, 4))
         with torch.no_grad(), pytest.raises(ValueError):
             lk.optical_linear_infer(*arguments, 8)
     lk.optical_linear_infer(x.detach(), w, bias, 8)
@@ -103,10 +103,30 @@ def test_tensors_elsewhere():
     x, w, bias = tensors(3, 4, 5)
     with pytest.raises(ValueError) as error:
         lk.optical_linear_infer(torch.empty(3, 4, device="meta"), w, bias, 8)
-    assert_names(str(error.value), "input")
+    assert_names(str(error.value), "input", (3, 4), "meta")
     with pytest.raises(ValueError) as error:
         lk.optical_linear_infer(x, torch.empty(5, 4, device="meta"), bias, 8)
     assert_names(str(error.value), "weight")
+
+
+class OnCuda(torch.Tensor):
+    """Says of itself what a tensor on a GPU says."""
+
+    is_cpu = False
+    device = torch.device("cuda:0")
+
+    def data_ptr(self):
+        raise AssertionError("nobody may read there")
+
+
+@pytest.mark.parametrize("name", ["input", "weight", "bias", "out"])
+def test_tensors_on_a_gpu(name):
+    arrays = dict(zip(("input", "weight", "bias"), tensors(3, 4, 5)), out=torch.full((3, 5), 7.0))
+    arrays[name] = arrays[name].as_subclass(OnCuda)
+    with pytest.raises(ValueError) as error:
+        lk.optical_linear_infer(**arrays, bits=8)
+    assert_names(str(error.value), name, tuple(arrays[name].shape), "cuda:0", "CPU")
+    assert (arrays["out"] == 7).all()
 
 
 @pytest.mark.parametrize("dtype", [
@@ -125,10 +145,28 @@ def test_shapes_in_messages():
     assert_names(str(error.value), "weight", (5, 2))
 
 
-def test_sparse_tensors():
+@pytest.mark.parametrize("relayout", [
+    torch.Tensor.to_sparse, torch.Tensor.to_mkldnn,
+    pytest.param(torch.Tensor.to_sparse_csr,
+                 marks=pytest.mark.filterwarnings("ignore:Sparse CSR")),
+    pytest.param(lambda t: torch.nested.nested_tensor(list(t)), id="nested",
+                 marks=pytest.mark.filterwarnings("ignore:The PyTorch API of nested"))])
+def test_other_layouts(relayout):
     x, w, bias = tensors(3, 4, 5)
-    with pytest.raises((TypeError, ValueError)):
-        lk.optical_linear_infer(x.to_sparse(), w, bias, 8)
+    with pytest.raises(ValueError) as error:
+        lk.optical_linear_infer(relayout(x), w, bias, 8)
+    assert_names(str(error.value), "input", "dense")
+
+
+def test_tensors_without_memory():
+    class Fake(torch.Tensor):
+        def data_ptr(self):
+            return 0
+
+    fake = torch.ones(5, 4).as_subclass(Fake)
+    with pytest.raises(ValueError) as error:
+        lk.PackedWeights(fake)
+    assert_names(str(error.value), "weight", (5, 4))
 
 
 def test_empty():

@@ -24,13 +24,13 @@ _workspace = _core.Workspace()
 
 def _rows(t: Tensor) -> np.ndarray:
     """`t` [..., columns] as a matrix, in place where the strides allow it."""
-    array = t.numpy()
-    return array if array.ndim == 2 else array.reshape(-1, array.shape[-1])
+    t = t.resolve_neg()  # a sign that PyTorch has put off
+    return (t if t.dim() == 2 else t.reshape(-1, t.shape[-1])).numpy()
 
 
 def encode(weight: Tensor, bits: int) -> Weights:
     kind = CodedWeights if bits <= _MOST_CODED_BITS else PackedWeights
-    return kind(weight.numpy(), bits)
+    return kind(_rows(weight), bits)
 
 
 def forward(

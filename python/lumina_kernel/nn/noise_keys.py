@@ -6,6 +6,8 @@ from typing import Optional
 
 import torch
 
+from ..checks import checked_int
+
 
 class NoiseKeys:
     """Draws the key of each noisy forward pass, from which all noise of that pass follows.
@@ -18,9 +20,14 @@ class NoiseKeys:
     def __init__(self, generator: Optional[torch.Generator], seed: Optional[int]) -> None:
         if generator is not None and seed is not None:
             raise ValueError("generator and seed exclude each other")
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise TypeError(
+                f"generator must be a torch.Generator, not {type(generator).__name__}"
+            )
         if generator is not None and generator.device.type != "cpu":
             raise ValueError(f"generator must be on the CPU, not on {generator.device}")
         if seed is not None:
+            seed = checked_int("seed", seed)
             if not 0 <= seed < 1 << 64:
                 raise ValueError(f"seed must be in 0..2^64-1, not {seed}")
             generator = torch.Generator().manual_seed(seed)

@@ -8,6 +8,7 @@ from typing import Optional, Tuple, Union
 import torch
 from torch import Tensor, nn
 
+from ..checks import checked_int
 from ..profiles import HardwareProfile, hardware_profile as preset
 from . import selection
 from .converters import Converter, checked_range
@@ -42,9 +43,10 @@ class OpticalLinear(nn.Module):
     Weights are encoded when they have changed. What autograd's version counter does not see, a
     change through `weight.data` or a NumPy array, is noticed at the next train() or eval().
 
-    forward() raises TypeError for an x that is no float32 tensor; ValueError if it is not on the
-    CPU, has another number of columns, NaN or Inf, or if a weight is NaN or Inf; RuntimeError in
-    eval() while the tracked range is not known.
+    The constructor raises TypeError or ValueError, and names the argument. forward() raises
+    TypeError for an x that is no float32 tensor; ValueError if it is not dense, not on the CPU, has
+    another number of columns, NaN or Inf, or if a weight is NaN or Inf; RuntimeError in eval()
+    while the tracked range is not known.
     """
 
     in_features: int
@@ -74,12 +76,19 @@ class OpticalLinear(nn.Module):
     ) -> None:
         super().__init__()
         _check_kind(device, dtype)
+        in_features = checked_int("in_features", in_features)
+        out_features = checked_int("out_features", out_features)
         if in_features < 1 or out_features < 1:
             raise ValueError(
                 f"in_features and out_features must be positive, not {in_features}, {out_features}"
             )
         if isinstance(hardware_profile, str):
             hardware_profile = preset(hardware_profile)
+        elif not isinstance(hardware_profile, HardwareProfile):
+            raise TypeError(
+                "hardware_profile must be a preset's name or a HardwareProfile, not "
+                f"{type(hardware_profile).__name__}"
+            )
         profile = hardware_profile.replaced(precision, noise_level, temp_drift)
         self.in_features = in_features
         self.out_features = out_features
@@ -115,6 +124,8 @@ class OpticalLinear(nn.Module):
         if self.output_range is not None:
             return self._run(input, self.output_range, self._draw_key())[0]
         limit = self.adc_limit.item()
+        if limit != 0.0 and not _SMALLEST_LIMIT <= limit <= _LARGEST_LIMIT:
+            raise RuntimeError(f"OpticalLinear: adc_limit is {limit}, which no batch leaves there")
         if self.training and input.numel() > 0:
             return self._run_tracking(input, limit)
         if limit == 0.0 and not self.training:
@@ -160,6 +171,10 @@ class OpticalLinear(nn.Module):
             raise TypeError(f"input must be a torch.Tensor, not {type(input).__name__}")
         if input.dtype != torch.float32:
             raise TypeError(f"input {list(input.shape)} must be float32, not {input.dtype}")
+        if input.is_nested:
+            raise ValueError("input must be one tensor, not a nested one")
+        if input.layout != torch.strided:
+            raise ValueError(f"input {list(input.shape)} must be dense, not {input.layout}")
         if not input.is_cpu:
             raise ValueError(f"input {list(input.shape)} must be on the CPU, not {input.device}")
         if input.dim() == 0 or input.shape[-1] != self.in_features:

@@ -54,5 +54,6 @@ def _encode(weight: Tensor, bits: int) -> Any:
         raise TypeError(f"weight {list(weight.shape)} must be float32, not {weight.dtype}")
     if weight.device.type != "cpu":
         raise ValueError(f"weight {list(weight.shape)} must be on the CPU, not {weight.device}")
-    with torch.no_grad():
+    # What inference mode makes can't be kept for a later backward pass.
+    with torch.inference_mode(False), torch.no_grad():
         return selection.active.encode(weight.detach(), bits)
