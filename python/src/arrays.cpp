@@ -76,7 +76,63 @@ bool is_torch_tensor(nb::handle object) {
   return tensor != nullptr && PyObject_IsInstance(object.ptr(), tensor) == 1;
 }
 
+/// An attribute's name, as a template argument.
+template <std::size_t Size>
+struct Name {
+  char text[Size];
+  constexpr Name(const char (&name)[Size]) { std::copy_n(name, Size, text); }
+};
+
+/// The name as Python's dictionaries have it: made once, for that takes as long as to look it up.
+template <Name Text>
+PyObject* interned() {
+  static PyObject* const name = PyUnicode_InternFromString(Text.text);
+  return name;
+}
+template <Name Text>
+nb::object attribute(nb::handle object) {
+  PyObject* const result = PyObject_GetAttr(object.ptr(), interned<Text>());
+  if (result == nullptr) nb::raise_python_error();
+  return nb::steal(result);
+}
+/// object.name()
+template <Name Text>
+nb::object called(nb::handle object) {
+  PyObject* const argument = object.ptr();
+  PyObject* const result = PyObject_VectorcallMethod(interned<Text>(), &argument, 1, nullptr);
+  if (result == nullptr) nb::raise_python_error();
+  return nb::steal(result);
+}
+
 bool is_true(const nb::object& value) { return PyObject_IsTrue(value.ptr()) == 1; }
+
+/// torch.float32, torch.strided and the like; PyTorch has been imported. Null where it has none.
+template <Name Text>
+PyObject* torch_constant() {
+  static PyObject* constant = nullptr;
+  if (constant == nullptr) {
+    PyObject* const torch = PyDict_GetItemString(PyImport_GetModuleDict(), "torch");
+    if (torch != nullptr) constant = PyObject_GetAttr(torch, interned<Text>());
+    if (constant == nullptr) PyErr_Clear();
+  }
+  return constant;
+}
+
+/// PyTorch's name for it, or null.
+PyObject* torch_dtype(ElementType type) {
+  switch (type) {
+    case ElementType::float32:
+      return torch_constant<"float32">();
+    case ElementType::complex64:
+      return torch_constant<"complex64">();
+    case ElementType::uint32:
+      return torch_constant<"uint32">();
+    case ElementType::int8:
+      return torch_constant<"int8">();
+    default:
+      return nullptr;
+  }
+}
 
 std::size_t size_of(ElementType type) {
   return type == ElementType::complex64 ? 8 : type == ElementType::int8 ? 1 : 4;
@@ -184,36 +240,34 @@ bool Array::read_buffer(bool writable) {
 bool Array::read_torch() {
   if (!is_torch_tensor(object_)) return false;
   // Asked for directly, which takes a tenth of the time of an exchange by DLPack.
-  const nb::str dtype(nb::object(object_.attr("dtype")));
-  if (std::string_view(dtype.c_str()) != std::string("torch.") + name_of(type_)) refuse_type();
-  if (is_true(object_.attr("requires_grad"))) {
+  if (!attribute<"dtype">(object_).is(nb::handle(torch_dtype(type_)))) refuse_type();
+  if (is_true(attribute<"requires_grad">(object_))) {
     refuse_value(
         "without requires_grad, which this function does not record: pass its .detach(), or use "
         "lumina_kernel.nn");
   }
-  if (!is_true(object_.attr("is_cpu"))) {
+  if (!is_true(attribute<"is_cpu">(object_))) {
     refuse_value(std::string("in the CPU's memory; it is on device ") +
                  nb::str(nb::object(object_.attr("device"))).c_str() + ": pass its .cpu()");
   }
-  static PyObject* const strided =
-      nb::object(nb::module_::import_("torch").attr("strided")).release().ptr();
-  if (!nb::object(object_.attr("layout")).is(strided) || is_true(object_.attr("is_nested"))) {
+  if (!attribute<"layout">(object_).is(nb::handle(torch_constant<"strided">())) ||
+      is_true(attribute<"is_nested">(object_))) {
     refuse_value("and dense; it has another layout");
   }
-  for (const char* const pending : {"conj", "neg"}) {  // operations that PyTorch has put off
-    if (is_true(object_.attr((std::string("is_") + pending).c_str())())) {
-      refuse_value(std::string("of values; it is a lazy view of them: pass its .resolve_") +
-                   pending + "()");
-    }
+  // Operations that PyTorch has put off.
+  const bool conjugates = type_ == ElementType::complex64 && is_true(called<"is_conj">(object_));
+  if (conjugates || is_true(called<"is_neg">(object_))) {
+    refuse_value(std::string("of values; it is a lazy view of them: pass its .resolve_") +
+                 (conjugates ? "conj()" : "neg()"));
   }
-  const nb::tuple sizes(nb::object(object_.attr("shape"))), strides(object_.attr("stride")());
+  const nb::tuple sizes(attribute<"shape">(object_)), strides(called<"stride">(object_));
   dimensions_ = sizes.size();
   for (std::size_t i = 0; i < std::min(dimensions_, kMostDimensions); ++i) {
     sizes_[i] = nb::cast<std::size_t>(sizes[i]);
     strides_[i] =
         nb::cast<std::ptrdiff_t>(strides[i]) * static_cast<std::ptrdiff_t>(size_of(type_));
   }
-  data_ = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(object_.attr("data_ptr")()));
+  data_ = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(called<"data_ptr">(object_)));
   return true;
 }
 
@@ -307,9 +361,8 @@ InputVector::InputVector(nb::handle object, const char* name, const char* shape)
 template <class T>
 OutputMatrix<T>::OutputMatrix(nb::handle object, const char* name, nb::handle like,
                               std::size_t rows, std::size_t cols)
-    : object_(object.is_none()
-                  ? new_array(like, nb::make_tuple(rows, cols), name_of(element_type_of<T>))
-                  : nb::borrow(object)),
+    : object_(object.is_none() ? new_array(like, nb::make_tuple(rows, cols), element_type_of<T>)
+                               : nb::borrow(object)),
       array_(object_, name, element_type_of<T>,
              expectation(element_type_of<T>,
                          "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")", 2),
@@ -328,14 +381,17 @@ InOutVector::InOutVector(nb::handle object, const char* name)
   if (!array_.contiguous()) array_.refuse_value("which it is not");
 }
 
-nb::object new_array(nb::handle like, nb::handle shape, const char* type) {
+nb::object new_array(nb::handle like, nb::handle shape, ElementType type) {
   if (is_torch_tensor(like)) {
-    const nb::handle torch(PyDict_GetItemString(PyImport_GetModuleDict(), "torch"));
-    return torch.attr("empty")(shape, nb::arg("dtype") = torch.attr(type));
+    PyObject* const arguments[] = {shape.ptr(), torch_dtype(type)};
+    static PyObject* const keywords = nb::make_tuple("dtype").release().ptr();
+    PyObject* const result = PyObject_Vectorcall(torch_constant<"empty">(), arguments, 1, keywords);
+    if (result == nullptr) nb::raise_python_error();
+    return nb::steal(result);
   }
   static PyObject* const empty =
       nb::object(nb::module_::import_("numpy").attr("empty")).release().ptr();
-  return nb::handle(empty)(shape, type);
+  return nb::handle(empty)(shape, name_of(type));
 }
 
 template <class T, class Input>

@@ -148,7 +148,7 @@ class InOutVector {
 
 /// A new array of that shape, of PyTorch where `like` is one of its tensors, otherwise of NumPy.
 /// `type`: float32, complex64, uint32, int8.
-nb::object new_array(nb::handle like, nb::handle shape, const char* type);
+nb::object new_array(nb::handle like, nb::handle shape, ElementType type);
 
 /// Reports memory that `out` shares with an input: an InputMatrix of the same elements, or an
 /// InputVector.

@@ -37,7 +37,7 @@ void fill_normal(Rng& rng, nb::handle out, nb::handle mean, nb::handle stddev) {
 }
 
 nb::object normals(Rng& rng, nb::handle shape, nb::handle mean, nb::handle stddev) {
-  nb::object result = new_array(nb::none(), shape, "float32");
+  nb::object result = new_array(nb::none(), shape, ElementType::float32);
   fill_normal(rng, result, mean, stddev);
   return result;
 }
@@ -105,7 +105,7 @@ nb::object encode(const Quantizer& self, nb::handle values) {
     return nb::int_(code);
   }
   const nb::object input = float_array(values);
-  nb::object result = new_array(nb::none(), input.attr("shape"), "uint32");
+  nb::object result = new_array(nb::none(), input.attr("shape"), ElementType::uint32);
   const Array from(input, "values", ElementType::float32, "float32", false);
   const Array to(result, "codes", ElementType::uint32, "uint32", true);
   dispatch::encode(self.converter, static_cast<const float*>(from.data()), from.element_count(),
@@ -134,7 +134,7 @@ nb::object decode(const Quantizer& self, nb::handle codes) {
     }
   }
   const nb::object input = as_contiguous(array, "uint32");
-  nb::object result = new_array(nb::none(), input.attr("shape"), "float32");
+  nb::object result = new_array(nb::none(), input.attr("shape"), ElementType::float32);
   const Array from(input, "codes", ElementType::uint32, "uint32", false);
   const Array to(result, "values", ElementType::float32, "float32", true);
   dispatch::decode(self.converter, static_cast<const std::uint32_t*>(from.data()),

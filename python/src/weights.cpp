@@ -60,13 +60,14 @@ dispatch::Weights encoded_array(nb::handle weight, nb::handle bits) {
 
 nb::object codes(const CodedWeights& self) {
   const dispatch::Weights& w = self.weights;
-  nb::object result = new_array(nb::none(), nb::make_tuple(w.rows(), w.cols()), "int8");
+  nb::object result = new_array(nb::none(), nb::make_tuple(w.rows(), w.cols()), ElementType::int8);
   const Array array(result, "codes", ElementType::int8, "int8", true);
   w.codes(static_cast<std::int8_t*>(array.data()));
   return result;
 }
 nb::object scales(const CodedWeights& self) {
-  nb::object result = new_array(nb::none(), nb::make_tuple(self.weights.rows()), "float32");
+  nb::object result =
+      new_array(nb::none(), nb::make_tuple(self.weights.rows()), ElementType::float32);
   const Array array(result, "scales", ElementType::float32, "float32", true);
   self.weights.scales(static_cast<float*>(array.data()));
   return result;
