@@ -114,6 +114,7 @@ def _run_heat(runners: list[_Runner], effort: Effort, threads: int, order: rando
         for runner in runners:
             runner.sample(times)
             if threads > 1:
-                time.sleep(0.02)  # an OpenMP worker without work spins some 10 ms, then sleeps
+                # Workers without work spin before they sleep: OpenMP's some 10 ms, OpenBLAS's 30.
+                time.sleep(0.05)
         if time.perf_counter() >= end:
             return

@@ -92,8 +92,11 @@ def _draw_bars(axis, rows: Sequence[Row]) -> None:
     for i, pair in enumerate(pairs):
         speeds = {row.shape: row.speed for row in rows if row.pair == pair}
         places = [shapes.index(s) + (i - 0.5 * (len(pairs) - 1)) * width for s in speeds]
-        bars = axis.bar(places, list(speeds.values()), width, label=pair, zorder=2)
-        axis.bar_label(bars, [f"{v:.1f}" for v in speeds.values()], fontsize=6, padding=1)
+        bars = axis.bar(places, [v - 1.0 for v in speeds.values()], width, bottom=1.0, label=pair,
+                        zorder=2)
+        axis.bar_label(bars, [f"{v:.2g}" for v in speeds.values()], fontsize=6, padding=1)
+    axis.set_yscale("log", base=2)  # half as fast is as far from 1 as twice as fast
+    axis.yaxis.set_major_formatter("{x:g}")
     axis.axhline(1.0, color="black", linewidth=0.8, zorder=3)
     axis.grid(axis="y", linewidth=0.4, zorder=0)
     axis.set_xticks(range(len(shapes)), [s.replace(" × ", "×") for s in shapes],
