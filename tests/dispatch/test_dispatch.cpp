@@ -207,6 +207,31 @@ TEST_CASE("weights stay where they were packed; a record belongs to its weights"
       ld::backward(call, view(std::as_const(y)), record, {.input = view(grad_x)}, workspace));
 }
 
+TEST_CASE("borrowed weights: the bits of packed ones, forward only") {
+  const Problem p(5, 70, 130);
+  on_every_isa([&](std::string_view isa) {
+    const ld::Weights packed = ld::pack_weights(view(p.w)),
+                      borrowed = ld::borrow_weights(view(p.w));
+    CHECK(borrowed.isa() == isa);
+    Matrix<float> y(5, 130), expected(5, 130), grad_x(5, 70);
+    ld::Call call{.x = view(p.x), .weights = &packed, .y = view(expected)};
+    call.readout.noise = 0.1f;
+    call.key = dispatch_key;
+    ld::run(call);
+    ld::Record record;
+    call.weights = &borrowed;
+    call.y = view(y);
+    call.record = &record;
+    ld::run(call);
+    CHECK(difference(y.view(), expected.view()) == "");
+    ld::Workspace workspace;
+    CHECK_THROWS_WITH(
+        ld::backward(call, view(std::as_const(y)), record, {.input = view(grad_x)}, workspace),
+        Catch::Matchers::ContainsSubstring("borrowed"));
+    for (const float element : grad_x.elements()) CHECK(element == 0.0f);
+  });
+}
+
 TEST_CASE("complex weights") {
   // (1 + 2i)(3 + 4i) = -5 + 10i, (1 + 2i)(-2i) = 4 - 2i
   const std::vector<float> x{1, 2}, w{3, 4, 0, -2};

@@ -163,7 +163,8 @@ class Workspace {
 
 // --- Calls ---------------------------------------------------------------------------------------
 
-/// y = ADC(readout(DAC(x)·wᵀ)) + output_bias, `bias` being added in the readout; x [batch, in], w [out, in], y [batch, out].
+/// y = ADC(readout(DAC(x)·wᵀ)) + output_bias, `bias` being added in the readout; x [batch, in], w
+/// [out, in], y [batch, out].
 struct Call {
   View<const float> x;
   const Weights* weights;
