@@ -105,10 +105,6 @@ bool operands_valid(MatrixView<X> x, const Weights& weights, MatrixView<Y> y,
   return true;
 }
 
-}  // namespace detail
-
-namespace detail {
-
 /// Weights that are multiplied as floats.
 template <class T>
 concept FloatWeights =

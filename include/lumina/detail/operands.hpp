@@ -195,7 +195,6 @@ class CodedOperands {
     using Floats = typename Arch::template Batch<float>;
     using Ints = typename Arch::template Batch<std::int32_t>;
 
-    Values() = default;
     Values(const UniformQuantizer& dac, const float* scales, const std::int32_t* code_sums) {
       const Floats step(dac.step()), lo(dac.lo());
       for (std::size_t i = 0; i < kNoisePanelColumns; i += Floats::size) {
