@@ -311,29 +311,49 @@ constexpr std::size_t float_workspace_bytes(std::size_t batch, std::size_t in) {
                                                                                           in);
 }
 
+namespace detail {
+
+/// f(the epilogue of fused_gemm_noise_quant).
+template <class Adc, class F>
+void with_noise_quant(float noise_stddev, const Adc& adc, F f) {
+  if (noise_stddev == 0.0f) {
+    f(epilogue(adc));
+  } else {
+    f(epilogue(GaussianNoise{noise_stddev}, adc));
+  }
+}
+
+}  // namespace detail
+
 /// y = adc(x·wᵀ + noise_stddev·N(0, 1)); the normal of y(row, col) is standard_normal_at(key, row,
-/// col). noise_stddev = 0 draws none.
+/// col). noise_stddev = 0 draws none. `adc`: any quantizer.
+template <detail::Converter Adc, class Executor = Serial>
+void fused_gemm_noise_quant(MatrixView<const float> x, const PackedWeights& w, MatrixView<float> y,
+                            float noise_stddev, const Adc& adc, const NoiseKey& key,
+                            const Executor& executor = {}) {
+  detail::with_noise_quant(noise_stddev, adc,
+                           [&](const auto& stages) { fused_gemm(x, w, y, stages, key, executor); });
+}
+/// The same with weights w [out, in] that are packed on the way.
+template <detail::Converter Adc, class Executor = Serial>
+void fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w,
+                            MatrixView<float> y, float noise_stddev, const Adc& adc,
+                            const NoiseKey& key, const Executor& executor = {}) {
+  detail::with_noise_quant(noise_stddev, adc,
+                           [&](const auto& stages) { fused_gemm(x, w, y, stages, key, executor); });
+}
+/// Both with the number of bits written out, fused_gemm_noise_quant<8>(…).
 template <int Bits, class Executor = Serial>
 void fused_gemm_noise_quant(MatrixView<const float> x, const PackedWeights& w, MatrixView<float> y,
                             float noise_stddev, const Quantizer<Bits>& adc, const NoiseKey& key,
                             const Executor& executor = {}) {
-  if (noise_stddev == 0.0f) {
-    fused_gemm(x, w, y, epilogue(adc), key, executor);
-  } else {
-    fused_gemm(x, w, y, epilogue(GaussianNoise{noise_stddev}, adc), key, executor);
-  }
+  fused_gemm_noise_quant<Quantizer<Bits>>(x, w, y, noise_stddev, adc, key, executor);
 }
-
-/// The same with weights w [out, in] that are packed on the way.
 template <int Bits, class Executor = Serial>
 void fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w,
                             MatrixView<float> y, float noise_stddev, const Quantizer<Bits>& adc,
                             const NoiseKey& key, const Executor& executor = {}) {
-  if (noise_stddev == 0.0f) {
-    fused_gemm(x, w, y, epilogue(adc), key, executor);
-  } else {
-    fused_gemm(x, w, y, epilogue(GaussianNoise{noise_stddev}, adc), key, executor);
-  }
+  fused_gemm_noise_quant<Quantizer<Bits>>(x, w, y, noise_stddev, adc, key, executor);
 }
 
 /// y = adc(DAC(x)·wᵀ + noise_stddev·N(0, 1)) with coded weights; x, dac and y as in fused_gemm.
@@ -342,11 +362,9 @@ template <detail::CodedInput X, detail::Converter Dac, detail::CodedMatrix Weigh
 void fused_gemm_noise_quant(X&& x, const Dac& dac, const Weights& weights, Y&& y,
                             float noise_stddev, const Adc& adc, const NoiseKey& key,
                             const Executor& executor = {}) {
-  if (noise_stddev == 0.0f) {
-    fused_gemm(x, dac, weights, y, epilogue(adc), key, executor);
-  } else {
-    fused_gemm(x, dac, weights, y, epilogue(GaussianNoise{noise_stddev}, adc), key, executor);
-  }
+  detail::with_noise_quant(noise_stddev, adc, [&](const auto& stages) {
+    fused_gemm(x, dac, weights, y, stages, key, executor);
+  });
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

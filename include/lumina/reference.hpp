@@ -186,9 +186,9 @@ void fused_gemm(MatrixView<const X> x, const Dac& dac, const Weights& w, MatrixV
 }
 
 /// lumina::fused_gemm_noise_quant; arguments are not checked.
-template <int Bits>
+template <class Adc>
 void fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w,
-                            MatrixView<float> y, float noise_stddev, const Quantizer<Bits>& adc,
+                            MatrixView<float> y, float noise_stddev, const Adc& adc,
                             const NoiseKey& key) {
   if (noise_stddev == 0.0f) {
     reference::fused_gemm(x, w, y, epilogue(adc), key);
