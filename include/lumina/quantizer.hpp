@@ -49,7 +49,7 @@ void transform_in_place(std::span<float> values, F f) {
 constexpr float step_of(double range, double codes, double lo) {
   const auto step = static_cast<float>(range / codes);
   constexpr double kRoundsToInfinity = 0x1.ffffffp+127;
-  if (step * codes + lo < kRoundsToInfinity) return step;
+  if (static_cast<double>(step) * codes + lo < kRoundsToInfinity) return step;
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(step) - 1);
 }
 
@@ -70,7 +70,9 @@ class UniformQuantizer {
   constexpr std::uint32_t encode(float v) const {
     if (!(v > lo_)) return 0;  // NaN too
     // A quotient that overflows is infinite at run time, but not a constant expression.
-    if (std::is_constant_evaluated() && static_cast<double>(v) - lo_ > 2.0 * top_ * step_) {
+    if (std::is_constant_evaluated() &&
+        static_cast<double>(v) - static_cast<double>(lo_) >
+            2.0 * static_cast<double>(top_) * static_cast<double>(step_)) {
       return static_cast<std::uint32_t>(top_);
     }
     const float position = (v - lo_) / step_;
@@ -124,8 +126,8 @@ class UniformQuantizer {
   constexpr UniformQuantizer(std::uint32_t max_code, float lo, float hi)
       : lo_(lo + 0.0f), hi_(hi + 0.0f), top_(static_cast<float>(max_code)) {
     const double range = static_cast<double>(hi) - static_cast<double>(lo);
-    step_ = step_of(range, max_code, lo);
-    constexpr double kLargest = std::numeric_limits<float>::max();
+    step_ = step_of(range, max_code, static_cast<double>(lo));
+    constexpr double kLargest = 0x1.fffffep+127;
     if (!(lo < hi)) {
       reject("lumina::Quantizer: lo must be smaller than hi, and neither may be NaN");
     } else if (!(range <= kLargest)) {
@@ -240,7 +242,7 @@ class SymmetricQuantizer {
 
   /// Error: `limit` that is not positive and finite, or too small for float.
   constexpr explicit SymmetricQuantizer(float limit)
-      : limit_(limit), step_(detail::step_of(limit, max_code, 0.0)) {
+      : limit_(limit), step_(detail::step_of(static_cast<double>(limit), max_code, 0.0)) {
     if (!(step_ > 0.0f && limit <= std::numeric_limits<float>::max())) {
       limit_ = 1.0f;
       step_ = 1.0f / static_cast<float>(max_code);
@@ -255,8 +257,10 @@ class SymmetricQuantizer {
     if (v != v) return 0;
     constexpr float top = static_cast<float>(max_code);
     if (std::is_constant_evaluated()) {  // as in UniformQuantizer
-      if (static_cast<double>(v) > 2.0 * top * step_) return max_code;
-      if (static_cast<double>(v) < -2.0 * top * step_) return -max_code;
+      if (static_cast<double>(v) > 2.0 * static_cast<double>(top) * static_cast<double>(step_))
+        return max_code;
+      if (static_cast<double>(v) < -2.0 * static_cast<double>(top) * static_cast<double>(step_))
+        return -max_code;
     }
     const float position = v / step_;
     const float clamped = position < -top ? -top : position < top ? position : top;
