@@ -12,11 +12,8 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
     ${lumina_warnings} $<$<BOOL:${LUMINA_WARNINGS_AS_ERRORS}>:-Werror>)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # False alarms: g++ 12 finds uninitialised values in its own AVX-512 intrinsics, and any g++ in code
-  # that a sanitizer has instrumented; and g++ 12 finds overlapping copies in its own std::string. clang
-  # and the sanitizers themselves look for the real ones.
-  target_compile_options(lumina_warnings INTERFACE
-    -Wno-uninitialized -Wno-maybe-uninitialized -Wno-restrict)
+  # A false alarm: g++ 12 finds overlapping copies in its own std::string.
+  target_compile_options(lumina_warnings INTERFACE -Wno-restrict)
 endif()
 
 set(lumina_isa_flags_native -march=native)

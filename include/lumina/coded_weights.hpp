@@ -124,7 +124,8 @@ constexpr std::int32_t max_weight_code(int bits) { return (std::int32_t{1} << (b
 inline float weight_scale(std::uint32_t largest_magnitude_bits, std::int32_t max_code) {
   const auto limit = std::bit_cast<float>(largest_magnitude_bits);
   if (limit == 0.0f) return 0.0f;
-  return std::max(step_of(limit, max_code, 0.0), std::numeric_limits<float>::denorm_min());
+  return std::max(step_of(static_cast<double>(limit), max_code, 0.0),
+                  std::numeric_limits<float>::denorm_min());
 }
 
 /// What is wrong with w and its like.

@@ -67,7 +67,8 @@ struct Readout {
 
   /// ShotNoise stands behind the gain, whose root its strength must undo.
   ShotNoise shot_noise_behind_gain() const {
-    return {static_cast<float>(shot_noise / std::sqrt(static_cast<double>(gain)))};
+    return {
+        static_cast<float>(static_cast<double>(shot_noise) / std::sqrt(static_cast<double>(gain)))};
   }
 };
 

@@ -56,7 +56,7 @@ void transform_in_place(std::span<float> values, F f) {
 constexpr float step_of(double range, double codes, double lo) {
   const auto step = static_cast<float>(range / codes);
   constexpr double kRoundsToInfinity = 0x1.ffffffp+127;
-  if (step * codes + lo < kRoundsToInfinity) return step;
+  if (static_cast<double>(step) * codes + lo < kRoundsToInfinity) return step;
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(step) - 1);
 }
 
@@ -150,8 +150,8 @@ class UniformQuantizer {
   constexpr UniformQuantizer(std::uint32_t max_code, float lo, float hi)
       : lo_(lo + 0.0f), hi_(hi + 0.0f), offset_(lo_), top_(static_cast<float>(max_code)) {
     const double range = static_cast<double>(hi) - static_cast<double>(lo);
-    step_ = step_of(range, max_code, lo);
-    constexpr double kLargest = std::numeric_limits<float>::max();
+    step_ = step_of(range, max_code, static_cast<double>(lo));
+    constexpr double kLargest = 0x1.fffffep+127;
     if (!(lo < hi)) {
       reject("lumina::Quantizer: lo must be smaller than hi, and neither may be NaN");
     } else if (!(range <= kLargest)) {
@@ -166,7 +166,7 @@ class UniformQuantizer {
   constexpr UniformQuantizer(std::int32_t max_code, float limit)
       : lo_(-limit),
         hi_(limit),
-        step_(step_of(limit, max_code, 0.0)),
+        step_(step_of(static_cast<double>(limit), max_code, 0.0)),
         bottom_(-static_cast<float>(max_code)),
         top_(static_cast<float>(max_code)) {
     if (!(step_ > 0.0f && limit <= std::numeric_limits<float>::max())) {

@@ -24,7 +24,8 @@ namespace reference {
 /// Quantizer::step: no level is beyond float.
 inline float step(float lo, float hi, int bits) {
   const auto max_code = static_cast<float>((1u << bits) - 1);
-  const auto rounded = static_cast<float>((static_cast<double>(hi) - lo) / max_code);
+  const auto rounded = static_cast<float>((static_cast<double>(hi) - static_cast<double>(lo)) /
+                                          static_cast<double>(max_code));
   return std::isinf(std::fma(max_code, rounded, lo)) ? std::nextafter(rounded, 0.0f) : rounded;
 }
 

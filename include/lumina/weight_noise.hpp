@@ -159,7 +159,7 @@ struct DropConnect {
   /// to differ from `probability` by a few 10^-6 at most, as the normals have errors of that size.
   float threshold() const {
     if (!(probability > 0.0f)) return -std::numeric_limits<float>::infinity();
-    return static_cast<float>(detail::normal_quantile(probability));
+    return static_cast<float>(detail::normal_quantile(static_cast<double>(probability)));
   }
   Perturbation perturbation(float) const { return {threshold()}; }
   bool valid_for(float) const {

@@ -27,7 +27,8 @@ class Finisher {
   using Element = typename Output::Element;
   using Floats = typename Arch::template Batch<float>;
   static constexpr std::size_t kDraws = Output::normals_per_element;
-  static constexpr std::size_t kGenerators = std::max<std::size_t>(kDraws, 1);  // no empty arrays
+  static constexpr std::size_t kGenerators =
+      std::max<std::size_t>(kDraws, 1);  // no empty arrays, no division by 0
 
   /// The noise generators of Rows neighbouring rows of a panel.
   template <std::size_t Rows>
@@ -81,7 +82,7 @@ class Finisher {
                                                      std::size_t panel) const {
     Generators<Rows> result;
     repeat<Arch, Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
-      const std::size_t row = i / kDraws, draw = i % kDraws;
+      const std::size_t row = i / kGenerators, draw = i % kGenerators;
       const std::uint64_t row_state =
           noise_row_state(field_state_[draw], row_offset_ + first_row + row);
       result[row][draw] = NoiseLanes<Arch>(noise_panel_state(row_state, panel));
@@ -119,7 +120,8 @@ class Finisher {
                                              const Values& values) const {
     typename NoiseLanes<Arch>::Block normals[Rows][kGenerators];
     repeat<Arch, Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
-      normals[i / kDraws][i % kDraws] = generators[i / kDraws][i % kDraws].next_block();
+      const std::size_t row = i / kGenerators, draw = i % kGenerators;
+      normals[row][draw] = generators[row][draw].next_block();
     });
     repeat<Arch, Rows * kVectors>([&](auto i) __attribute__((always_inline)) {
       const std::size_t row = i / kVectors, vector = i % kVectors;

@@ -9,8 +9,21 @@
 #include "../config.hpp"
 #include "portable_batch.hpp"
 
+// g++ finds uninitialised values in its own intrinsics for AVX-512. It asks the place of the
+// intrinsic and each function that it was inlined into whether to warn: so this is for the
+// intrinsics' headers (arch/ files get them from here), and, should the user have included them
+// before, for what follows. unroll.hpp, through which nearly all vectors go, does the same.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 #if !defined(LUMINA_ISA_SCALAR)
 #include <xsimd/xsimd.hpp>
+#if XSIMD_VERSION_MAJOR < 8 || (XSIMD_VERSION_MAJOR == 8 && XSIMD_VERSION_MINOR < 1)
+#error "lumina: this xsimd is older than 8.1. Use a newer one, or define LUMINA_NO_XSIMD."
+#endif
 #endif
 
 namespace lumina {
@@ -92,7 +105,7 @@ struct Rebind<xsimd::batch<T, A>, U> {
 
 template <class To, class From, class A>
 xsimd::batch<To, A> bits_as(const xsimd::batch<From, A>& from) {
-#if XSIMD_VERSION_MAJOR >= 9
+#if XSIMD_VERSION_MAJOR >= 11
   return xsimd::bitwise_cast<To>(from);
 #else
   return xsimd::bitwise_cast<xsimd::batch<To, A>>(from);
@@ -254,3 +267,7 @@ void store_first(const Floats& values, float* to, std::size_t count) {
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

@@ -51,7 +51,7 @@ struct StageChain {
 
   static constexpr std::size_t count = sizeof...(Stages);
   static constexpr std::size_t normals = (normals_of<Stages> + ... + 0);
-  static constexpr std::size_t gates = ((is_gate<Stages> ? 1 : 0) + ... + 0);
+  static constexpr std::size_t gates = ((is_gate<Stages> ? std::size_t{1} : 0) + ... + 0);
   static constexpr bool any_needs_values = (needs_values<Stages> || ...);
 
   static constexpr std::size_t normals_before(std::size_t index) {
@@ -61,7 +61,7 @@ struct StageChain {
   }
   static constexpr std::size_t gates_before(std::size_t index) {
     std::size_t result = 0, i = 0;
-    ((result += i++ < index && is_gate<Stages> ? 1 : 0), ...);
+    ((result += i++ < index && is_gate<Stages> ? std::size_t{1} : 0), ...);
     return result;
   }
 

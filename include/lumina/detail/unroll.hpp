@@ -7,6 +7,13 @@
 
 #include "../config.hpp"
 
+// False alarms inside of g++'s intrinsics, see simd.hpp.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
@@ -34,3 +41,7 @@ template <class Arch, std::size_t Count, class F>
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

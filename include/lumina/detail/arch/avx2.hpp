@@ -1,8 +1,6 @@
 // AVX2 with FMA: 16 registers of 8 floats.
 #pragma once
 
-#include <immintrin.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>

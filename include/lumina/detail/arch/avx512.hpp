@@ -1,8 +1,6 @@
 // AVX-512 (F, CD, DQ, BW): 32 registers of 16 floats.
 #pragma once
 
-#include <immintrin.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>

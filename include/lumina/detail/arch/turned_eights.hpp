@@ -1,8 +1,6 @@
 // Four neighbouring elements of eight rows, turned, with AVX2.
 #pragma once
 
-#include <immintrin.h>
-
 #include <array>
 #include <cstddef>
 

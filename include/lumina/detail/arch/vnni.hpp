@@ -1,8 +1,6 @@
 // VNNI: dot products of four bytes in every 32-bit lane, with AVX2 (AVX-VNNI) or AVX-512.
 #pragma once
 
-#include <immintrin.h>
-
 #include <cstddef>
 #include <cstdint>
 

@@ -1,0 +1,219 @@
+// Each public template, once: compiled for the warnings that it must not give, and with each series
+// of xsimd. Run, it prints a hash of the bits of all that it has computed, which are the same on
+// every machine with FMA.
+#include <lumina/lumina.hpp>
+#include <lumina/reference.hpp>
+#include <lumina/reference_backward.hpp>
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+namespace {
+
+// Tails in every dimension, and two noise panels.
+constexpr std::size_t kBatch = 5, kIn = 37, kOut = 133;
+constexpr lumina::NoiseKey kKey{.seed = 3, .stream = 5, .row_offset = 7};
+
+/// FNV-1a, for each part of the program.
+class Hash {
+ public:
+  template <class T>
+  void add(std::span<T> values) {
+    for (const T value : values) add_value(value);
+  }
+  template <class T>
+  void add_value(T value) {
+    std::array<unsigned char, sizeof(T)> bytes =
+        std::bit_cast<std::array<unsigned char, sizeof(T)>>(value);
+    for (const unsigned char byte : bytes) state_ = (state_ ^ byte) * 0x100000001b3u;
+  }
+  void print(const char* part) const {
+    std::printf("%s %016llx\n", part, static_cast<unsigned long long>(state_));
+  }
+
+ private:
+  std::uint64_t state_ = 0xcbf29ce484222325u;
+};
+
+struct Operands {
+  lumina::Matrix<float> x{kBatch, kIn}, w{kOut, kIn};
+  std::vector<float> bias = std::vector<float>(kOut);
+
+  Operands() {
+    lumina::FastRng rng(11);
+    rng.fill_normal(x.elements());
+    rng.fill_normal(w.elements(), 0.0f, 0.25f);
+    rng.fill_normal(bias);
+  }
+};
+
+void quantizers() {
+  Hash hash;
+  std::vector<float> values;
+  for (int i = -40; i < 40; ++i) values.push_back(static_cast<float>(i) * 0.0625f);
+  const auto each = [&](const auto& quantizer) {
+    std::vector<float> applied = values;
+    quantizer.apply(applied);
+    hash.add(std::span(applied));
+    for (const float v : values) {
+      hash.add_value(quantizer.encode(v));
+      hash.add_value(quantizer(v));
+    }
+  };
+  each(lumina::Quantizer<3>(-1.0f, 2.0f));
+  each(lumina::RuntimeQuantizer(11, -1.0f, 2.0f));
+  each(lumina::SymmetricQuantizer<6>(1.5f));
+  lumina::FastRng rng(4);
+  rng.jump();
+  rng.long_jump();
+  hash.add_value(rng.uniform());
+  hash.add_value(rng.normal());
+  hash.add_value(lumina::standard_normal_at(kKey, 3, 70));
+  hash.print("quantizers");
+}
+
+void floats() {
+  Hash hash;
+  const Operands given;
+  const lumina::PackedWeights packed = lumina::pack_weights(given.w);
+  lumina::Matrix<float> y(kBatch, kOut);
+  const lumina::Quantizer<8> adc(-3.0f, 3.0f), dac(-1.0f, 1.0f);
+  const auto add = [&] { hash.add(y.elements()); };
+
+  lumina::fused_gemm(given.x, packed, y, lumina::epilogue());
+  add();
+  lumina::fused_gemm(given.x, given.w, y, lumina::epilogue());
+  add();
+  lumina::fused_gemm(
+      given.x, packed, y,
+      lumina::epilogue(lumina::AddBias{given.bias}, lumina::Relu{},
+                       lumina::Attenuation::from_decibel(0.5f), lumina::ShotNoise{0.1f},
+                       lumina::GaussianNoise{0.05f}, lumina::SymmetricQuantizer<6>(4.0f)),
+      kKey);
+  add();
+  lumina::fused_gemm_noise_quant(given.x, packed, y, 0.1f, adc, kKey);
+  add();
+  std::vector<std::byte> memory(lumina::float_workspace_bytes(kBatch, kIn) + 64);
+  const std::size_t skip = 64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64;
+  const lumina::SerialIn executor(std::span<std::byte>(memory).subspan(skip));
+  lumina::fused_gemm(given.x, dac, packed, y, lumina::epilogue(adc), {}, executor);
+  add();
+
+  lumina::PackedWeights quantized;
+  lumina::pack_quantized_weights<9>(given.w, quantized);
+  lumina::pack_quantized_weights<10>(given.w, quantized, lumina::DropConnect{0.25f}, kKey);
+  lumina::fused_gemm(given.x, quantized, y, lumina::epilogue());
+  add();
+  const lumina::Matrix<float> pairs(kOut, 2 * kIn);
+  hash.add_value(lumina::pack_complex_weights(pairs).rows());
+  hash.print("floats");
+}
+
+template <int Bits>
+void coded_call(Hash& hash, const Operands& given, const auto& adc) {
+  const lumina::CodedWeights<Bits> weights = lumina::encode_weights<Bits>(given.w);
+  const lumina::Quantizer<6> dac(-1.0f, 1.0f);
+  lumina::Matrix<float> y(kBatch, kOut);
+  lumina::fused_gemm_noise_quant(given.x, dac, weights, y, 0.1f, adc, kKey);
+  hash.add(y.elements());
+  const lumina::Matrix<float> decoded = weights.decode();
+  hash.add(decoded.elements());
+}
+
+void codes() {
+  Hash hash;
+  const Operands given;
+  const lumina::RuntimeQuantizer adc(7, -3.0f, 3.0f), dac(6, -1.0f, 1.0f);
+  coded_call<8>(hash, given, adc);
+  coded_call<2>(hash, given, lumina::Quantizer<8>(-3.0f, 3.0f));
+
+  lumina::CodedWeights<4> weights = lumina::encode_weights<4>(given.w);
+  lumina::Matrix<std::uint8_t> in_codes(kBatch, kIn), out_codes(kBatch, kOut);
+  lumina::Matrix<std::uint16_t> wide_codes(kBatch, kOut);
+  for (std::size_t i = 0; i < in_codes.elements().size(); ++i) {
+    in_codes.elements()[i] = static_cast<std::uint8_t>(i % 64);
+  }
+  lumina::fused_gemm(given.x, dac, weights, out_codes, lumina::epilogue(lumina::Relu{}, adc));
+  hash.add(out_codes.elements());
+  lumina::fused_gemm(in_codes, dac, weights.view(), wide_codes, lumina::epilogue(adc));
+  hash.add(wide_codes.elements());
+
+  lumina::encode_weights(given.w, weights, lumina::MultiplicativeWeightNoise{0.1f}, kKey);
+  lumina::encode_weights(given.w, weights, 3, lumina::WeightScale::per_matrix);
+  const std::vector<float> scales(kOut, 0.01f);
+  lumina::encode_weights(given.w, weights, lumina::AdditiveWeightNoise{0.01f}, kKey, scales);
+  const lumina::Matrix<float> decoded = weights.decode();
+  hash.add(decoded.elements());
+  hash.print("codes");
+}
+
+template <class Stages>
+void train(Hash& hash, const Operands& given, const Stages& stages) {
+  const lumina::CodedWeights<4> coded = lumina::encode_weights<4>(given.w);
+  const lumina::PackedWeights packed = lumina::pack_weights(given.w);
+  const lumina::Quantizer<6> dac(-1.0f, 1.0f);
+  lumina::Matrix<float> y(kBatch, kOut), grad_y(kBatch, kOut), grad_x(kBatch, kIn),
+      grad_w(kOut, kIn);
+  std::vector<float> grad_bias(kOut);
+  lumina::FastRng(5).fill_normal(grad_y.elements());
+  lumina::ForwardRecord record;
+  lumina::BackwardWorkspace workspace;
+  const auto step = [&](const auto& pass, const auto& products) {
+    lumina::forward(pass, y, record);
+    lumina::backward(pass, grad_y, record, {grad_x, grad_w, grad_bias}, workspace, products);
+    hash.add(y.elements());
+    hash.add(grad_x.elements());
+    hash.add(grad_w.elements());
+    hash.add(std::span(grad_bias));
+  };
+  step(lumina::forward_pass(given.x, packed, stages, kKey), lumina::F32Products{});
+  const std::vector<float> scales(kOut, 0.05f);
+  step(lumina::forward_pass(given.x, dac, coded, stages, kKey)
+           .with_weight_stages(lumina::epilogue(lumina::WeightGate<4>{given.w, scales})),
+       lumina::F32Products{});
+}
+
+template <int Bits, class WeightNoise>
+void layer(Hash& hash, const Operands& given, const WeightNoise& noise) {
+  const auto config =
+      lumina::AnalogLinearConfig::of(lumina::hardware_profile("lumina_nano_v1"), kIn, kOut);
+  lumina::AnalogLinear<Bits, WeightNoise> analog(config, kBatch, noise);
+  analog.load(given.w, given.bias, kKey);
+  lumina::Matrix<float> y(kBatch, kOut), grad_x(kBatch, kIn), grad_w(kOut, kIn);
+  std::vector<float> grad_bias(kOut);
+  analog.forward(given.x, y, kKey);
+  hash.add(y.elements());
+  analog.backward(given.x, y, {grad_x, grad_w, grad_bias});
+  hash.add(grad_w.elements());
+  analog.infer(given.x, y);
+  hash.add(y.elements());
+}
+
+void training() {
+  Hash hash;
+  const Operands given;
+  const lumina::Quantizer<8> adc(-3.0f, 3.0f);
+  const lumina::AddBias bias{given.bias};
+  train(hash, given, lumina::epilogue(bias, lumina::Relu{}, adc));
+  train(hash, given,
+        lumina::epilogue(bias, lumina::ShotNoiseWithDerivative{0.1f}, lumina::GaussianNoise{0.1f},
+                         lumina::SymmetricQuantizer<6>(4.0f)));
+  layer<4>(hash, given, lumina::NoWeightNoise{});
+  layer<10>(hash, given, lumina::MultiplicativeWeightNoise{0.05f});
+  hash.print("training");
+}
+
+}  // namespace
+
+int main() {
+  quantizers();
+  floats();
+  codes();
+  training();
+}
