@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <span>
 #include <stdexcept>
@@ -188,7 +189,9 @@ void product_backward(View<const float> grad_y, View<const float> x, View<const 
   unit->product_backward(grad_y, x, w, gradients, Access::workspace(workspace, unit), executor);
 }
 
-bool all_finite(View<const float> values) { return active().get()->all_finite(values); }
+bool all_finite(View<const float> values) {
+  return values.cols == 0 || active().get()->all_finite(values);
+}
 
 void quantize(const Converter& converter, float* values, std::size_t count) {
   active().get()->quantize(converter, values, count);
@@ -210,6 +213,19 @@ float standard_normal_at(const Key& key, std::size_t row, std::size_t col) {
 
 FastRng::FastRng(std::uint64_t seed) : rng_(nullptr, {active().get()}) {
   rng_.reset(rng_.get_deleter().unit->make_rng(seed));
+}
+FastRng::FastRng(std::span<const std::byte> state) : FastRng(std::uint64_t{0}) {
+  const Unit* const unit = rng_.get_deleter().unit;
+  if (state.size() != unit->rng_bytes || !unit->set_rng(rng_.get(), state.data())) {
+    throw std::invalid_argument("lumina::dispatch::FastRng: these " + std::to_string(state.size()) +
+                                " bytes are no state of a generator; state() gives one, of " +
+                                std::to_string(unit->rng_bytes));
+  }
+}
+std::vector<std::byte> FastRng::state() const {
+  std::vector<std::byte> bytes(rng_.get_deleter().unit->rng_bytes);
+  std::memcpy(bytes.data(), rng_.get(), bytes.size());
+  return bytes;
 }
 std::uint64_t FastRng::operator()() { return rng_.get_deleter().unit->next(rng_.get()); }
 float FastRng::uniform() { return rng_.get_deleter().unit->uniform(rng_.get()); }

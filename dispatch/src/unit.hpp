@@ -51,6 +51,10 @@ struct Unit {
 
   RngTag* (*make_rng)(std::uint64_t seed);
   void (*delete_rng)(RngTag*);
+  /// A generator is so many bytes; sets one to a copy of them, or returns false where they are
+  /// none.
+  std::size_t rng_bytes;
+  bool (*set_rng)(RngTag*, const std::byte* from);
   std::uint64_t (*next)(RngTag*);
   float (*uniform)(RngTag*);
   float (*normal)(RngTag*);

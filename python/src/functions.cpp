@@ -13,27 +13,32 @@ namespace lumina::python {
 
 namespace {
 
-/// The weights of a call: packed already, or an array that is packed on the way.
+/// The weights of a call: packed already, or an array, to be read(), that is packed on the way.
 class WeightArgument {
  public:
   WeightArgument(nb::handle weight, nb::handle weight_bits)
-      : packed_(packed_weights(weight)), bits_(0) {
-    if (!weight_bits.is_none()) {
-      bits_ = static_cast<int>(read_integer(weight_bits, "weight_bits", 2, 16));
-    }
-    if (packed_ == nullptr) {
-      array_.emplace(weight, "weight", "[out, in]");
-    } else if (bits_ != 0 && bits_ != packed_->bits()) {
+      : weight_(weight),
+        packed_(packed_weights(weight)),
+        bits_(weight_bits.is_none()
+                  ? 0
+                  : static_cast<int>(read_integer(weight_bits, "weight_bits", 2, 16))) {
+    if (packed_ != nullptr && bits_ != 0 && bits_ != packed_->bits()) {
       throw nb::value_error(("weight_bits is " + std::to_string(bits_) +
                              ", but weight has been packed as " + text(weight))
                                 .c_str());
     }
   }
 
+  void read() {
+    if (packed_ == nullptr) array_.emplace(weight_, "weight", "[out, in]");
+  }
+
   std::size_t rows() const { return packed_ != nullptr ? packed_->rows() : array_->rows(); }
   std::size_t cols() const { return packed_ != nullptr ? packed_->cols() : array_->cols(); }
   bool coded() const { return packed_ != nullptr && packed_->coded(); }
-  const InputMatrix<float>* array() const { return array_ ? &*array_ : nullptr; }
+  const InputMatrix<float>* matrix() const { return array_ ? &*array_ : nullptr; }
+  const Array* array() const { return array_ ? array_->array() : nullptr; }
+  bool foreign() const { return array_ && array_->foreign(); }
   std::string description() const {
     return array_ ? array_->description()
                   : "packed with shape (" + std::to_string(rows()) + ", " + std::to_string(cols()) +
@@ -51,6 +56,7 @@ class WeightArgument {
   }
 
  private:
+  nb::handle weight_;
   const dispatch::Weights* packed_;
   int bits_;
   std::optional<InputMatrix<float>> array_;
@@ -64,17 +70,20 @@ struct CommonArguments {
 
 nb::object optical_linear(const CommonArguments& arguments, float noise_std,
                           const dispatch::Key& key) {
-  const InputMatrix<float> x(arguments.input, "input", "[batch, in]");
-  WeightArgument w(arguments.weight, arguments.weight_bits);
-  const InputVector bias(arguments.bias, "bias", "[out]");
-  dispatch::Call call{.x = x.view(), .weights = nullptr, .y = {}};
+  // Numbers first: reading one can run code of the caller's.
+  Threads threads(arguments.threads);
+  dispatch::Call call{.x = {}, .weights = nullptr, .y = {}};
   call.adc = read_converter(arguments.bits, arguments.lo, arguments.hi, {"bits", "lo", "hi"});
+  WeightArgument w(arguments.weight, arguments.weight_bits);
   if (!arguments.dac_bits.is_none()) {
     call.dac = read_converter(arguments.dac_bits, arguments.dac_lo, arguments.dac_hi,
                               {"dac_bits", "dac_lo", "dac_hi"}, w.coded() ? 8 : 16);
   } else if (w.coded()) {
     throw nb::value_error("weight is a CodedWeights: dac_bits must be given, in 1..8");
   }
+  const InputMatrix<float> x(arguments.input, "input", "[batch, in]");
+  w.read();
+  const InputVector bias(arguments.bias, "bias", "[out]");
   if (x.cols() != w.cols()) {
     throw nb::value_error(("input is " + x.description() + ", weight is " + w.description() +
                            "; they must have the same number of columns (in)")
@@ -86,23 +95,24 @@ nb::object optical_linear(const CommonArguments& arguments, float noise_std,
                            "; it is " + bias.description())
                               .c_str());
   }
-  Threads threads(arguments.threads);
   const OutputMatrix<float> y(arguments.out, "out", arguments.input, x.rows(), w.rows());
   if (!arguments.out.is_none()) {
     expect_no_overlap(y, x, "input");
-    if (w.array() != nullptr) expect_no_overlap(y, *w.array(), "weight");
+    if (w.matrix() != nullptr) expect_no_overlap(y, *w.matrix(), "weight");
     expect_no_overlap(y, bias, "bias");
+    y.count_write();
   }
+  expect_unmoved(x, w, bias, y);
+  call.x = x.view();
   call.y = y.view();
   call.bias = arguments.bias.is_none() ? nullptr : bias.data();
   call.readout.noise = noise_std;
   call.key = key;
   call.executor = threads.executor();
-  {
-    const nb::gil_scoped_release release;
+  threads.without_gil([&] {
     call.weights = &w.packed(call.dac.bits);
     dispatch::run(call);
-  }
+  });
   return y.object();
 }
 
@@ -128,6 +138,7 @@ nb::object optical_linear_infer(nb::handle input, nb::handle weight, nb::handle 
 
 nb::object optical_linear_backward_kernel(nb::handle grad_output, nb::handle input,
                                           nb::handle weight, nb::handle thread_count) {
+  Threads threads(thread_count);
   const InputMatrix<float> gradient(grad_output, "grad_output", "[batch, out]");
   const InputMatrix<float> x(input, "input", "[batch, in]");
   const InputMatrix<float> w(weight, "weight", "[out, in]");
@@ -137,16 +148,15 @@ nb::object optical_linear_backward_kernel(nb::handle grad_output, nb::handle inp
                            "; they must be [batch, out], [batch, in] and [out, in]")
                               .c_str());
   }
-  Threads threads(thread_count);
   const OutputMatrix<float> grad_input(nb::none(), "grad_input", input, x.rows(), x.cols());
   const OutputMatrix<float> grad_weight(nb::none(), "grad_weight", input, w.rows(), w.cols());
-  {
-    const nb::gil_scoped_release release;
+  expect_unmoved(gradient, x, w, grad_input, grad_weight);
+  threads.without_gil([&] {
     dispatch::Workspace workspace;
     dispatch::product_backward(gradient.view(), x.view(), w.view(),
                                {.input = grad_input.view(), .weights = grad_weight.view()},
                                workspace, threads.executor());
-  }
+  });
   return nb::make_tuple(grad_input.object(), grad_weight.object());
 }
 
@@ -179,13 +189,16 @@ seed, stream, row_offset: the normal of y[r, c] is standard_normal_at(seed, r, c
 dac_bits, dac_lo, dac_hi: of the DAC, 1..16 bits; None: input enters the product as it is.
 weight_bits: None, weights as they are; 2..16: symmetric codes with a scale for each output.
     With both dac_bits and weight_bits up to 8 codes are multiplied, in exact integer arithmetic.
-threads: at most so many; None: as many as OpenMP takes. Small problems stay on one.
+threads: at most so many, and never more than processors; None: as many as OpenMP takes. Small
+    problems stay on one, as do all in a process that was forked.
 out: float32 [batch, out] to write to, and the result then.
 
 Returns float32 [batch, out], a tensor where input is one, otherwise a NumPy array. Row-major
 arrays, also with rows farther apart, are read where they lie; others are copied first.
 Errors: TypeError (no array, dtype), ValueError (shapes, ranges, device, read-only out);
-nothing is written then. Other threads of Python run meanwhile; they must not change the arrays.)");
+nothing is written then. Other threads of Python run meanwhile; they must not change the arrays.
+Handlers of signals run between parts of a long call: Ctrl-C ends it, when a part of out may have
+been written.)");
 
   module.def(
       "optical_linear_infer", &optical_linear_infer, nb::arg("input"), nb::arg("weight"),

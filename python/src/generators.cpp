@@ -1,11 +1,16 @@
 // FastRng, Quantizer and the noise of one element.
+#include <cstddef>
 #include <cstdint>
-#include <mutex>
+#include <new>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "arguments.hpp"
 #include "arrays.hpp"
 #include "functions.hpp"
+#include "threads.hpp"
 
 namespace lumina::python {
 
@@ -16,30 +21,56 @@ namespace {
 /// One thread at a time uses the generator; the others wait.
 struct Rng {
   dispatch::FastRng generator;
-  std::mutex busy;
+  Turns turns;
 
   explicit Rng(std::uint64_t seed) : generator(seed) {}
+  explicit Rng(std::span<const std::byte> state) : generator(state) {}
 };
 
 /// f(generator), for what is so short that the GIL stays.
 template <auto f>
 auto locked(Rng& rng) {
-  const std::lock_guard lock(rng.busy);
+  const auto turn = rng.turns.take();
   return (rng.generator.*f)();
 }
 
+void fill(Rng& rng, const InOutVector& values, float mean, float stddev) {
+  constexpr std::size_t kWorthReleasing = 1 << 14;
+  const auto turn = rng.turns.take();
+  values.count_write();
+  if (values.count() < kWorthReleasing) {
+    rng.generator.fill_normal(values.data(), values.count(), mean, stddev);
+    return;
+  }
+  // A copy draws, so that the generator is whole in a process that is forked meanwhile, and where
+  // Ctrl-C comes.
+  dispatch::FastRng copy(rng.generator.state());
+  in_pieces(values.count(), [&](std::size_t begin, std::size_t count) {
+    copy.fill_normal(values.data() + begin, count, mean, stddev);
+  });
+  rng.generator = std::move(copy);
+}
+
 void fill_normal(Rng& rng, nb::handle out, nb::handle mean, nb::handle stddev) {
-  const InOutVector values(out, "out");
   const float center = read_float(mean, "mean"), deviation = read_strength(stddev, "stddev");
-  const nb::gil_scoped_release release;
-  const std::lock_guard lock(rng.busy);
-  rng.generator.fill_normal(values.data(), values.count(), center, deviation);
+  fill(rng, InOutVector(out, "out"), center, deviation);
 }
 
 nb::object normals(Rng& rng, nb::handle shape, nb::handle mean, nb::handle stddev) {
+  const float center = read_float(mean, "mean"), deviation = read_strength(stddev, "stddev");
   nb::object result = new_array(nb::none(), shape, ElementType::float32);
-  fill_normal(rng, result, mean, stddev);
+  fill(rng, InOutVector(result, "out"), center, deviation);
   return result;
+}
+
+nb::bytes state(Rng& rng) {
+  const auto turn = rng.turns.take();
+  const std::vector<std::byte> bytes = rng.generator.state();
+  return nb::bytes(bytes.data(), bytes.size());
+}
+
+void restore(Rng& rng, const nb::bytes& state) {
+  new (&rng) Rng(std::span(static_cast<const std::byte*>(state.data()), state.size()));
 }
 
 void bind_rng(nb::module_& module) {
@@ -47,7 +78,9 @@ void bind_rng(nb::module_& module) {
   nb::class_<Rng>(module, "FastRng", R"(Xoshiro256++, seeded by SplitMix64: the published sequence.
 
 seed: 0..2**64 - 1. Normals come from a sequence of their own, the same however calls are split.
-Threads may share an object; each call takes its part of the sequence.)")
+Threads may share an object; each call takes its part of the sequence. A copy, also one that comes
+out of pickle or lives on in a forked process, goes on where the object stood; a call that Ctrl-C
+ends has taken nothing, but may have written a part of its values.)")
       .def(
           "__init__", [](Rng* self, nb::handle seed) { new (self) Rng(read_word(seed, "seed")); },
           nb::arg("seed"), nb::sig("def __init__(self, seed: int) -> None"))
@@ -66,7 +99,9 @@ Threads may share an object; each call takes its part of the sequence.)")
            "A new float32 array of mean + stddev * N(0, 1).")
       .def("jump", &locked<&Generator::jump>, "Advances by 2**128 words. The normals start anew.")
       .def("long_jump", &locked<&Generator::long_jump>,
-           "Advances by 2**192 words. The normals start anew.");
+           "Advances by 2**192 words. The normals start anew.")
+      .def("__getstate__", &state)
+      .def("__setstate__", &restore);
 }
 
 // --- Quantizer -----------------------------------------------------------------------------------
@@ -80,14 +115,16 @@ struct Quantizer {
 /// A NumPy array of `type` with the values of an array-like: float32 arrays as they are, numbers
 /// converted.
 nb::object as_contiguous(nb::handle values, const char* type) {
-  return nb::module_::import_("numpy").attr("asarray")(values, type, "C");
+  return of_numpy<"asarray">()(values, type, "C");
 }
 
 /// Python's, or NumPy's.
 bool is_number(nb::handle value) {
   if (PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr())) return true;
-  const nb::object real = nb::module_::import_("numbers").attr("Real");
-  return PyObject_IsInstance(value.ptr(), real.ptr()) == 1;
+  const nb::object real = attribute<"Real">(nb::module_::import_("numbers"));
+  const int result = PyObject_IsInstance(value.ptr(), real.ptr());
+  if (result < 0) nb::raise_python_error();
+  return result == 1;
 }
 
 /// Errors: TypeError, if it is no float32 array.
@@ -108,8 +145,10 @@ nb::object encode(const Quantizer& self, nb::handle values) {
   nb::object result = new_array(nb::none(), input.attr("shape"), ElementType::uint32);
   const Array from(input, "values", ElementType::float32, "float32", false);
   const Array to(result, "codes", ElementType::uint32, "uint32", true);
-  dispatch::encode(self.converter, static_cast<const float*>(from.data()), from.element_count(),
-                   static_cast<std::uint32_t*>(to.data()));
+  in_pieces(from.element_count(), [&](std::size_t begin, std::size_t count) {
+    dispatch::encode(self.converter, static_cast<const float*>(from.data()) + begin, count,
+                     static_cast<std::uint32_t*>(to.data()) + begin);
+  });
   return result;
 }
 
@@ -120,13 +159,12 @@ nb::object decode(const Quantizer& self, nb::handle codes) {
     dispatch::decode(self.converter, &code, 1, &value);
     return nb::float_(static_cast<double>(value));
   }
-  const nb::module_ numpy = nb::module_::import_("numpy");
-  const nb::object array = numpy.attr("asarray")(codes);
-  const std::string kind = nb::str(nb::object(array.attr("dtype").attr("kind"))).c_str();
+  const nb::object array = of_numpy<"asarray">()(codes);
+  const nb::object dtype = attribute<"dtype">(array);
+  const std::string kind = text_of(attribute<"kind">(dtype));
   if (kind != "i" && kind != "u") {
-    throw nb::type_error(("codes must be an array of integers, not one of " +
-                          std::string(nb::str(nb::object(array.attr("dtype"))).c_str()))
-                             .c_str());
+    throw nb::type_error(
+        ("codes must be an array of integers, not one of " + text_of(dtype)).c_str());
   }
   if (nb::cast<std::size_t>(array.attr("size")) != 0) {
     for (const char* const end : {"min", "max"}) {
@@ -137,15 +175,19 @@ nb::object decode(const Quantizer& self, nb::handle codes) {
   nb::object result = new_array(nb::none(), input.attr("shape"), ElementType::float32);
   const Array from(input, "codes", ElementType::uint32, "uint32", false);
   const Array to(result, "values", ElementType::float32, "float32", true);
-  dispatch::decode(self.converter, static_cast<const std::uint32_t*>(from.data()),
-                   from.element_count(), static_cast<float*>(to.data()));
+  in_pieces(from.element_count(), [&](std::size_t begin, std::size_t count) {
+    dispatch::decode(self.converter, static_cast<const std::uint32_t*>(from.data()) + begin, count,
+                     static_cast<float*>(to.data()) + begin);
+  });
   return result;
 }
 
 void apply(const Quantizer& self, nb::handle values) {
   const InOutVector in_place(values, "values");
-  const nb::gil_scoped_release release;
-  dispatch::quantize(self.converter, in_place.data(), in_place.count());
+  in_place.count_write();
+  in_pieces(in_place.count(), [&](std::size_t begin, std::size_t count) {
+    dispatch::quantize(self.converter, in_place.data() + begin, count);
+  });
 }
 
 nb::object quantized(const Quantizer& self, nb::handle values) {
@@ -155,7 +197,7 @@ nb::object quantized(const Quantizer& self, nb::handle values) {
     dispatch::quantize(self.converter, &value, 1);
     return nb::float_(static_cast<double>(value));
   }
-  nb::object result = float_array(values).attr("copy")();
+  const nb::object result = float_array(values).attr("copy")();
   apply(self, result);
   return result;
 }

@@ -45,15 +45,15 @@ const dispatch::Weights* packed_weights(nb::handle object) {
 namespace {
 
 dispatch::Weights packed_array(nb::handle weight, nb::handle bits) {
-  const InputMatrix<float> w(weight, "weight", "[out, in]");
   const int count = bits.is_none() ? 0 : static_cast<int>(read_integer(bits, "bits", 2, 16));
+  const InputMatrix<float> w(weight, "weight", "[out, in]");
   const nb::gil_scoped_release release;
   return pack("weight", w.view(), count);
 }
 
 dispatch::Weights encoded_array(nb::handle weight, nb::handle bits) {
-  const InputMatrix<float> w(weight, "weight", "[out, in]");
   const int count = static_cast<int>(read_integer(bits, "bits", 2, 8));
+  const InputMatrix<float> w(weight, "weight", "[out, in]");
   const nb::gil_scoped_release release;
   return encode("weight", w.view(), count);
 }

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -220,6 +221,11 @@ float standard_normal_at(const Key& key, std::size_t row, std::size_t col);
 class FastRng {
  public:
   explicit FastRng(std::uint64_t seed);
+  /// Goes on where state() was taken. Error: that is no state.
+  explicit FastRng(std::span<const std::byte> state);
+  /// All that the generator remembers: bytes for a copy here or in another process, the same on
+  /// every instruction set of an architecture.
+  std::vector<std::byte> state() const;
   std::uint64_t operator()();
   float uniform();
   float normal();
