@@ -123,6 +123,10 @@ struct Access {
     return Weights(Owned<PackedTag>(unit->pack(w, kind, bits), {unit}), pairs ? 2 * w.rows : w.rows,
                    w.cols, bits, kind == WeightKind::codes);
   }
+  static Weights with_bits(Weights weights, int bits) {
+    weights.bits_ = bits;
+    return weights;
+  }
   static const Unit* unit(const Weights& weights) { return weights.packed_.get_deleter().unit; }
   static const PackedTag* packed(const Weights& weights) { return weights.packed_.get(); }
 
@@ -156,6 +160,7 @@ std::string_view Weights::isa() const {
   return unit->isa();
 }
 void Weights::codes(std::int8_t* to) const { Access::unit(*this)->codes(packed_.get(), to); }
+void Weights::values(float* to) const { Access::unit(*this)->values(packed_.get(), to); }
 void Weights::scales(float* to) const { Access::unit(*this)->scales(packed_.get(), to); }
 
 Weights pack_weights(View<const float> w) { return Access::pack(w, WeightKind::floats, 0); }
@@ -163,11 +168,18 @@ Weights borrow_weights(View<const float> w) { return Access::pack(w, WeightKind:
 Weights pack_quantized_weights(View<const float> w, int bits) {
   return Access::pack(w, WeightKind::quantized, bits);
 }
+Weights pack_quantized_values(View<const float> values, int bits) {
+  return Access::with_bits(pack_weights(values), bits);
+}
 Weights pack_complex_weights(View<const float> w) {
   return Access::pack(w, WeightKind::complex_pairs, 0);
 }
 Weights encode_weights(View<const float> w, int bits) {
   return Access::pack(w, WeightKind::codes, bits);
+}
+
+void mix_neighbours(View<const float> w, float crosstalk, View<float> mixed) {
+  active().get()->mix_neighbours(w, crosstalk, mixed);
 }
 
 // --- Calls ---------------------------------------------------------------------------------------

@@ -135,6 +135,16 @@ void scales(const PackedTag* tag, float* to) {
   });
 }
 
+void values(const PackedTag* tag, float* to) {
+  const PackedWeights& weights = object(tag)->floats;
+  for (std::size_t row = 0; row < weights.rows() && weights.cols() != 0; ++row) {
+    const float* const panel = weights.panel(row / detail::kPanelColumns);
+    for (std::size_t k = 0; k < weights.cols(); ++k) {
+      to[row * weights.cols() + k] = panel[k * detail::kPanelColumns + row % detail::kPanelColumns];
+    }
+  }
+}
+
 // --- Calls ---------------------------------------------------------------------------------------
 
 /// f(the weights), where they are not coded.
@@ -357,6 +367,11 @@ const dispatch::Unit table = {
     .delete_packed = &delete_packed,
     .codes = &codes,
     .scales = &scales,
+    .values = &values,
+    .mix_neighbours =
+        [](const View<const float>& w, float crosstalk, const View<float>& mixed) {
+          lumina::mix_neighbours(matrix(w), crosstalk, matrix(mixed));
+        },
     .make_record = &make<RecordTag, ForwardRecord>,
     .filled = [](const RecordTag* tag) { return object(tag)->filled(); },
     .delete_record = [](RecordTag* tag) { delete object(tag); },

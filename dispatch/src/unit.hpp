@@ -25,6 +25,9 @@ struct Unit {
   void (*delete_packed)(PackedTag*);
   void (*codes)(const PackedTag*, std::int8_t* to);
   void (*scales)(const PackedTag*, float* to);
+  void (*values)(const PackedTag*, float* to);
+
+  void (*mix_neighbours)(const View<const float>& w, float crosstalk, const View<float>& mixed);
 
   RecordTag* (*make_record)();
   bool (*filled)(const RecordTag*);

@@ -97,19 +97,28 @@ struct ConverterNames {
   const char *bits, *lo, *hi;
 };
 
-/// A quantizer's range and bits; checked, so that the library takes it.
+/// A quantizer's range and bits; checked, so that the library takes it. `symmetric`: 0 is exact; at
+/// least 2 bits, and lo must be -hi.
 inline dispatch::Converter read_converter(nb::handle bits, nb::handle lo, nb::handle hi,
-                                          const ConverterNames& names, int most_bits = 16) {
+                                          bool symmetric, const ConverterNames& names,
+                                          int most_bits = 16) {
   const dispatch::Converter converter{
-      static_cast<int>(read_integer(bits, names.bits, 1, most_bits)), read_float(lo, names.lo),
-      read_float(hi, names.hi)};
-  if (!(converter.lo < converter.hi)) {
-    throw nb::value_error((std::string(names.lo) + " must be smaller than " + names.hi + ", not " +
-                           text(lo) + " and " + text(hi))
-                              .c_str());
+      static_cast<int>(read_integer(bits, names.bits, symmetric ? 2 : 1, most_bits)),
+      read_float(lo, names.lo), read_float(hi, names.hi), symmetric};
+  const auto refuse = [&](const std::string& rule) {
+    throw nb::value_error(
+        (std::string(names.lo) + " must be " + rule + ", not " + text(lo) + " and " + text(hi))
+            .c_str());
+  };
+  if (!(converter.lo < converter.hi)) refuse(std::string("smaller than ") + names.hi);
+  if (symmetric && converter.lo != -converter.hi) {
+    refuse(std::string("-") + names.hi + " for a converter that is symmetric");
   }
   dispatch::step(converter);  // reports ranges that float cannot hold
   return converter;
 }
+
+/// True or False, as Python takes it.
+inline bool read_flag(nb::handle value) { return is_true(nb::borrow(value)); }
 
 }  // namespace lumina::python

@@ -36,6 +36,7 @@ ElementType type_of_format(const char* format) {
   if (name == "f") return ElementType::float32;
   if (name == "Zf") return ElementType::complex64;
   if (name == "b") return ElementType::int8;
+  if (name == "i" || (name == "l" && sizeof(long) == 4)) return ElementType::int32;
   if (name == "I" || (name == "L" && sizeof(unsigned long) == 4)) return ElementType::uint32;
   return ElementType::other;
 }
@@ -55,6 +56,8 @@ const char* name_of(ElementType type) {
       return "complex64";
     case ElementType::uint32:
       return "uint32";
+    case ElementType::int32:
+      return "int32";
     case ElementType::int8:
       return "int8";
     default:
@@ -88,6 +91,8 @@ PyObject* torch_dtype(ElementType type) {
       return of_torch<"complex64">();
     case ElementType::uint32:
       return of_torch<"uint32">();
+    case ElementType::int32:
+      return of_torch<"int32">();
     case ElementType::int8:
       return of_torch<"int8">();
     default:
@@ -372,16 +377,16 @@ void Array::expect_unmoved() const {
 
 void Array::count_write() const {
   if (source_ != Source::torch || is_true(called<"is_inference">(object_))) return;
-  static PyObject* increment = nullptr;  // since PyTorch 2.1
+  static nb::handle increment;  // since PyTorch 2.1
   static bool looked_for = false;
   if (!looked_for) {
     const nb::object autograd = nb::module_::import_("torch.autograd.graph");
     increment = PyObject_GetAttr(autograd.ptr(), interned<"increment_version">());
-    if (increment == nullptr) forget_error();
+    if (!increment.is_valid()) forget_error();
     looked_for = true;
   }
-  if (increment != nullptr) {
-    nb::handle(increment)(object_);
+  if (increment.is_valid()) {
+    increment(object_);
   } else {  // a copy to itself moves nothing
     const nb::object alias = called<"detach">(object_);
     alias.attr("copy_")(alias);

@@ -19,7 +19,7 @@ namespace lumina::python {
 
 namespace nb = nanobind;
 
-enum class ElementType { float32, complex64, uint32, int8, other };
+enum class ElementType { float32, complex64, uint32, int32, int8, other };
 
 template <class T>
 inline constexpr ElementType element_type_of = ElementType::other;
@@ -193,7 +193,7 @@ void expect_unmoved(const Arguments&... arguments) {
 }
 
 /// A new array of that shape, of PyTorch where `like` is one of its tensors, otherwise of NumPy.
-/// `type`: float32, complex64, uint32, int8.
+/// `type`: none but `other`.
 nb::object new_array(nb::handle like, nb::handle shape, ElementType type);
 
 /// Reports memory that `out` shares with an input: an InputMatrix of the same elements, or an
