@@ -222,14 +222,14 @@ void Array::expect_type(ElementType type) const {
 }
 
 void Array::refuse_type() const {
-  const bool convertible = nb::hasattr(object_, "dtype") && !PyType_Check(object_.ptr());
+  std::string advice;
+  if (is_torch_tensor(object_)) {
+    advice = std::string("; convert it, say by .to(torch.") + name_of(type_) + ")";
+  } else if (!PyType_Check(object_.ptr()) && attribute_if_any<"dtype">(object_).is_valid()) {
+    advice = std::string("; convert it, say by .astype('") + name_of(type_) + "')";
+  }
   throw nb::type_error(
-      (std::string(name_) + " must be " + expected_ + ", not " + description() +
-       (convertible ? "; convert it, say by " : "") +
-       (!convertible               ? ""
-        : is_torch_tensor(object_) ? std::string(".to(torch.") + name_of(type_) + ")"
-                                   : std::string(".astype('") + name_of(type_) + "')"))
-          .c_str());
+      (std::string(name_) + " must be " + expected_ + ", not " + description() + advice).c_str());
 }
 void Array::refuse_value() const {
   throw nb::value_error(
@@ -324,7 +324,9 @@ Layout Array::torch_layout() const {
 }
 
 void Array::read_dlpack(bool writable) {
-  if (PyType_Check(object_.ptr()) || !nb::hasattr(object_, "__dlpack__")) refuse_type();
+  if (PyType_Check(object_.ptr()) || !attribute_if_any<"__dlpack__">(object_).is_valid()) {
+    refuse_type();
+  }
   source_ = Source::dlpack;
   foreign_ = true;
   bool imported = false;
@@ -337,9 +339,8 @@ void Array::read_dlpack(bool writable) {
   }
   if (!imported) {
     if (PyErr_Occurred() != nullptr) forget_error();
-    const std::string device = nb::hasattr(object_, "device")
-                                   ? " (device " + text_of(attribute<"device">(object_)) + ")"
-                                   : "";
+    const nb::object place = attribute_if_any<"device">(object_);
+    const std::string device = place.is_valid() ? " (device " + text_of(place) + ")" : "";
     refuse_value("in the CPU's memory" + std::string(writable ? " and writable" : "") +
                  ", which its __dlpack__ does not give" + device);
   }
@@ -412,13 +413,16 @@ bool Array::contiguous() const {
 }
 
 std::string Array::description() const {
-  if (!PyType_Check(object_.ptr()) && nb::hasattr(object_, "dtype") &&
-      nb::hasattr(object_, "shape")) {
-    const nb::object shape = nb::steal(PySequence_Tuple(attribute<"shape">(object_).ptr()));
-    if (shape.is_valid()) {
-      return "a " + text_of(attribute<"dtype">(object_)) + " array of shape " + text_of(shape);
+  if (!PyType_Check(object_.ptr())) {
+    const nb::object dtype = attribute_if_any<"dtype">(object_);
+    const nb::object lengths = attribute_if_any<"shape">(object_);
+    if (dtype.is_valid() && lengths.is_valid()) {
+      const nb::object shape = nb::steal(PySequence_Tuple(lengths.ptr()));
+      if (shape.is_valid()) {
+        return "a " + text_of(dtype) + " array of shape " + text_of(shape);
+      }
+      forget_error();
     }
-    forget_error();
   }
   const std::string name = "a " + name_of_type(object_);
   return buffer_.obj == nullptr ? name : name + " of shape " + shape_text(*this);

@@ -80,6 +80,14 @@ nb::object attribute(nb::handle object) {
   return nb::steal(result);
 }
 
+/// The same; no valid object where that raises.
+template <Name Text>
+nb::object attribute_if_any(nb::handle object) {
+  nb::object result = nb::steal(PyObject_GetAttr(object.ptr(), interned<Text>()));
+  if (!result.is_valid()) forget_error();
+  return result;
+}
+
 /// object.name()
 template <Name Text>
 nb::object called(nb::handle object) {
