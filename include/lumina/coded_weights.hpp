@@ -55,18 +55,21 @@ class CodedWeights {
   std::size_t rows() const { return shape_.rows; }  ///< outputs
   std::size_t cols() const { return shape_.cols; }  ///< inputs
 
-  /// The weights as they lie in memory, valid until they are encoded again.
-  CodedWeightsView<Bits> view() const {
+  /// The weights as they lie in memory, valid until they are encoded again. (Not those of a
+  /// temporary, as all that looks into it.)
+  CodedWeightsView<Bits> view() const& {
     return {rows(),
             cols(),
             {words_.data(), words_.size()},
             {scales_.data(), scales_.size()},
             {code_sums_.data(), code_sums_.size()}};
   }
+  CodedWeightsView<Bits> view() const&& = delete;
   operator CodedWeightsView<Bits>() const { return view(); }
 
   /// What code 1 is worth, for each output; 0 where a row of w is all zeros.
-  std::span<const float> scales() const { return {scales_.data(), rows()}; }
+  std::span<const float> scales() const& { return {scales_.data(), rows()}; }
+  std::span<const float> scales() const&& = delete;
 
   std::int32_t code(std::size_t row, std::size_t col) const {
     return detail::unpack_code<stored_bits>(panel(row / detail::kPanelColumns),
@@ -86,14 +89,16 @@ class CodedWeights {
   }
 
   /// For the engine, as in CodedWeightsView.
-  const std::int32_t* panel(std::size_t index) const {
+  const std::int32_t* panel(std::size_t index) const& {
     return words_.data() + index * panel_size();
   }
+  const std::int32_t* panel(std::size_t index) const&& = delete;
   std::size_t panel_size() const { return steps() * detail::kPanelColumns; }
   std::size_t steps() const { return detail::coded_steps<Bits>(cols()); }
-  detail::CodePanels<stored_bits> panels() const {
+  detail::CodePanels<stored_bits> panels() const& {
     return {words_.data(), panel_size(), scales_.data(), code_sums_.data()};
   }
+  detail::CodePanels<stored_bits> panels() const&& = delete;
 
  private:
   friend class detail::WeightEncoder<Bits>;
@@ -164,7 +169,7 @@ class WeightEncoder {
 
   /// Scales for the largest magnitudes of w.
   bool choose_scales(WeightScale how) {
-    coded_.next_scales_.grow_to(padded_outputs(w_.rows()));
+    if (!coded_.next_scales_.grow_to(padded_outputs(w_.rows()))) return false;
     float* const scales = coded_.next_scales_.data();
     const bool finite = scan([&](std::size_t row, std::uint32_t largest) {
       scales[row] = weight_scale(largest, max_code_);
@@ -190,7 +195,7 @@ class WeightEncoder {
       return false;
     }
     if (!scan([](std::size_t, std::uint32_t) {})) return false;
-    coded_.next_scales_.grow_to(padded_outputs(w_.rows()));
+    if (!coded_.next_scales_.grow_to(padded_outputs(w_.rows()))) return false;
     std::copy(scales.begin(), scales.end(), coded_.next_scales_.data());
     return true;
   }
@@ -201,7 +206,7 @@ class WeightEncoder {
   /// The codes of `rows`: w (PlainRows), or w with noise.
   template <class Rows>
   void encode(const Rows& rows) {
-    resize();
+    if (!resize()) return;
     // The last panel first: the scales' pass over w has left its end in the cache.
     for (std::size_t panel = panel_count(w_.rows()); panel-- > 0;) {
       const std::size_t first = panel * kPanelColumns;
@@ -228,19 +233,22 @@ class WeightEncoder {
     return true;
   }
 
-  /// Room for codes and sums, the scales, and zeros behind all of them.
-  void resize() {
-    coded_.shape_ = Extent(w_.rows(), w_.cols());
-    const std::size_t words = panel_count(w_.rows()) * coded_.panel_size();
-    coded_.words_.grow_to(words + kMostWordsBehind);
-    std::fill_n(coded_.words_.data() + words, kMostWordsBehind, 0);
-
+  /// Room for codes and sums, the scales, and zeros behind all of them; false where there is none.
+  bool resize() {
     const std::size_t padded_rows = padded_outputs(w_.rows());
-    coded_.scales_.grow_to(padded_rows);
-    coded_.code_sums_.grow_to(padded_rows);
+    const std::size_t words =
+        size_product(panel_count(w_.rows()), coded_steps<Bits>(w_.cols()), kPanelColumns);
+    coded_.shape_ = Extent();
+    if (!coded_.words_.grow_to(words + kMostWordsBehind) || !coded_.scales_.grow_to(padded_rows) ||
+        !coded_.code_sums_.grow_to(padded_rows)) {
+      return false;
+    }
+    coded_.shape_ = Extent(w_.rows(), w_.cols());
+    std::fill_n(coded_.words_.data() + words, kMostWordsBehind, 0);
     std::copy_n(coded_.next_scales_.data(), w_.rows(), coded_.scales_.data());
     std::fill_n(coded_.scales_.data() + w_.rows(), padded_rows - w_.rows(), 0.0f);
     std::fill_n(coded_.code_sums_.data() + w_.rows(), padded_rows - w_.rows(), 0);
+    return true;
   }
 
   MatrixView<const float> w_;

@@ -11,12 +11,14 @@
 // are shorter, is zeros, as it must be.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "config.hpp"
 #include "detail/arch/native.hpp"
+#include "detail/kept.hpp"
 #include "detail/message.hpp"
 #include "detail/pack_codes.hpp"
 #include "detail/pieces.hpp"
@@ -49,14 +51,14 @@ constexpr std::size_t coded_steps(std::size_t cols) {
 /// set reads behind them.
 template <int Bits>
 constexpr std::size_t coded_word_count(std::size_t rows, std::size_t cols) {
-  const std::size_t words =
-      detail::panel_count(rows) * detail::coded_steps<Bits>(cols) * detail::kPanelColumns;
+  const std::size_t words = detail::size_product(
+      detail::panel_count(rows), detail::coded_steps<Bits>(cols), detail::kPanelColumns);
   return words == 0 ? 0 : words + detail::words_behind<detail::Native>();
 }
 
 /// How many scales, and sums of codes, `rows` outputs have, with the zeros behind them.
 constexpr std::size_t padded_outputs(std::size_t rows) {
-  return detail::round_up(rows, detail::kNoisePanelColumns);
+  return detail::round_up(std::min(rows, detail::kTooMany), detail::kNoisePanelColumns);
 }
 
 /// Coded weights w [out, in] that somebody else owns. Copying a view copies no weights.
@@ -74,8 +76,9 @@ class CodedWeightsView {
   /// padded_outputs(rows). All begin at multiples of 64 bytes, which the calls check. Error: too
   /// short an array; the view is empty then.
   constexpr CodedWeightsView(std::size_t rows, std::size_t cols,
-                             std::span<const std::int32_t> words, std::span<const float> scales,
-                             std::span<const std::int32_t> code_sums)
+                             detail::KeptSpan<const std::int32_t> words,
+                             detail::KeptSpan<const float> scales,
+                             detail::KeptSpan<const std::int32_t> code_sums)
       : rows_(rows),
         cols_(cols),
         words_(words.data()),

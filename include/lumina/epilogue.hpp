@@ -39,6 +39,7 @@
 
 #include "config.hpp"
 #include "detail/arch/native.hpp"
+#include "detail/kept.hpp"
 #include "detail/message.hpp"
 #include "detail/simd.hpp"
 #include "quantizer.hpp"
@@ -75,9 +76,10 @@ Floats load_columns(std::span<const float> parameters, const Coordinates& at,
   return detail::load_first<Floats>(first, active.count);
 }
 
-/// y + bias[column]. The bias is not copied: it must live as long as the stage is used.
+/// y + bias[column]. The bias is not copied: it must live as long as the stage is used, so it is no
+/// temporary.
 struct AddBias {
-  std::span<const float> bias;
+  detail::KeptSpan<const float> bias;
 
   bool valid_for(std::size_t rows, std::size_t cols) const {
     if (bias.size() == cols) return true;
@@ -197,8 +199,9 @@ struct ShotNoiseWithDerivative {
                   const ActiveLanes&, const std::array<Floats, 1>& normals) const {
     const Floats zero(0.0f), root = square_root(abs(values));
     const Floats slope = quotient(product(Floats(0.5f * strength), normals[0]), root);
-    const Floats change = select(values > zero, slope, select(values < zero, zero - slope, zero));
-    return fused_multiply_add(gradient, change, gradient);
+    const Floats change = select(values > zero, slope, zero - slope);
+    // At 0, and for NaN, the gradient itself: 0 times an infinite one would be NaN.
+    return select(abs(values) > zero, fused_multiply_add(gradient, change, gradient), gradient);
   }
 };
 
@@ -220,7 +223,12 @@ concept StageOn = std::copyable<T> &&
 template <class T>
 bool stage_valid_for(const T& stage, std::size_t rows, std::size_t cols) {
   if constexpr (requires { stage.valid_for(rows, cols); }) {
-    return stage.valid_for(rows, cols);
+    return passes_or_reports([&] { return static_cast<bool>(stage.valid_for(rows, cols)); },
+                             [&] {
+                               return Message()
+                                      << "lumina: a stage refused the output " << Shape{rows, cols}
+                                      << " without a message (its valid_for() is false)";
+                             });
   } else {
     return true;
   }

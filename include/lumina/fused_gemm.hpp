@@ -65,10 +65,21 @@ inline bool report_false(const Message& message) {
   return false;
 }
 
-/// Reports the first thing wrong with a call's operands; `weights` has rows() and cols().
+/// Packed or coded weights themselves, other matrices as views.
+template <class Weights>
+decltype(auto) as_weights(const Weights& weights) {
+  if constexpr (std::is_convertible_v<const Weights&, MatrixView<const float>>) {
+    return MatrixView<const float>(weights);
+  } else {
+    return (weights);
+  }
+}
+
+/// Reports the first thing wrong with a call's operands; `matrix` is weights.
 template <class X, class Weights, class Y, class Executor>
-bool operands_valid(MatrixView<X> x, const Weights& weights, MatrixView<Y> y,
+bool operands_valid(MatrixView<X> x, const Weights& matrix, MatrixView<Y> y,
                     const Executor& executor) {
+  const auto& weights = as_weights(matrix);
   const auto shapes = [&] {
     Message message;
     message << "lumina::fused_gemm: x is " << Shape{x.rows(), x.cols()} << ", w is "
@@ -121,6 +132,7 @@ template <class Executor>
 PackedWeights pack_weights_by(const Executor& executor, MatrixView<const float> w) {
   PackedWeights packed;
   float* const panels = reshape(packed, w.rows(), w.cols());
+  if (panels == nullptr) return packed;
   const auto body = [&](std::size_t panel) {
     const std::size_t first = panel * kPanelColumns;
     const std::size_t count = std::min(kPanelColumns, w.rows() - first);
@@ -156,7 +168,8 @@ bool with_weights(const PackedWeights& weights, std::size_t, const Executor&, F 
 
 /// y = epilogue(x·wᵀ). `weights`: PackedWeights, or a matrix or view w [out, in] of floats. Such a
 /// one is packed on the way: piece by piece in each task, or, for large batches, once as a whole,
-/// which allocates. Without noise stages the key is unused.
+/// which allocates. Without noise stages the key is unused; with them the default one gives each
+/// call the same noise.
 template <class Weights, class Epilogue, class Executor = Serial>
 bool fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<float> y,
                 const Epilogue& epilogue, const NoiseKey& key = {}, const Executor& executor = {}) {
@@ -301,15 +314,15 @@ bool fused_gemm(X&& x, const Dac& dac, const Weights& weights, Y&& y, const Epil
 ///   batch·in, 2048 at most, and 512·batch, 2048 at most, and 1536; each a little rounded up.
 constexpr std::size_t coded_workspace_bytes(std::size_t batch, std::size_t in) {
   using Operands = detail::CodedOperands<detail::Native, 8, float>;
-  return detail::ArraysInWorkspace<Operands>::bytes(batch, in);
+  return detail::ArraysInWorkspace<Operands>::bytes(batch, std::min(in, detail::kTooMany));
 }
 
 /// The same for weights of floats, with or without a DAC. (Unpacked ones take a piece of the stack
 /// beside: docs/numerics.md, "Memory".)
 constexpr std::size_t float_workspace_bytes(std::size_t batch, std::size_t in) {
   using Rows = detail::QuantizedRows<detail::Native>;
-  return detail::ArraysInWorkspace<detail::PreparedOperands<detail::Native, Rows>>::bytes(batch,
-                                                                                          in);
+  using Operands = detail::PreparedOperands<detail::Native, Rows>;
+  return detail::ArraysInWorkspace<Operands>::bytes(batch, std::min(in, detail::kTooMany));
 }
 
 namespace detail {

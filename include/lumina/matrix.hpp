@@ -1,6 +1,7 @@
 // Row-major matrices: MatrixView looks at somebody's memory, Matrix owns its own.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstring>
 #include <new>
@@ -10,11 +11,41 @@
 
 #include "config.hpp"
 #include "detail/message.hpp"
+#include "detail/pieces.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
-/// A view of `rows` × `cols` elements, row after row. Copying a view copies no elements.
+namespace detail {
+
+/// A matrix of another library that says how its elements lie, as Eigen's types do: data(), rows(),
+/// cols(), outerStride(), innerStride(), and IsRowMajor.
+template <class M, class T>
+concept ForeignMatrix = requires(M& matrix) {
+  { matrix.data() } -> std::convertible_to<T*>;
+  static_cast<std::size_t>(matrix.rows());
+  static_cast<std::size_t>(matrix.cols());
+  static_cast<std::size_t>(matrix.outerStride());
+  { matrix.innerStride() == 1 } -> std::convertible_to<bool>;
+  {static_cast<bool>(std::remove_cvref_t<M>::IsRowMajor)};
+};
+
+/// Its rows lie as a MatrixView's do, for all that is known when compiling.
+template <class M>
+constexpr bool is_row_major() {
+  using Type = std::remove_cvref_t<M>;
+  if constexpr (requires { static_cast<int>(Type::InnerStrideAtCompileTime); }) {
+    constexpr int stride = static_cast<int>(Type::InnerStrideAtCompileTime);
+    return static_cast<bool>(Type::IsRowMajor) && (stride == 1 || stride < 0);
+  } else {
+    return static_cast<bool>(Type::IsRowMajor);
+  }
+}
+
+}  // namespace detail
+
+/// A view of `rows` × `cols` elements, row after row. Copying a view copies no elements. Row-major
+/// matrices of Eigen convert to one; column-major ones do not compile.
 template <class T>
 class MatrixView {
  public:
@@ -31,6 +62,13 @@ class MatrixView {
       detail::report_error((detail::Message() << "lumina::MatrixView: row_stride " << row_stride
                                               << " is smaller than cols " << cols)
                                .c_str());
+    } else if (detail::size_product(rows, rows > 1 ? row_stride : cols, sizeof(T)) ==
+               detail::kTooMany) {
+      rows_ = 0;
+      detail::report_error((detail::Message() << "lumina::MatrixView: " << detail::Shape{rows, cols}
+                                              << ", row_stride " << row_stride
+                                              << ", are more bytes than memory has addresses")
+                               .c_str());
     }
   }
 
@@ -38,6 +76,21 @@ class MatrixView {
   template <class U>
   requires(std::is_same_v<const U, T>) constexpr MatrixView(const MatrixView<U>& other)
       : MatrixView(other.data(), other.rows(), other.cols(), other.row_stride()) {}
+
+  /// Error: elements of a row that are not neighbours; the view is empty then.
+  template <class M>
+  requires(detail::ForeignMatrix<M, T>&& detail::is_row_major<M>()) constexpr MatrixView(M&& matrix)
+      : MatrixView(matrix.data(), static_cast<std::size_t>(matrix.rows()),
+                   static_cast<std::size_t>(matrix.cols()),
+                   static_cast<std::size_t>(matrix.outerStride())) {
+    if (!(matrix.innerStride() == 1)) {
+      rows_ = 0;
+      detail::report_error("lumina::MatrixView: the elements of a row must be neighbours");
+    }
+  }
+  template <class M>
+  requires(detail::ForeignMatrix<M, T> &&
+           !detail::is_row_major<M>()) constexpr MatrixView(M&& column_major_or_strided) = delete;
 
   constexpr T& operator()(std::size_t row, std::size_t col) const {
     return data_[row * row_stride_ + col];
@@ -67,10 +120,12 @@ class AlignedBuffer {
 
  public:
   AlignedBuffer() = default;
-  /// The elements are not initialised.
-  explicit AlignedBuffer(std::size_t count) : count_(count) {
+  /// The elements are not initialised. No memory, or more of it than there are addresses:
+  /// std::bad_alloc; without exceptions an error, and no elements.
+  explicit AlignedBuffer(std::size_t count) {
     if (count == 0) return;
-    data_ = static_cast<T*>(::operator new (count * sizeof(T), std::align_val_t{kCacheLine}));
+    data_ = allocate(count);
+    if (data_ != nullptr) count_ = count;
   }
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), count_(std::exchange(other.count_, 0)) {}
@@ -81,9 +136,11 @@ class AlignedBuffer {
   }
   ~AlignedBuffer() { ::operator delete (data_, std::align_val_t{kCacheLine}); }
 
-  /// Room for at least `count` elements; those that were there are lost where it was too small.
-  void grow_to(std::size_t count) {
+  /// Room for at least `count` elements; those that were there are lost where it was too small. The
+  /// result: whether there is room, always so with exceptions.
+  bool grow_to(std::size_t count) {
     if (count_ < count) *this = AlignedBuffer(count);
+    return count_ >= count;
   }
 
   T* data() { return data_; }
@@ -95,6 +152,20 @@ class AlignedBuffer {
   }
 
  private:
+  static T* allocate(std::size_t count) {
+    const bool has_addresses = count < kTooMany / sizeof(T);
+    constexpr std::align_val_t kAlignment{kCacheLine};
+#if defined(__cpp_exceptions)
+    if (!has_addresses) throw std::bad_array_new_length();
+    return static_cast<T*>(::operator new(count * sizeof(T), kAlignment));
+#else
+    void* const memory =
+        has_addresses ? ::operator new(count * sizeof(T), kAlignment, std::nothrow) : nullptr;
+    if (memory == nullptr) report_error("lumina: out of memory");
+    return static_cast<T*>(memory);
+#endif
+  }
+
   T* data_ = nullptr;
   std::size_t count_ = 0;
 };
@@ -118,12 +189,14 @@ struct Extent {
 }  // namespace detail
 
 /// An owning matrix: 64-byte aligned, zeroed, rows close together (row_stride() == cols()).
-/// Throws std::bad_alloc (where there are exceptions) when memory runs out.
+/// Throws std::bad_alloc when memory runs out, or rows × cols is more than there is; without
+/// exceptions that is an error, and the matrix empty.
 template <class T>
 class Matrix {
  public:
   Matrix() = default;
-  Matrix(std::size_t rows, std::size_t cols) : elements_(rows * cols), shape_(rows, cols) {
+  Matrix(std::size_t rows, std::size_t cols) : elements_(detail::size_product(rows, cols)) {
+    if (elements_.size() == detail::size_product(rows, cols)) shape_ = detail::Extent(rows, cols);
     elements_.fill_with_zeros();
   }
 
@@ -138,18 +211,23 @@ class Matrix {
 
   T& operator()(std::size_t row, std::size_t col) { return data()[row * cols() + col]; }
   const T& operator()(std::size_t row, std::size_t col) const { return data()[row * cols() + col]; }
-  T* data() { return elements_.data(); }
-  const T* data() const { return elements_.data(); }
+  // What looks into the matrix is not to be had of a temporary one, which would be gone before its
+  // elements are read; as an argument one converts to a view, for as long as the call lasts.
+  T* data() & { return elements_.data(); }
+  const T* data() const& { return elements_.data(); }
+  const T* data() const&& = delete;
   std::size_t rows() const { return shape_.rows; }
   std::size_t cols() const { return shape_.cols; }
   std::size_t row_stride() const { return cols(); }
 
   /// All elements, row after row.
-  std::span<T> elements() { return {data(), elements_.size()}; }
-  std::span<const T> elements() const { return {data(), elements_.size()}; }
+  std::span<T> elements() & { return {data(), elements_.size()}; }
+  std::span<const T> elements() const& { return {data(), elements_.size()}; }
+  std::span<const T> elements() const&& = delete;
 
-  MatrixView<T> view() { return {data(), rows(), cols()}; }
-  MatrixView<const T> view() const { return {data(), rows(), cols()}; }
+  MatrixView<T> view() & { return {data(), rows(), cols()}; }
+  MatrixView<const T> view() const& { return {data(), rows(), cols()}; }
+  MatrixView<const T> view() const&& = delete;
   operator MatrixView<T>() { return view(); }
   operator MatrixView<const T>() const { return view(); }
 
