@@ -2,6 +2,10 @@
 // the namespace of the instruction set.
 #include "unit.hpp"
 
+#include <array>
+#include <cstring>
+#include <type_traits>
+
 #include <lumina/lumina.hpp>
 
 #include "readout.hpp"
@@ -59,7 +63,7 @@ struct AnyExecutor {
 
   template <class Body>
   void operator()(std::size_t tasks, const Body& body) const {
-    if (executor.run == nullptr || threads == 1) {
+    if (executor.run == nullptr) {
       Serial()(tasks, body);
       return;
     }
@@ -129,6 +133,16 @@ void scales(const PackedTag* tag, float* to) {
   with_codes(*object(tag), [to](const auto& weights) {
     for (std::size_t row = 0; row < weights.rows(); ++row) to[row] = weights.scales()[row];
   });
+}
+
+void values(const PackedTag* tag, float* to) {
+  const PackedWeights& weights = object(tag)->floats;
+  for (std::size_t row = 0; row < weights.rows() && weights.cols() != 0; ++row) {
+    const float* const panel = weights.panel(row / detail::kPanelColumns);
+    for (std::size_t k = 0; k < weights.cols(); ++k) {
+      to[row * weights.cols() + k] = panel[k * detail::kPanelColumns + row % detail::kPanelColumns];
+    }
+  }
 }
 
 // --- Calls ---------------------------------------------------------------------------------------
@@ -300,6 +314,26 @@ float normal_at(const dispatch::Key& key, std::size_t row, std::size_t col) {
   return standard_normal_at(noise_key(key), row, col);
 }
 
+/// A FastRng's members, for bytes that come from elsewhere.
+struct RngImage {
+  std::uint64_t words[4];
+  detail::NoiseLanes<detail::Native>::State lanes;
+  unsigned char lanes_seeded;
+  std::size_t next_normal;
+  std::array<float, detail::kNoiseBlockColumns> normals;
+};
+static_assert(sizeof(RngImage) == sizeof(FastRng) && std::is_trivially_copyable_v<FastRng>);
+
+bool set_rng(RngTag* tag, const std::byte* from) {
+  RngImage image;
+  std::memcpy(&image, from, sizeof(image));
+  const std::uint64_t any = image.words[0] | image.words[1] | image.words[2] | image.words[3];
+  if (any == 0 || image.next_normal > detail::kNoiseBlockColumns) return false;
+  image.lanes_seeded = image.lanes_seeded != 0 ? 1 : 0;
+  std::memcpy(static_cast<void*>(object(tag)), &image, sizeof(image));
+  return true;
+}
+
 // --- The table -----------------------------------------------------------------------------------
 
 void force([[maybe_unused]] const char* isa) { force_isa(isa); }
@@ -333,6 +367,11 @@ const dispatch::Unit table = {
     .delete_packed = &delete_packed,
     .codes = &codes,
     .scales = &scales,
+    .values = &values,
+    .mix_neighbours =
+        [](const View<const float>& w, float crosstalk, const View<float>& mixed) {
+          lumina::mix_neighbours(matrix(w), crosstalk, matrix(mixed));
+        },
     .make_record = &make<RecordTag, ForwardRecord>,
     .filled = [](const RecordTag* tag) { return object(tag)->filled(); },
     .delete_record = [](RecordTag* tag) { delete object(tag); },
@@ -349,6 +388,8 @@ const dispatch::Unit table = {
     .standard_normal_at = &normal_at,
     .make_rng = [](std::uint64_t seed) { return reinterpret_cast<RngTag*>(new FastRng(seed)); },
     .delete_rng = [](RngTag* tag) { delete object(tag); },
+    .rng_bytes = sizeof(FastRng),
+    .set_rng = &set_rng,
     .next = [](RngTag* tag) { return (*object(tag))(); },
     .uniform = [](RngTag* tag) { return object(tag)->uniform(); },
     .normal = [](RngTag* tag) { return object(tag)->normal(); },

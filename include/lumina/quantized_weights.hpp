@@ -87,6 +87,7 @@ inline bool weight_bits_valid(MatrixView<const float> w, int bits) {
 /// Reports missing data and weights that are not finite.
 inline bool weights_quantizable(MatrixView<const float> w) {
   if (!weights_there(w)) return false;
+  if (w.cols() == 0) return true;  // however many rows
   for (std::size_t row = 0; row < w.rows(); ++row) {
     if (checked_magnitude_bits(w, row) == kNotFinite) return false;
   }

@@ -49,6 +49,15 @@ inline float dot(const float* x, const float* w, std::size_t depth) {
   return sum;
 }
 
+/// mix_neighbours: row `row` of the mixed weights at input k.
+inline float mixed_weight(MatrixView<const float> w, float crosstalk, std::size_t row,
+                          std::size_t k) {
+  float neighbours = 0.0f;
+  if (row > 0) neighbours = w(row - 1, k);
+  if (row + 1 < w.rows()) neighbours = row > 0 ? neighbours + w(row + 1, k) : w(row + 1, k);
+  return std::fma(crosstalk, neighbours, w(row, k));
+}
+
 /// What a stage does to one element; normals[i] are the element's own.
 struct Element {
   float value;
