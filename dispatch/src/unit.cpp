@@ -335,6 +335,17 @@ const dispatch::Unit table = {
     .scales = &scales,
     .make_record = &make<RecordTag, ForwardRecord>,
     .delete_record = [](RecordTag* tag) { delete object(tag); },
+    .record_bytes = [](RecordTag* tag) -> View<std::uint8_t> {
+      ForwardRecord& record = *object(tag);
+      const std::span<std::uint8_t> bytes = record.bytes();
+      const std::size_t width = record.rows() != 0 ? bytes.size() / record.rows() : 0;
+      return {bytes.data(), record.rows(), width, width};
+    },
+    .fill_record =
+        [](RecordTag* tag, std::size_t rows, std::size_t cols) {
+          object(tag)->resize(rows, cols, 1);
+          object(tag)->begin();
+        },
     .make_workspace = &make<WorkspaceTag, BackwardWorkspace>,
     .delete_workspace = [](WorkspaceTag* tag) { delete object(tag); },
     .run = &run,

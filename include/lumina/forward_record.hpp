@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <type_traits>
 
 #include "config.hpp"
@@ -41,6 +42,12 @@ class ForwardRecord {
     filled_ = false;
     panels_ = cols / detail::kNoisePanelColumns + (cols % detail::kNoisePanelColumns != 0 ? 1 : 0);
     bits_.grow_to(rows * panels_ * gates * kPanelBytes);
+  }
+
+  /// All bits as they lie in memory, rows · gates · ⌈cols / 128⌉ · 16 bytes: to be kept elsewhere
+  /// and copied back to a record that resize() has given the same shape.
+  std::span<std::uint8_t> bytes() {
+    return {bits_.data(), rows() * panels_ * gates_ * kPanelBytes};
   }
 
   /// For the engine: a pass begins that fills it.

@@ -1,4 +1,5 @@
 // What lumina_kernel.nn computes with; not public.
+#include <algorithm>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -115,6 +116,26 @@ void backward(const dispatch::Record& record, nb::handle grad_y, nb::handle x, n
   dispatch::backward(call, gradient.view(), record, gradients, mine ? workspace.memory : own);
 }
 
+// A record's bits in an array of bytes, in which they can pass through a graph of tensors.
+template <class Byte>
+using ByteMatrix = nb::ndarray<Byte, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+void save_record(const dispatch::Record& record, const ByteMatrix<std::uint8_t>& to) {
+  const auto bits = record.bytes();
+  if (to.shape(0) != bits.rows || to.shape(1) != bits.cols) {
+    throw nb::value_error(("the record has " + std::to_string(bits.rows) + " rows of " +
+                           std::to_string(bits.cols) + " bytes")
+                              .c_str());
+  }
+  std::copy_n(bits.data, bits.rows * bits.cols, to.data());
+}
+
+void restore_record(dispatch::Record& record, nb::handle weights,
+                    const ByteMatrix<const std::uint8_t>& from) {
+  record.restore(expect_weights(weights),
+                 {from.data(), from.shape(0), from.shape(1), from.shape(1)});
+}
+
 bool all_finite(nb::handle values) {
   const InputMatrix<float> matrix(values, "values", "[rows, cols]");
   const nb::gil_scoped_release release;
@@ -126,7 +147,11 @@ bool all_finite(nb::handle values) {
 void bind_layer(nb::module_& module) {
   nb::class_<dispatch::Record>(module, "ForwardRecord",
                                "What backward() needs to know of a forward().")
-      .def(nb::init<>());
+      .def(nb::init<>())
+      .def("save", &save_record, nb::arg("to"),
+           "Its bits to an array of bytes [batch, ceil(out / 128) * 16].")
+      .def("restore", &restore_record, nb::arg("weights"), nb::arg("bits"),
+           "Takes back what save() has written, of a forward() with such weights.");
   nb::class_<Workspace>(module, "Workspace", "Memory of backward(), used again.").def(nb::init<>());
   module.def("forward", &forward, nb::arg("x"), nb::arg("weights"), nb::arg("y"),
              nb::arg("bias").none(), nb::arg("dac").none(), nb::arg("readout"), nb::arg("adc"),

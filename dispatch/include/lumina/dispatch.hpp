@@ -149,6 +149,13 @@ class Record {
  public:
   bool filled() const { return record_ != nullptr; }
 
+  /// Its bits, to be kept elsewhere: a row for each row of the call's output, of ⌈out / 128⌉ · 16
+  /// bytes; nothing where it is not filled.
+  View<const std::uint8_t> bytes() const;
+  /// From then on it is that of a call with `weights` and as many rows, whose bytes() these were.
+  /// Error: another number of bytes.
+  void restore(const Weights& weights, View<const std::uint8_t> bytes);
+
  private:
   friend struct Access;
   Owned<RecordTag> record_{nullptr, {nullptr}};
