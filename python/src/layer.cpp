@@ -22,12 +22,13 @@ struct Workspace {
   std::mutex busy;
 };
 
-using Bounds = std::tuple<int, float, float>;  // bits, lo, hi
+using Bounds = std::tuple<int, float, float, bool>;  // bits, lo, hi, symmetric
 using ReadoutValues =
     std::tuple<float, float, float, float>;  // gain, shot_noise, noise, attenuation
 
 dispatch::Converter converter(const Bounds& bounds) {
-  return {std::get<0>(bounds), std::get<1>(bounds), std::get<2>(bounds)};
+  const auto [bits, lo, hi, symmetric] = bounds;
+  return {bits, lo, hi, symmetric};
 }
 dispatch::Converter converter_or_none(nb::handle bounds) {
   return bounds.is_none() ? dispatch::Converter{} : converter(nb::cast<Bounds>(bounds));
@@ -159,7 +160,7 @@ void bind_layer(nb::module_& module) {
              nb::arg("record").none(), nb::arg("track"), nb::arg("threads"),
              R"(y = ADC(attenuation * (gain * s + shot_noise * sqrt|s| * N1 + noise * N2)) + bias
 with s = DAC(x) @ W.T; x [batch, in], weights of [out, in], y [batch, out], bias [out] or None.
-dac: (bits, lo, hi) or None; readout: (gain, shot_noise, noise, attenuation); adc: (bits, lo, hi).
+dac: (bits, lo, hi, symmetric) or None; adc: as dac; readout: (gain, shot_noise, noise, attenuation).
 noise: whether any is drawn. record: to be filled for backward(), or None.
 Returns the largest magnitude that entered the ADC where `track` is True, otherwise 0.)");
   module.def(
