@@ -193,7 +193,9 @@ void Record::restore(const Weights& weights, View<const std::uint8_t> bytes) {
                                 " outputs, not " + std::to_string(to.cols));
   }
   for (std::size_t row = 0; row < bytes.rows; ++row) {
-    std::copy_n(bytes.data + row * bytes.row_stride, bytes.cols, to.data + row * to.cols);
+    std::uint8_t* const begin = to.data + row * to.row_stride;
+    std::fill(std::copy_n(bytes.data + row * bytes.row_stride, bytes.cols, begin),
+              begin + to.row_stride, std::uint8_t{0});
   }
 }
 

@@ -344,8 +344,8 @@ const dispatch::Unit table = {
     .record_bytes = [](RecordTag* tag) -> View<std::uint8_t> {
       ForwardRecord& record = *object(tag);
       const std::span<std::uint8_t> bytes = record.bytes();
-      const std::size_t width = record.rows() != 0 ? bytes.size() / record.rows() : 0;
-      return {bytes.data(), record.rows(), width, width};
+      const std::size_t rows = record.rows(), used = record.cols() / 8 + (record.cols() % 8 != 0);
+      return {bytes.data(), rows, used, rows != 0 ? bytes.size() / rows : used};
     },
     .fill_record =
         [](RecordTag* tag, std::size_t rows, std::size_t cols) {

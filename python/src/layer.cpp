@@ -128,7 +128,9 @@ void save_record(const dispatch::Record& record, const ByteMatrix<std::uint8_t>&
                            std::to_string(bits.cols) + " bytes")
                               .c_str());
   }
-  std::copy_n(bits.data, bits.rows * bits.cols, to.data());
+  for (std::size_t row = 0; row < bits.rows; ++row) {
+    std::copy_n(bits.data + row * bits.row_stride, bits.cols, to.data() + row * bits.cols);
+  }
 }
 
 void restore_record(dispatch::Record& record, nb::handle weights,
@@ -150,7 +152,7 @@ void bind_layer(nb::module_& module) {
                                "What backward() needs to know of a forward().")
       .def(nb::init<>())
       .def("save", &save_record, nb::arg("to"),
-           "Its bits to an array of bytes [batch, ceil(out / 128) * 16].")
+           "Its bits to an array of bytes [batch, ceil(out / 8)].")
       .def("restore", &restore_record, nb::arg("weights"), nb::arg("bits"),
            "Takes back what save() has written, of a forward() with such weights.");
   nb::class_<Workspace>(module, "Workspace", "Memory of backward(), used again.").def(nb::init<>());

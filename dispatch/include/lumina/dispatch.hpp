@@ -151,8 +151,8 @@ class Record {
  public:
   bool filled() const { return record_ != nullptr; }
 
-  /// Its bits, to be kept elsewhere: a row for each row of the call's output, of ⌈out / 128⌉ · 16
-  /// bytes; nothing where it is not filled.
+  /// Its bits, to be kept elsewhere: a row for each row of the call's output, of ⌈out / 8⌉ bytes;
+  /// nothing where it is not filled.
   View<const std::uint8_t> bytes() const;
   /// From then on it is that of a call with `weights` and as many rows, whose bytes() these were.
   /// Error: another number of bytes.

@@ -14,8 +14,6 @@ NAME = "native"
 
 #: With more bits the decoded values are multiplied in float32.
 _MOST_CODED_BITS = 8
-#: A record's bytes are those of whole panels of columns.
-_PANEL_COLUMNS = 128
 
 Weights = Union[CodedWeights, PackedWeights]
 
@@ -98,8 +96,7 @@ def backward(
 
 
 def record_like(y: Tensor) -> Tensor:
-    panels = -(-y.shape[-1] // _PANEL_COLUMNS)
-    return y.new_empty((*y.shape[:-1], panels * _PANEL_COLUMNS // 8), dtype=torch.uint8)
+    return y.new_empty((*y.shape[:-1], -(-y.shape[-1] // 8)), dtype=torch.uint8)
 
 
 def record(kept: Kept, y: Tensor) -> Tensor:

@@ -73,15 +73,24 @@ class NoiseKeys:
             )
         if generator is not None and generator.device.type != "cpu":
             raise ValueError(f"generator must be on the CPU, not on {generator.device}")
-        if stream is not None and seed is None:
-            raise ValueError("stream is a part of seed's noise: give a seed, too")
         self.generator = generator
-        self.seed = None if seed is None else checked_word("seed", seed)
+        self.seed = None if seed is None else _checked_word("seed", seed)
+        self._stream: Optional[int] = None
         self._count = 0
         if stream is not None:
-            self.stream = checked_word("stream", stream)
-        else:
-            self.stream = None if seed is None else _streams.take(self.seed)
+            self.stream = stream
+        elif seed is not None:
+            self._stream = _streams.take(self.seed)
+
+    @property
+    def stream(self) -> Optional[int]:
+        return self._stream
+
+    @stream.setter
+    def stream(self, stream: int) -> None:
+        if self.seed is None:
+            raise ValueError("stream is one of a seed's, and there is no seed")
+        self._stream = _checked_word("stream", stream)
 
     @property
     def own(self) -> bool:
@@ -92,7 +101,7 @@ class NoiseKeys:
         """The key of a pass that has drawn `number`: 0 … 2^63 − 1."""
         if self.seed is not None:
             self._count += 1
-            return mixed(self.seed, self.stream, self._count - 1)
+            return mixed(self.seed, self._stream, self._count - 1)
         if self.generator is not None:
             return drawn(self.generator).item()
         return number if rank == 0 else mixed(number, rank)
@@ -111,7 +120,7 @@ class NoiseKeys:
             self.generator.set_state(state["generator"])
 
 
-def checked_word(name: str, value: int) -> int:
+def _checked_word(name: str, value: int) -> int:
     value = checked_int(name, value)
     if not 0 <= value < _WORDS:
         raise ValueError(f"{name} must be in 0..2^64-1, not {value}")

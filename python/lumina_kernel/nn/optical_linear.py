@@ -13,7 +13,7 @@ from ..profiles import HardwareProfile, Readout
 from . import function, operators, selection
 from .freezing import FrozenWeights
 from .noise_keys import NoiseKeys, drawn
-from .options import Options, fixed, number_of_profile, option
+from .options import Options, fixed, number_of_profile, option, profile_of
 from .passes import Passes, PassKind
 
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
@@ -107,16 +107,14 @@ class OpticalLinear(nn.Module):
             raise ValueError(
                 f"in_features and out_features must be positive, not {in_features}, {out_features}"
             )
-        options = Options(hardware_profile, input_range, output_range, zero_preserving)
-        options = options.checked(self._in_features)
-        profile = options.hardware_profile.replaced(precision, noise_level, temp_drift)
+        profile = profile_of(hardware_profile).replaced(precision, noise_level, temp_drift)
         kind = _checked_options(device, dtype)
         shape = (self._out_features, self._in_features)
         self.weight = nn.Parameter(torch.empty(shape, **kind))
         self.register_parameter("bias", nn.Parameter(torch.empty(shape[:1], **kind)) if bias else None)
         self.register_buffer("adc_limit", None)
         self._frozen: Optional[FrozenWeights] = None
-        self._take(options._replace(hardware_profile=profile))
+        self._take(Options(profile, input_range, output_range, zero_preserving))
         self.noise_in_eval = noise_in_eval
         self.reset_parameters()
         self._passes = Passes(NoiseKeys(generator, seed, stream), process_group)
@@ -205,7 +203,7 @@ class OpticalLinear(nn.Module):
 
     @stream.setter
     def stream(self, stream: int) -> None:
-        self._passes.keys.set_stream(stream)
+        self._passes.keys.stream = stream
 
     @property
     def process_group(self) -> Optional[Any]:

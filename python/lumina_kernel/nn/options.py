@@ -14,6 +14,18 @@ _MOST_CODED_BITS = 8
 _MOST_CODED_INPUTS = 66311
 
 
+def profile_of(profile: Union[str, HardwareProfile]) -> HardwareProfile:
+    """The profile itself, or the preset of that name."""
+    if isinstance(profile, str):
+        return preset(profile)
+    if isinstance(profile, HardwareProfile):
+        return profile
+    raise TypeError(
+        "hardware_profile must be a preset's name or a HardwareProfile, not "
+        f"{type(profile).__name__}"
+    )
+
+
 class Options(NamedTuple):
     hardware_profile: Union[str, HardwareProfile]
     input_range: Tuple[float, float]
@@ -24,13 +36,7 @@ class Options(NamedTuple):
         """The profile itself, not its name, and ranges in float32. Errors: TypeError or ValueError,
         which name the option."""
         profile, input_range, output_range, zero_preserving = self
-        if isinstance(profile, str):
-            profile = preset(profile)
-        elif not isinstance(profile, HardwareProfile):
-            raise TypeError(
-                "hardware_profile must be a preset's name or a HardwareProfile, not "
-                f"{type(profile).__name__}"
-            )
+        profile = profile_of(profile)
         bits = profile.bits
         if bits <= _MOST_CODED_BITS and in_features > _MOST_CODED_INPUTS:
             raise ValueError(

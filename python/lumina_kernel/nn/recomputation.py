@@ -29,16 +29,14 @@ else:  # before torch 2.1
         return frame is not None
 
 
-if hasattr(torch._C._autograd, "_top_saved_tensors_default_hooks"):
+KNOWS_HOOKS = hasattr(torch._C._autograd, "_top_saved_tensors_default_hooks")
 
-    def hooked() -> bool:
-        """Whether hooks, such as those of torch.utils.checkpoint, have what autograd saves."""
-        return torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
 
-else:
-
-    def hooked() -> bool:
-        return True  # not known
+def hooked() -> bool:
+    """Whether hooks, such as those of torch.utils.checkpoint, may have what autograd saves."""
+    return (
+        not KNOWS_HOOKS or torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
+    )
 
 
 class Drawn(NamedTuple):
@@ -60,6 +58,9 @@ class History:
 
     def __init__(self) -> None:
         self._entries: Dict[int, _Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def record(self, number: int, drawn: Drawn) -> None:
         known = self._entries.pop(number, None)
