@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <span>
 #include <stdexcept>
@@ -123,6 +124,10 @@ struct Access {
     return Weights(Owned<PackedTag>(unit->pack(w, kind, bits), {unit}), pairs ? 2 * w.rows : w.rows,
                    w.cols, bits, kind == WeightKind::codes);
   }
+  static Weights with_bits(Weights weights, int bits) {
+    weights.bits_ = bits;
+    return weights;
+  }
   static const Unit* unit(const Weights& weights) { return weights.packed_.get_deleter().unit; }
   static const PackedTag* packed(const Weights& weights) { return weights.packed_.get(); }
 
@@ -148,11 +153,15 @@ struct Access {
   }
 };
 
+bool Record::filled() const {
+  return record_ != nullptr && record_.get_deleter().unit->filled(record_.get());
+}
 std::string_view Weights::isa() const {
   const Unit* const unit = Access::unit(*this);
   return unit->isa();
 }
 void Weights::codes(std::int8_t* to) const { Access::unit(*this)->codes(packed_.get(), to); }
+void Weights::values(float* to) const { Access::unit(*this)->values(packed_.get(), to); }
 void Weights::scales(float* to) const { Access::unit(*this)->scales(packed_.get(), to); }
 
 Weights pack_weights(View<const float> w) { return Access::pack(w, WeightKind::floats, 0); }
@@ -160,11 +169,18 @@ Weights borrow_weights(View<const float> w) { return Access::pack(w, WeightKind:
 Weights pack_quantized_weights(View<const float> w, int bits) {
   return Access::pack(w, WeightKind::quantized, bits);
 }
+Weights pack_quantized_values(View<const float> values, int bits) {
+  return Access::with_bits(pack_weights(values), bits);
+}
 Weights pack_complex_weights(View<const float> w) {
   return Access::pack(w, WeightKind::complex_pairs, 0);
 }
 Weights encode_weights(View<const float> w, int bits) {
   return Access::pack(w, WeightKind::codes, bits);
+}
+
+void mix_neighbours(View<const float> w, float crosstalk, View<float> mixed) {
+  active().get()->mix_neighbours(w, crosstalk, mixed);
 }
 
 // --- Calls ---------------------------------------------------------------------------------------
@@ -176,7 +192,7 @@ float run(const Call& call) {
 }
 
 View<const std::uint8_t> Record::bytes() const {
-  if (record_ == nullptr) return {nullptr, 0, 0, 0};
+  if (!filled()) return {nullptr, 0, 0, 0};
   const auto [data, rows, cols, stride] = record_.get_deleter().unit->record_bytes(record_.get());
   return {data, rows, cols, stride};
 }
@@ -213,7 +229,9 @@ void product_backward(View<const float> grad_y, View<const float> x, View<const 
   unit->product_backward(grad_y, x, w, gradients, Access::workspace(workspace, unit), executor);
 }
 
-bool all_finite(View<const float> values) { return active().get()->all_finite(values); }
+bool all_finite(View<const float> values) {
+  return values.cols == 0 || active().get()->all_finite(values);
+}
 
 void quantize(const Converter& converter, float* values, std::size_t count) {
   active().get()->quantize(converter, values, count);
@@ -235,6 +253,19 @@ float standard_normal_at(const Key& key, std::size_t row, std::size_t col) {
 
 FastRng::FastRng(std::uint64_t seed) : rng_(nullptr, {active().get()}) {
   rng_.reset(rng_.get_deleter().unit->make_rng(seed));
+}
+FastRng::FastRng(std::span<const std::byte> state) : FastRng(std::uint64_t{0}) {
+  const Unit* const unit = rng_.get_deleter().unit;
+  if (state.size() != unit->rng_bytes || !unit->set_rng(rng_.get(), state.data())) {
+    throw std::invalid_argument("lumina::dispatch::FastRng: these " + std::to_string(state.size()) +
+                                " bytes are no state of a generator; state() gives one, of " +
+                                std::to_string(unit->rng_bytes));
+  }
+}
+std::vector<std::byte> FastRng::state() const {
+  std::vector<std::byte> bytes(rng_.get_deleter().unit->rng_bytes);
+  std::memcpy(bytes.data(), rng_.get(), bytes.size());
+  return bytes;
 }
 std::uint64_t FastRng::operator()() { return rng_.get_deleter().unit->next(rng_.get()); }
 float FastRng::uniform() { return rng_.get_deleter().unit->uniform(rng_.get()); }

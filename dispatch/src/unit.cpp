@@ -2,6 +2,10 @@
 // the namespace of the instruction set.
 #include "unit.hpp"
 
+#include <array>
+#include <cstring>
+#include <type_traits>
+
 #include <lumina/lumina.hpp>
 
 #include "readout.hpp"
@@ -22,11 +26,12 @@ using dispatch::WorkspaceTag;
 
 /// Weights in one of the forms that are multiplied.
 struct Packed {
-  enum class Form { floats, borrowed, codes8, codes4 } form = Form::floats;
+  enum class Form { floats, borrowed, codes8, codes4, codes2 } form = Form::floats;
   PackedWeights floats;
   MatrixView<const float> borrowed;  ///< the caller's
   CodedWeights<8> codes8;
   CodedWeights<4> codes4;
+  CodedWeights<2> codes2;
 };
 
 // The objects behind the tags, which the other side only passes on.
@@ -58,7 +63,7 @@ struct AnyExecutor {
 
   template <class Body>
   void operator()(std::size_t tasks, const Body& body) const {
-    if (executor.run == nullptr || threads == 1) {
+    if (executor.run == nullptr) {
       Serial()(tasks, body);
       return;
     }
@@ -90,7 +95,10 @@ PackedTag* pack(const View<const float>& view, WeightKind kind, int bits) {
       packed.floats = pack_complex_weights(w);
       break;
     case WeightKind::codes:
-      if (bits == 3 || bits == 4) {
+      if (bits == 2) {
+        packed.form = Packed::Form::codes2;
+        encode_weights(w, packed.codes2, bits);
+      } else if (bits == 3 || bits == 4) {
         packed.form = Packed::Form::codes4;
         encode_weights(w, packed.codes4, bits);
       } else {
@@ -102,18 +110,14 @@ PackedTag* pack(const View<const float>& view, WeightKind kind, int bits) {
 }
 void delete_packed(PackedTag* tag) { delete object(tag); }
 
-bool coded(const Packed& packed) {
-  return packed.form == Packed::Form::codes8 || packed.form == Packed::Form::codes4;
-}
+bool coded(const Packed& packed) { return packed.form >= Packed::Form::codes8; }
 
 /// f(the weights).
 template <class F>
-void with_codes(const Packed& packed, F f) {
-  if (packed.form == Packed::Form::codes4) {
-    f(packed.codes4);
-  } else {
-    f(packed.codes8);
-  }
+auto with_codes(const Packed& packed, F f) {
+  if (packed.form == Packed::Form::codes2) return f(packed.codes2);
+  if (packed.form == Packed::Form::codes4) return f(packed.codes4);
+  return f(packed.codes8);
 }
 
 void codes(const PackedTag* tag, std::int8_t* to) {
@@ -131,21 +135,29 @@ void scales(const PackedTag* tag, float* to) {
   });
 }
 
+void values(const PackedTag* tag, float* to) {
+  const PackedWeights& weights = object(tag)->floats;
+  for (std::size_t row = 0; row < weights.rows() && weights.cols() != 0; ++row) {
+    const float* const panel = weights.panel(row / detail::kPanelColumns);
+    for (std::size_t k = 0; k < weights.cols(); ++k) {
+      to[row * weights.cols() + k] = panel[k * detail::kPanelColumns + row % detail::kPanelColumns];
+    }
+  }
+}
+
 // --- Calls ---------------------------------------------------------------------------------------
 
 /// f(the weights), where they are not coded.
 template <class F>
-void with_floats(const Packed& packed, F f) {
-  if (packed.form == Packed::Form::borrowed) {
-    f(packed.borrowed);
-  } else {
-    f(packed.floats);
-  }
+auto with_floats(const Packed& packed, F f) {
+  if (packed.form == Packed::Form::borrowed) return f(packed.borrowed);
+  return f(packed.floats);
 }
 
 /// The call with this epilogue, on the engine that fits its weights and DAC.
+/// Whether it ran.
 template <class EpilogueT>
-void run_engine(const Call& call, const Packed& packed, const EpilogueT& stages) {
+bool run_engine(const Call& call, const Packed& packed, const EpilogueT& stages) {
   const MatrixView<const float> x = matrix(call.x);
   const MatrixView<float> y = matrix(call.y);
   const NoiseKey key = noise_key(call.key);
@@ -153,29 +165,26 @@ void run_engine(const Call& call, const Packed& packed, const EpilogueT& stages)
   if (coded(packed)) {
     if (call.dac.bits == 0) {
       detail::report_error("lumina::dispatch::run: coded weights need a DAC");
-      return;
+      return false;
     }
-    with_codes(packed, [&](const auto& weights) {
-      fused_gemm(x, quantizer(call.dac), weights, y, stages, key, executor);
+    return with_codes(packed, [&](const auto& weights) {
+      return fused_gemm(x, quantizer(call.dac), weights, y, stages, key, executor);
     });
-    return;
   }
-  with_floats(packed, [&](const auto& weights) {
-    if (call.dac.bits != 0) {
-      fused_gemm(x, quantizer(call.dac), weights, y, stages, key, executor);
-    } else {
-      fused_gemm(x, weights, y, stages, key, executor);
-    }
+  return with_floats(packed, [&](const auto& weights) {
+    return call.dac.bits != 0
+               ? fused_gemm(x, quantizer(call.dac), weights, y, stages, key, executor)
+               : fused_gemm(x, weights, y, stages, key, executor);
   });
 }
 
 template <std::size_t Draws>
-void run_with_draws(const Call& call, const Packed& packed, ForwardRecord* record,
+bool run_with_draws(const Call& call, const Packed& packed, ForwardRecord* record,
                     detail::MagnitudeTracker* tracker) {
   const Readout readout{call.readout.gain, call.readout.shot_noise, call.readout.noise,
                         call.readout.attenuation};
   const bool has_adc = call.adc.bits != 0;
-  run_engine(
+  return run_engine(
       call, packed,
       epilogue(ReadoutStage<Draws>{{readout.gain},
                                    {readout.attenuation},
@@ -196,13 +205,12 @@ float run(const Call& call, const PackedTag* packed_tag, RecordTag* record_tag) 
   detail::MagnitudeTracker* const tracker = call.track ? &largest : nullptr;
   if (record != nullptr) record->resize(call.y.rows, call.y.cols, 1);
   if (tracker != nullptr) tracker->resize(call.y.rows, call.y.cols);
-  if (call.readout.shot_noise != 0.0f) {
-    run_with_draws<2>(call, packed, record, tracker);
-  } else if (call.readout.noise != 0.0f) {
-    run_with_draws<1>(call, packed, record, tracker);
-  } else {
-    run_with_draws<0>(call, packed, record, tracker);
-  }
+  const bool ran = call.readout.shot_noise != 0.0f
+                       ? run_with_draws<2>(call, packed, record, tracker)
+                   : call.readout.noise != 0.0f ? run_with_draws<1>(call, packed, record, tracker)
+                                                : run_with_draws<0>(call, packed, record, tracker);
+  if (!ran) return 0.0f;
+  if (record != nullptr) record->mark_filled();
   return tracker != nullptr ? tracker->largest() : 0.0f;
 }
 
@@ -306,6 +314,26 @@ float normal_at(const dispatch::Key& key, std::size_t row, std::size_t col) {
   return standard_normal_at(noise_key(key), row, col);
 }
 
+/// A FastRng's members, for bytes that come from elsewhere.
+struct RngImage {
+  std::uint64_t words[4];
+  detail::NoiseLanes<detail::Native>::State lanes;
+  unsigned char lanes_seeded;
+  std::size_t next_normal;
+  std::array<float, detail::kNoiseBlockColumns> normals;
+};
+static_assert(sizeof(RngImage) == sizeof(FastRng) && std::is_trivially_copyable_v<FastRng>);
+
+bool set_rng(RngTag* tag, const std::byte* from) {
+  RngImage image;
+  std::memcpy(&image, from, sizeof(image));
+  const std::uint64_t any = image.words[0] | image.words[1] | image.words[2] | image.words[3];
+  if (any == 0 || image.next_normal > detail::kNoiseBlockColumns) return false;
+  image.lanes_seeded = image.lanes_seeded != 0 ? 1 : 0;
+  std::memcpy(static_cast<void*>(object(tag)), &image, sizeof(image));
+  return true;
+}
+
 // --- The table -----------------------------------------------------------------------------------
 
 void force([[maybe_unused]] const char* isa) { force_isa(isa); }
@@ -339,7 +367,13 @@ const dispatch::Unit table = {
     .delete_packed = &delete_packed,
     .codes = &codes,
     .scales = &scales,
+    .values = &values,
+    .mix_neighbours =
+        [](const View<const float>& w, float crosstalk, const View<float>& mixed) {
+          lumina::mix_neighbours(matrix(w), crosstalk, matrix(mixed));
+        },
     .make_record = &make<RecordTag, ForwardRecord>,
+    .filled = [](const RecordTag* tag) { return object(tag)->filled(); },
     .delete_record = [](RecordTag* tag) { delete object(tag); },
     .record_bytes = [](RecordTag* tag) -> View<std::uint8_t> {
       ForwardRecord& record = *object(tag);
@@ -350,7 +384,7 @@ const dispatch::Unit table = {
     .fill_record =
         [](RecordTag* tag, std::size_t rows, std::size_t cols) {
           object(tag)->resize(rows, cols, 1);
-          object(tag)->begin();
+          object(tag)->mark_filled();
         },
     .make_workspace = &make<WorkspaceTag, BackwardWorkspace>,
     .delete_workspace = [](WorkspaceTag* tag) { delete object(tag); },
@@ -365,6 +399,8 @@ const dispatch::Unit table = {
     .standard_normal_at = &normal_at,
     .make_rng = [](std::uint64_t seed) { return reinterpret_cast<RngTag*>(new FastRng(seed)); },
     .delete_rng = [](RngTag* tag) { delete object(tag); },
+    .rng_bytes = sizeof(FastRng),
+    .set_rng = &set_rng,
     .next = [](RngTag* tag) { return (*object(tag))(); },
     .uniform = [](RngTag* tag) { return object(tag)->uniform(); },
     .normal = [](RngTag* tag) { return object(tag)->normal(); },

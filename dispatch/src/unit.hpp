@@ -25,8 +25,12 @@ struct Unit {
   void (*delete_packed)(PackedTag*);
   void (*codes)(const PackedTag*, std::int8_t* to);
   void (*scales)(const PackedTag*, float* to);
+  void (*values)(const PackedTag*, float* to);
+
+  void (*mix_neighbours)(const View<const float>& w, float crosstalk, const View<float>& mixed);
 
   RecordTag* (*make_record)();
+  bool (*filled)(const RecordTag*);
   void (*delete_record)(RecordTag*);
   /// A row of bytes for each row of outputs.
   View<std::uint8_t> (*record_bytes)(RecordTag*);
@@ -55,6 +59,10 @@ struct Unit {
 
   RngTag* (*make_rng)(std::uint64_t seed);
   void (*delete_rng)(RngTag*);
+  /// A generator is so many bytes; sets one to a copy of them, or returns false where they are
+  /// none.
+  std::size_t rng_bytes;
+  bool (*set_rng)(RngTag*, const std::byte* from);
   std::uint64_t (*next)(RngTag*);
   float (*uniform)(RngTag*);
   float (*normal)(RngTag*);

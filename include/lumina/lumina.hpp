@@ -7,6 +7,7 @@
 #include "coded_weights_view.hpp"
 #include "complex_weights.hpp"
 #include "config.hpp"
+#include "crosstalk.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"
 #include "fast_rng.hpp"

@@ -87,6 +87,7 @@ inline bool weight_bits_valid(MatrixView<const float> w, int bits) {
 /// Reports missing data and weights that are not finite.
 inline bool weights_quantizable(MatrixView<const float> w) {
   if (!weights_there(w)) return false;
+  if (w.cols() == 0) return true;  // however many rows
   for (std::size_t row = 0; row < w.rows(); ++row) {
     if (checked_magnitude_bits(w, row) == kNotFinite) return false;
   }
@@ -112,16 +113,21 @@ void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed) {
 
 /// The same with noise on the weights, at the scales of those without it.
 /// Errors: also those of the noise.
-template <int Bits, WeightNoise Noise>
-void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, const Noise& noise,
-                            const NoiseKey& key) {
-  static_assert(Bits >= 2 && Bits <= 16, "lumina::pack_quantized_weights: Bits must be in 2..16");
-  if (!detail::weights_quantizable(w)) return;
+template <WeightNoise Noise>
+void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, int bits,
+                            const Noise& noise, const NoiseKey& key) {
+  if (!detail::weight_bits_valid(w, bits) || !detail::weights_quantizable(w)) return;
   const float largest = detail::largest_magnitude(w);
   if (!noise.valid_for(largest)) return;
   const detail::PerturbedRows perturbed(w, noise.perturbation(largest), key);
   detail::pack_rows_of_weights(
-      detail::QuantizedWeightRows(w, perturbed, detail::max_weight_code(Bits)), packed);
+      detail::QuantizedWeightRows(w, perturbed, detail::max_weight_code(bits)), packed);
+}
+template <int Bits, WeightNoise Noise>
+void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, const Noise& noise,
+                            const NoiseKey& key) {
+  static_assert(Bits >= 2 && Bits <= 16, "lumina::pack_quantized_weights: Bits must be in 2..16");
+  pack_quantized_weights(w, packed, Bits, noise, key);
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

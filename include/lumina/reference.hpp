@@ -48,6 +48,15 @@ inline float dot(const float* x, const float* w, std::size_t depth) {
   return sum;
 }
 
+/// mix_neighbours: row `row` of the mixed weights at input k.
+inline float mixed_weight(MatrixView<const float> w, float crosstalk, std::size_t row,
+                          std::size_t k) {
+  float neighbours = 0.0f;
+  if (row > 0) neighbours = w(row - 1, k);
+  if (row + 1 < w.rows()) neighbours = row > 0 ? neighbours + w(row + 1, k) : w(row + 1, k);
+  return std::fma(crosstalk, neighbours, w(row, k));
+}
+
 /// What a stage does to one element; normals[i] are the element's own.
 struct Element {
   float value;
@@ -186,9 +195,9 @@ void fused_gemm(MatrixView<const X> x, const Dac& dac, const Weights& w, MatrixV
 }
 
 /// lumina::fused_gemm_noise_quant; arguments are not checked.
-template <int Bits>
+template <class Adc>
 void fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w,
-                            MatrixView<float> y, float noise_stddev, const Quantizer<Bits>& adc,
+                            MatrixView<float> y, float noise_stddev, const Adc& adc,
                             const NoiseKey& key) {
   if (noise_stddev == 0.0f) {
     reference::fused_gemm(x, w, y, epilogue(adc), key);

@@ -50,6 +50,7 @@ inline float* reshape(PackedWeights& packed, std::size_t rows, std::size_t cols)
 template <class Rows>
 void pack_rows_of_weights(const Rows& weights, PackedWeights& packed) {
   float* to = reshape(packed, weights.rows(), weights.cols());
+  if (weights.cols() == 0) return;  // however many rows
   for (std::size_t first = 0; first < weights.rows(); first += kPanelColumns) {
     const std::size_t count = std::min(kPanelColumns, weights.rows() - first);
     weights.for_each_block(first, count, [&](MatrixView<const float> block) {

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+# A Python float: beside a float32 NumPy 2 would round the other side to float32, with a warning.
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 def checked_int(name: str, value: Any) -> int:
     """Error: TypeError, if it is no integer, or a bool."""
@@ -28,6 +31,6 @@ def checked_float(name: str, value: Any) -> float:
         number = float(value)
     except OverflowError:
         number = math.inf
-    if not abs(number) <= np.finfo(np.float32).max:
+    if not abs(number) <= _LARGEST:
         raise ValueError(f"{name} must be finite in float32, not {number}")
     return number

@@ -11,32 +11,31 @@
 
 #include <lumina/dispatch.hpp>
 
+#include "objects.hpp"
+
 namespace lumina::python {
 
 namespace nb = nanobind;
 
-/// As Python writes it; what it does not write out, say an integer of thousands of digits, by type.
-inline std::string text(nb::handle value) {
-  const nb::object written = nb::steal(PyObject_Repr(value.ptr()));
-  if (written.is_valid()) return nb::str(written).c_str();
-  PyErr_Clear();
-  return std::string("this ") + Py_TYPE(value.ptr())->tp_name;
+/// "<name> must be <expected>, not <value>", for the exception that is set; one of value's own,
+/// which is no TypeError, is named as the cause.
+[[noreturn]] inline void refuse_kind(nb::handle value, const char* name, const char* expected) {
+  if (PyErr_ExceptionMatches(PyExc_Exception) == 0) nb::raise_python_error();
+  nb::python_error reason;
+  const std::string message = std::string(name) + " must be " + expected + ", not " + text(value);
+  if (reason.matches(PyExc_TypeError)) throw nb::type_error(message.c_str());
+  nb::raise_from(reason, PyExc_TypeError, "%s", message.c_str());
 }
 
 /// An int of Python. Error: TypeError, if it is none; so is a bool, which Python would take for
 /// one.
 inline nb::object integer(nb::handle value, const char* name) {
   if (PyLong_CheckExact(value.ptr())) return nb::borrow(value);
-  static PyObject* const numpy_bool =
-      nb::object(nb::module_::import_("numpy").attr("bool_")).release().ptr();
-  nb::object result;
-  if (!PyBool_Check(value.ptr()) && PyObject_IsInstance(value.ptr(), numpy_bool) == 0) {
-    result = nb::steal(PyNumber_Index(value.ptr()));
-  }
-  if (!result.is_valid()) {
-    PyErr_Clear();
+  if (PyBool_Check(value.ptr()) || is_instance(value, of_numpy<"bool_">().ptr())) {
     throw nb::type_error((std::string(name) + " must be an integer, not " + text(value)).c_str());
   }
+  nb::object result = nb::steal(PyNumber_Index(value.ptr()));
+  if (!result.is_valid()) refuse_kind(value, name, "an integer");
   return result;
 }
 
@@ -73,10 +72,10 @@ inline float read_float(nb::handle value, const char* name) {
   const double number = PyFloat_AsDouble(value.ptr());
   const bool failed = number == -1.0 && PyErr_Occurred() != nullptr;
   const bool too_large = failed && PyErr_ExceptionMatches(PyExc_OverflowError) != 0;
-  if (failed) PyErr_Clear();
   if (failed && !too_large) {
-    throw nb::type_error((std::string(name) + " must be a number, not " + text(value)).c_str());
+    refuse_kind(value, name, "a number");
   }
+  if (failed) PyErr_Clear();
   const auto result = static_cast<float>(number);
   if (too_large || !std::isfinite(result)) {
     throw nb::value_error((std::string(name) + " must be finite, not " + text(value)).c_str());
@@ -98,19 +97,28 @@ struct ConverterNames {
   const char *bits, *lo, *hi;
 };
 
-/// A quantizer's range and bits; checked, so that the library takes it.
+/// A quantizer's range and bits; checked, so that the library takes it. `symmetric`: 0 is exact; at
+/// least 2 bits, and lo must be -hi.
 inline dispatch::Converter read_converter(nb::handle bits, nb::handle lo, nb::handle hi,
-                                          const ConverterNames& names, int most_bits = 16) {
+                                          bool symmetric, const ConverterNames& names,
+                                          int most_bits = 16) {
   const dispatch::Converter converter{
-      static_cast<int>(read_integer(bits, names.bits, 1, most_bits)), read_float(lo, names.lo),
-      read_float(hi, names.hi)};
-  if (!(converter.lo < converter.hi)) {
-    throw nb::value_error((std::string(names.lo) + " must be smaller than " + names.hi + ", not " +
-                           text(lo) + " and " + text(hi))
-                              .c_str());
+      static_cast<int>(read_integer(bits, names.bits, symmetric ? 2 : 1, most_bits)),
+      read_float(lo, names.lo), read_float(hi, names.hi), symmetric};
+  const auto refuse = [&](const std::string& rule) {
+    throw nb::value_error(
+        (std::string(names.lo) + " must be " + rule + ", not " + text(lo) + " and " + text(hi))
+            .c_str());
+  };
+  if (!(converter.lo < converter.hi)) refuse(std::string("smaller than ") + names.hi);
+  if (symmetric && converter.lo != -converter.hi) {
+    refuse(std::string("-") + names.hi + " for a converter that is symmetric");
   }
   dispatch::step(converter);  // reports ranges that float cannot hold
   return converter;
 }
+
+/// True or False, as Python takes it.
+inline bool read_flag(nb::handle value) { return is_true(nb::borrow(value)); }
 
 }  // namespace lumina::python

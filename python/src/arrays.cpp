@@ -2,11 +2,15 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <utility>
+
+#include "objects.hpp"
 
 namespace lumina::python {
 
@@ -15,7 +19,7 @@ namespace {
 std::string shape_text(const Array& array) {
   std::string text = "(";
   for (std::size_t i = 0; i < array.dimensions(); ++i) {
-    if (i == Array::kMostDimensions) return text + "...)";
+    if (i == Layout::kMostDimensions) return text + "...)";
     text += std::to_string(array.size(i));
     if (i + 1 < array.dimensions() || array.dimensions() == 1) text += ",";
     if (i + 1 < array.dimensions()) text += " ";
@@ -32,6 +36,7 @@ ElementType type_of_format(const char* format) {
   if (name == "f") return ElementType::float32;
   if (name == "Zf") return ElementType::complex64;
   if (name == "b") return ElementType::int8;
+  if (name == "i" || (name == "l" && sizeof(long) == 4)) return ElementType::int32;
   if (name == "I" || (name == "L" && sizeof(unsigned long) == 4)) return ElementType::uint32;
   return ElementType::other;
 }
@@ -51,6 +56,8 @@ const char* name_of(ElementType type) {
       return "complex64";
     case ElementType::uint32:
       return "uint32";
+    case ElementType::int32:
+      return "int32";
     case ElementType::int8:
       return "int8";
     default:
@@ -58,77 +65,36 @@ const char* name_of(ElementType type) {
   }
 }
 
-/// PyTorch's Tensor, or null while nobody has imported it. (Its modules live as long as the
-/// interpreter.)
-PyObject* torch_tensor_type() {
-  static PyObject* tensor = nullptr;
-  if (tensor == nullptr) {
-    PyObject* const torch = PyDict_GetItemString(PyImport_GetModuleDict(), "torch");
-    // While it is being imported it may have no Tensor yet.
-    if (torch != nullptr) tensor = PyObject_GetAttrString(torch, "Tensor");
-    if (tensor == nullptr) PyErr_Clear();
+/// A copy takes longer than letting other threads of Python run.
+constexpr std::size_t kBytesWorthReleasing = std::size_t{1} << 16;
+
+bool is_torch_tensor(nb::handle object) { return is_instance(object, of_torch<"Tensor">()); }
+
+/// Of a class whose attributes are C code.
+bool is_plain_tensor(nb::handle object) {
+  static PyObject* parameter = nullptr;
+  PyObject* const type = reinterpret_cast<PyObject*>(Py_TYPE(object.ptr()));
+  if (type == of_torch<"Tensor">()) return true;
+  if (parameter == nullptr) {
+    parameter =
+        attribute<"Parameter">(attribute<"nn">(nb::module_::import_("torch"))).release().ptr();
   }
-  return tensor;
-}
-
-bool is_torch_tensor(nb::handle object) {
-  PyObject* const tensor = torch_tensor_type();
-  return tensor != nullptr && PyObject_IsInstance(object.ptr(), tensor) == 1;
-}
-
-/// An attribute's name, as a template argument.
-template <std::size_t Size>
-struct Name {
-  char text[Size];
-  constexpr Name(const char (&name)[Size]) { std::copy_n(name, Size, text); }
-};
-
-/// The name as Python's dictionaries have it: made once, for that takes as long as to look it up.
-template <Name Text>
-PyObject* interned() {
-  static PyObject* const name = PyUnicode_InternFromString(Text.text);
-  return name;
-}
-template <Name Text>
-nb::object attribute(nb::handle object) {
-  PyObject* const result = PyObject_GetAttr(object.ptr(), interned<Text>());
-  if (result == nullptr) nb::raise_python_error();
-  return nb::steal(result);
-}
-/// object.name()
-template <Name Text>
-nb::object called(nb::handle object) {
-  PyObject* const argument = object.ptr();
-  PyObject* const result = PyObject_VectorcallMethod(interned<Text>(), &argument, 1, nullptr);
-  if (result == nullptr) nb::raise_python_error();
-  return nb::steal(result);
-}
-
-bool is_true(const nb::object& value) { return PyObject_IsTrue(value.ptr()) == 1; }
-
-/// torch.float32, torch.strided and the like; PyTorch has been imported. Null where it has none.
-template <Name Text>
-PyObject* torch_constant() {
-  static PyObject* constant = nullptr;
-  if (constant == nullptr) {
-    PyObject* const torch = PyDict_GetItemString(PyImport_GetModuleDict(), "torch");
-    if (torch != nullptr) constant = PyObject_GetAttr(torch, interned<Text>());
-    if (constant == nullptr) PyErr_Clear();
-  }
-  return constant;
+  return type == parameter;
 }
 
 /// PyTorch's name for it, or null.
 PyObject* torch_dtype(ElementType type) {
   switch (type) {
     case ElementType::float32:
-      return torch_constant<"float32">();
+      return of_torch<"float32">();
     case ElementType::complex64:
-      return torch_constant<"complex64">();
+      return of_torch<"complex64">();
     case ElementType::uint32:
-      return torch_constant<"uint32">();
+      return of_torch<"uint32">();
+    case ElementType::int32:
+      return of_torch<"int32">();
     case ElementType::int8:
-      return torch_constant<"int8">();
+      return of_torch<"int8">();
     default:
       return nullptr;
   }
@@ -163,21 +129,78 @@ dispatch::View<T> view_of(const Array& array) {
   return {static_cast<T*>(array.data()), rows, cols, stride};
 }
 
+/// Elements [rows, cols] of the caller's, strides in bytes, to rows of cols elements.
+template <class T>
+struct Strided {
+  const char* from;
+  std::size_t rows, cols;
+  std::ptrdiff_t row_stride, col_stride;
+
+  T load(std::size_t row, std::size_t col) const {
+    T value;
+    std::memcpy(&value,
+                from + static_cast<std::ptrdiff_t>(row) * row_stride +
+                    static_cast<std::ptrdiff_t>(col) * col_stride,
+                sizeof(T));
+    return value;
+  }
+
+  void copy_rows(T* to) const {
+    for (std::size_t row = 0; row < rows; ++row) {
+      for (std::size_t col = 0; col < cols; ++col) to[row * cols + col] = load(row, col);
+    }
+  }
+
+  /// For elements of a column that are nearer to each other than those of a row. They are read for
+  /// the length of some cache lines each, into a block that is then turned: lines of both sides,
+  /// whose distance may be a multiple of 4 KiB, would push each other out of the first-level cache.
+  void copy_columns(T* to) const {
+    constexpr std::size_t kRows = 64, kCols = 64 / sizeof(T);
+    T block[kCols][kRows];
+    for (std::size_t row = 0; row < rows; row += kRows) {
+      const std::size_t height = std::min(kRows, rows - row);
+      for (std::size_t col = 0; col < cols; col += kCols) {
+        const std::size_t width = std::min(kCols, cols - col);
+        for (std::size_t c = 0; c < width; ++c) {
+          if (row_stride == sizeof(T)) {
+            std::memcpy(block[c],
+                        from + static_cast<std::ptrdiff_t>(row * sizeof(T)) +
+                            static_cast<std::ptrdiff_t>(col + c) * col_stride,
+                        height * sizeof(T));
+          } else {
+            for (std::size_t r = 0; r < height; ++r) block[c][r] = load(row + r, col + c);
+          }
+        }
+        for (std::size_t r = 0; r < height; ++r) {
+          T* const line = to + (row + r) * cols + col;
+          if (width == kCols) {
+            for (std::size_t c = 0; c < kCols; ++c) line[c] = block[c][r];
+          } else {
+            for (std::size_t c = 0; c < width; ++c) line[c] = block[c][r];
+          }
+        }
+      }
+    }
+  }
+};
+
 template <class T>
 std::unique_ptr<T[]> copied(const Array& array) {
-  const std::size_t last = array.dimensions() - 1;
-  const std::size_t inner = array.size(last), outer = last == 1 ? array.size(0) : 1;
+  const bool matrix = array.dimensions() == 2;
+  const Strided<T> elements{static_cast<const char*>(array.data()), matrix ? array.size(0) : 1,
+                            array.size(matrix ? 1 : 0), matrix ? array.stride(0) : 0,
+                            array.stride(matrix ? 1 : 0)};
+  const std::size_t rows = elements.rows, cols = elements.cols;
   // Strides of 0 can claim more elements than there are numbers for.
-  if (inner != 0 && outer > std::numeric_limits<std::size_t>::max() / inner) throw std::bad_alloc();
-  std::unique_ptr<T[]> copy(new T[std::max<std::size_t>(1, outer * inner)]);
-  const char* const from = static_cast<const char*>(array.data());
-  for (std::size_t i = 0; i < outer; ++i) {
-    const char* const row =
-        from + (last == 1 ? static_cast<std::ptrdiff_t>(i) * array.stride(0) : 0);
-    for (std::size_t j = 0; j < inner; ++j) {
-      std::memcpy(&copy[i * inner + j], row + static_cast<std::ptrdiff_t>(j) * array.stride(last),
-                  sizeof(T));
-    }
+  if (cols != 0 && rows > std::numeric_limits<std::size_t>::max() / cols) throw std::bad_alloc();
+  std::unique_ptr<T[]> copy(new T[std::max<std::size_t>(1, rows * cols)]);
+  if (rows * cols == 0) return copy;
+  std::optional<nb::gil_scoped_release> release;
+  if (rows * cols * sizeof(T) >= kBytesWorthReleasing) release.emplace();
+  if (rows > 1 && std::abs(elements.row_stride) < std::abs(elements.col_stride)) {
+    elements.copy_columns(copy.get());
+  } else {
+    elements.copy_rows(copy.get());
   }
   return copy;
 }
@@ -188,8 +211,8 @@ Array::Array(nb::handle object, const char* name, ElementType type, std::string 
              bool writable)
     : object_(object), name_(name), expected_(std::move(expected)), type_(type) {
   if (!read_buffer(writable) && !read_torch()) read_dlpack(writable);
-  if (dimensions_ > kMostDimensions) refuse_value();
-  if (data_ == nullptr && element_count() != 0) {  // a tensor of torch.compile, say
+  if (dimensions() > Layout::kMostDimensions) refuse_value();
+  if (data() == nullptr && element_count() != 0) {  // a tensor of torch.compile, say
     refuse_value("with elements in memory; it has none");
   }
 }
@@ -199,8 +222,14 @@ void Array::expect_type(ElementType type) const {
 }
 
 void Array::refuse_type() const {
+  const bool convertible = nb::hasattr(object_, "dtype") && !PyType_Check(object_.ptr());
   throw nb::type_error(
-      (std::string(name_) + " must be " + expected_ + ", not " + description()).c_str());
+      (std::string(name_) + " must be " + expected_ + ", not " + description() +
+       (convertible ? "; convert it, say by " : "") +
+       (!convertible               ? ""
+        : is_torch_tensor(object_) ? std::string(".to(torch.") + name_of(type_) + ")"
+                                   : std::string(".astype('") + name_of(type_) + "')"))
+          .c_str());
 }
 void Array::refuse_value() const {
   throw nb::value_error(
@@ -212,26 +241,40 @@ void Array::refuse_value(const std::string& condition) const {
           .c_str());
 }
 
+Layout Array::Buffer::layout() const {
+  Layout layout;
+  layout.data = buf;
+  layout.dimensions = static_cast<std::size_t>(ndim);
+  std::ptrdiff_t row_major = itemsize;  // what the lack of strides means: those of ctypes
+  for (std::size_t i = std::min(layout.dimensions, Layout::kMostDimensions); i-- > 0;) {
+    layout.sizes[i] = static_cast<std::size_t>(shape[i]);
+    layout.strides[i] = strides != nullptr ? strides[i] : row_major;
+    row_major *= shape[i];
+  }
+  return layout;
+}
+
+namespace {
+
+constexpr int kBufferFlags = PyBUF_STRIDES | PyBUF_FORMAT;
+
+}  // namespace
+
 bool Array::read_buffer(bool writable) {
   if (!PyObject_CheckBuffer(object_.ptr())) return false;
-  const int flags = PyBUF_STRIDES | PyBUF_FORMAT;
   bool read_only = false;
-  if (PyObject_GetBuffer(object_.ptr(), &buffer_, flags | (writable ? PyBUF_WRITABLE : 0)) != 0) {
-    PyErr_Clear();
-    read_only = writable && PyObject_GetBuffer(object_.ptr(), &buffer_, flags) == 0;
+  if (PyObject_GetBuffer(object_.ptr(), &buffer_, kBufferFlags | (writable ? PyBUF_WRITABLE : 0)) !=
+      0) {
+    forget_error();
+    read_only = writable && PyObject_GetBuffer(object_.ptr(), &buffer_, kBufferFlags) == 0;
     if (!read_only) {
-      PyErr_Clear();  // what the protocol can't describe, say a datetime64
-      refuse_type();
+      if (PyErr_Occurred() != nullptr) forget_error();
+      refuse_type();  // what the protocol can't describe, say a datetime64
     }
   }
-  data_ = buffer_.buf;
-  dimensions_ = static_cast<std::size_t>(buffer_.ndim);
-  std::ptrdiff_t row_major = buffer_.itemsize;  // what the lack of strides means: those of ctypes
-  for (std::size_t i = std::min(dimensions_, kMostDimensions); i-- > 0;) {
-    sizes_[i] = static_cast<std::size_t>(buffer_.shape[i]);
-    strides_[i] = buffer_.strides != nullptr ? buffer_.strides[i] : row_major;
-    row_major *= buffer_.shape[i];
-  }
+  layout_ = buffer_.layout();
+  // Since Python 3.12 classes can have a __buffer__ of their own.
+  foreign_ = (PyType_GetFlags(Py_TYPE(object_.ptr())) & Py_TPFLAGS_HEAPTYPE) != 0;
   expect_type(type_of_format(buffer_.format));
   if (read_only) refuse_value("and writable; it is read-only");
   return true;
@@ -239,6 +282,8 @@ bool Array::read_buffer(bool writable) {
 
 bool Array::read_torch() {
   if (!is_torch_tensor(object_)) return false;
+  source_ = Source::torch;
+  foreign_ = !is_plain_tensor(object_);
   // Asked for directly, which takes a tenth of the time of an exchange by DLPack.
   if (!attribute<"dtype">(object_).is(nb::handle(torch_dtype(type_)))) refuse_type();
   if (is_true(attribute<"requires_grad">(object_))) {
@@ -247,10 +292,10 @@ bool Array::read_torch() {
         "lumina_kernel.nn");
   }
   if (!is_true(attribute<"is_cpu">(object_))) {
-    refuse_value(std::string("in the CPU's memory; it is on device ") +
-                 nb::str(nb::object(object_.attr("device"))).c_str() + ": pass its .cpu()");
+    refuse_value("in the CPU's memory; it is on device " + text_of(attribute<"device">(object_)) +
+                 ": pass its .cpu()");
   }
-  if (!attribute<"layout">(object_).is(nb::handle(torch_constant<"strided">())) ||
+  if (!attribute<"layout">(object_).is(nb::handle(of_torch<"strided">())) ||
       is_true(attribute<"is_nested">(object_))) {
     refuse_value("and dense; it has another layout");
   }
@@ -260,19 +305,28 @@ bool Array::read_torch() {
     refuse_value(std::string("of values; it is a lazy view of them: pass its .resolve_") +
                  (conjugates ? "conj()" : "neg()"));
   }
-  const nb::tuple sizes(attribute<"shape">(object_)), strides(called<"stride">(object_));
-  dimensions_ = sizes.size();
-  for (std::size_t i = 0; i < std::min(dimensions_, kMostDimensions); ++i) {
-    sizes_[i] = nb::cast<std::size_t>(sizes[i]);
-    strides_[i] =
-        nb::cast<std::ptrdiff_t>(strides[i]) * static_cast<std::ptrdiff_t>(size_of(type_));
-  }
-  data_ = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(called<"data_ptr">(object_)));
+  layout_ = torch_layout();
   return true;
 }
 
+Layout Array::torch_layout() const {
+  const nb::tuple sizes(attribute<"shape">(object_)), strides(called<"stride">(object_));
+  Layout layout;
+  layout.dimensions = sizes.size();
+  if (strides.size() != layout.dimensions) refuse_value("with a stride for each dimension");
+  for (std::size_t i = 0; i < std::min(layout.dimensions, Layout::kMostDimensions); ++i) {
+    layout.sizes[i] = nb::cast<std::size_t>(sizes[i]);
+    layout.strides[i] =
+        nb::cast<std::ptrdiff_t>(strides[i]) * static_cast<std::ptrdiff_t>(size_of(type_));
+  }
+  layout.data = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(called<"data_ptr">(object_)));
+  return layout;
+}
+
 void Array::read_dlpack(bool writable) {
-  if (!nb::hasattr(object_, "__dlpack__") || PyType_Check(object_.ptr())) refuse_type();
+  if (PyType_Check(object_.ptr()) || !nb::hasattr(object_, "__dlpack__")) refuse_type();
+  source_ = Source::dlpack;
+  foreign_ = true;
   bool imported = false;
   if (writable) {
     nb::ndarray<> tensor;
@@ -282,10 +336,10 @@ void Array::read_dlpack(bool writable) {
     imported = nb::try_cast(object_, tensor_);
   }
   if (!imported) {
-    const std::string device =
-        nb::hasattr(object_, "device")
-            ? std::string(" (device ") + nb::str(nb::object(object_.attr("device"))).c_str() + ")"
-            : "";
+    if (PyErr_Occurred() != nullptr) forget_error();
+    const std::string device = nb::hasattr(object_, "device")
+                                   ? " (device " + text_of(attribute<"device">(object_)) + ")"
+                                   : "";
     refuse_value("in the CPU's memory" + std::string(writable ? " and writable" : "") +
                  ", which its __dlpack__ does not give" + device);
   }
@@ -294,42 +348,80 @@ void Array::read_dlpack(bool writable) {
                  std::to_string(tensor_.device_type()) + ": move it, say by .cpu()");
   }
   expect_type(type_of_dtype(tensor_.dtype()));
-  data_ = const_cast<void*>(static_cast<const void*>(tensor_.data()));
-  dimensions_ = tensor_.ndim();
-  for (std::size_t i = 0; i < std::min(dimensions_, kMostDimensions); ++i) {
-    sizes_[i] = tensor_.shape(i);
-    strides_[i] = static_cast<std::ptrdiff_t>(tensor_.stride(i)) *
-                  static_cast<std::ptrdiff_t>(tensor_.itemsize());
+  layout_.data = const_cast<void*>(static_cast<const void*>(tensor_.data()));
+  layout_.dimensions = tensor_.ndim();
+  for (std::size_t i = 0; i < std::min(layout_.dimensions, Layout::kMostDimensions); ++i) {
+    layout_.sizes[i] = tensor_.shape(i);
+    layout_.strides[i] = static_cast<std::ptrdiff_t>(tensor_.stride(i)) *
+                         static_cast<std::ptrdiff_t>(tensor_.itemsize());
+  }
+}
+
+void Array::expect_unmoved() const {
+  Layout now = layout_;  // of DLPack, which lends memory for good
+  if (source_ == Source::buffer) {
+    Buffer buffer;
+    if (PyObject_GetBuffer(object_.ptr(), &buffer, kBufferFlags) != 0) nb::raise_python_error();
+    now = buffer.layout();
+  } else if (source_ == Source::torch) {
+    now = torch_layout();
+  }
+  if (now != layout_) {
+    throw nb::value_error((std::string(name_) +
+                           " was given other memory while the arguments were "
+                           "read; it is " +
+                           description() + " now")
+                              .c_str());
+  }
+}
+
+void Array::count_write() const {
+  if (source_ != Source::torch || is_true(called<"is_inference">(object_))) return;
+  static nb::handle increment;  // since PyTorch 2.1
+  static bool looked_for = false;
+  if (!looked_for) {
+    const nb::object autograd = nb::module_::import_("torch.autograd.graph");
+    increment = PyObject_GetAttr(autograd.ptr(), interned<"increment_version">());
+    if (!increment.is_valid()) forget_error();
+    looked_for = true;
+  }
+  if (increment.is_valid()) {
+    increment(object_);
+  } else {  // a copy to itself moves nothing
+    const nb::object alias = called<"detach">(object_);
+    alias.attr("copy_")(alias);
   }
 }
 
 std::size_t Array::element_count() const {
   std::size_t count = 1;
-  for (std::size_t i = 0; i < dimensions_; ++i) count *= sizes_[i];
+  for (std::size_t i = 0; i < dimensions(); ++i) count *= size(i);
   return count;
 }
 
-bool Array::aligned() const { return reinterpret_cast<std::uintptr_t>(data_) % 4 == 0; }
+bool Array::aligned() const { return reinterpret_cast<std::uintptr_t>(data()) % 4 == 0; }
 
 bool Array::contiguous() const {
   auto expected = static_cast<std::ptrdiff_t>(size_of(type_));
-  for (std::size_t i = dimensions_; i-- > 0;) {
-    if (sizes_[i] == 0) return true;
-    if (sizes_[i] > 1 && strides_[i] != expected) return false;
-    expected *= static_cast<std::ptrdiff_t>(sizes_[i]);
+  for (std::size_t i = dimensions(); i-- > 0;) {
+    if (size(i) == 0) return true;
+    if (size(i) > 1 && stride(i) != expected) return false;
+    expected *= static_cast<std::ptrdiff_t>(size(i));
   }
   return aligned();
 }
 
 std::string Array::description() const {
-  if (nb::hasattr(object_, "dtype") && nb::hasattr(object_, "shape") &&
-      !PyType_Check(object_.ptr())) {
-    const nb::object shape = nb::steal(PySequence_Tuple(nb::object(object_.attr("shape")).ptr()));
-    return std::string("a ") + nb::str(nb::object(object_.attr("dtype"))).c_str() +
-           " array of shape " + nb::str(shape).c_str();
+  if (!PyType_Check(object_.ptr()) && nb::hasattr(object_, "dtype") &&
+      nb::hasattr(object_, "shape")) {
+    const nb::object shape = nb::steal(PySequence_Tuple(attribute<"shape">(object_).ptr()));
+    if (shape.is_valid()) {
+      return "a " + text_of(attribute<"dtype">(object_)) + " array of shape " + text_of(shape);
+    }
+    forget_error();
   }
-  if (buffer_.obj == nullptr) return std::string("a ") + Py_TYPE(object_.ptr())->tp_name;
-  return std::string("a ") + Py_TYPE(object_.ptr())->tp_name + " of shape " + shape_text(*this);
+  const std::string name = "a " + name_of_type(object_);
+  return buffer_.obj == nullptr ? name : name + " of shape " + shape_text(*this);
 }
 
 template <class T>
@@ -376,22 +468,22 @@ OutputMatrix<T>::OutputMatrix(nb::handle object, const char* name, nb::handle li
   view_ = view_of<T>(array_);
 }
 
-InOutVector::InOutVector(nb::handle object, const char* name)
-    : array_(object, name, ElementType::float32, "a contiguous float32 array", true) {
-  if (!array_.contiguous()) array_.refuse_value("which it is not");
+InOutVector::InOutVector(nb::handle object, const char* name, bool optional) {
+  if (optional && object.is_none()) return;
+  array_.emplace(object, name, ElementType::float32, "a contiguous float32 array", true);
+  if (!array_->contiguous()) array_->refuse_value("which it is not");
 }
 
 nb::object new_array(nb::handle like, nb::handle shape, ElementType type) {
   if (is_torch_tensor(like)) {
-    PyObject* const arguments[] = {shape.ptr(), torch_dtype(type)};
-    static PyObject* const keywords = nb::make_tuple("dtype").release().ptr();
-    PyObject* const result = PyObject_Vectorcall(torch_constant<"empty">(), arguments, 1, keywords);
+    static PyObject* keywords = nullptr;
+    if (keywords == nullptr) keywords = nb::make_tuple("dtype", "device").release().ptr();
+    PyObject* const arguments[] = {shape.ptr(), torch_dtype(type), interned<"cpu">()};
+    PyObject* const result = PyObject_Vectorcall(of_torch<"empty">(), arguments, 1, keywords);
     if (result == nullptr) nb::raise_python_error();
     return nb::steal(result);
   }
-  static PyObject* const empty =
-      nb::object(nb::module_::import_("numpy").attr("empty")).release().ptr();
-  return nb::handle(empty)(shape, name_of(type));
+  return of_numpy<"empty">()(shape, name_of(type));
 }
 
 template <class T, class Input>

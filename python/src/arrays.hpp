@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <lumina/dispatch.hpp>
@@ -18,7 +19,7 @@ namespace lumina::python {
 
 namespace nb = nanobind;
 
-enum class ElementType { float32, complex64, uint32, int8, other };
+enum class ElementType { float32, complex64, uint32, int32, int8, other };
 
 template <class T>
 inline constexpr ElementType element_type_of = ElementType::other;
@@ -29,11 +30,21 @@ inline constexpr ElementType element_type_of<std::complex<float>> = ElementType:
 template <>
 inline constexpr ElementType element_type_of<std::uint32_t> = ElementType::uint32;
 
+/// Where an array's elements are, strides in bytes.
+struct Layout {
+  static constexpr std::size_t kMostDimensions = 32;
+
+  void* data = nullptr;
+  std::size_t dimensions = 0;
+  std::array<std::size_t, kMostDimensions> sizes{};
+  std::array<std::ptrdiff_t, kMostDimensions> strides{};
+
+  bool operator==(const Layout&) const = default;
+};
+
 /// An argument that is an array: where its elements are. Keeps them alive.
 class Array {
  public:
-  static constexpr std::size_t kMostDimensions = 32;
-
   /// `expected`: what the errors say it must be, say "a float32 array of shape [batch, in]".
   /// Errors: TypeError, if it is no array, or one of another type; ValueError, if it is not in the
   /// CPU's memory, wants a gradient, or, where `writable`, is read-only.
@@ -41,16 +52,24 @@ class Array {
   Array(const Array&) = delete;
   Array& operator=(const Array&) = delete;
 
-  void* data() const { return data_; }
-  std::size_t dimensions() const { return dimensions_; }
-  std::size_t size(std::size_t dimension) const { return sizes_[dimension]; }
+  void* data() const { return layout_.data; }
+  std::size_t dimensions() const { return layout_.dimensions; }
+  std::size_t size(std::size_t dimension) const { return layout_.sizes[dimension]; }
   /// In bytes.
-  std::ptrdiff_t stride(std::size_t dimension) const { return strides_[dimension]; }
+  std::ptrdiff_t stride(std::size_t dimension) const { return layout_.strides[dimension]; }
   std::size_t element_count() const;
   /// All elements one after the other, in the memory's order.
   bool contiguous() const;
   /// A pointer to an element may point there.
   bool aligned() const;
+
+  /// Reading it ran code of the caller's, or may have: a class of his with __buffer__, a subclass
+  /// of Tensor, __dlpack__. Such code can free what has been read before.
+  bool foreign() const { return foreign_; }
+  /// Reads again where it lies. Error: ValueError, if that has changed.
+  void expect_unmoved() const;
+  /// Tells PyTorch that the elements are written to, so that autograd notices.
+  void count_write() const;
 
   /// Throw "<name> must be <expected>, not <description>".
   [[noreturn]] void refuse_type() const;
@@ -64,6 +83,7 @@ class Array {
  private:
   bool read_buffer(bool writable);
   bool read_torch();
+  Layout torch_layout() const;
   void read_dlpack(bool writable);
   void expect_type(ElementType type) const;
 
@@ -73,17 +93,18 @@ class Array {
   struct Buffer : Py_buffer {
     Buffer() : Py_buffer{} {}
     ~Buffer() { PyBuffer_Release(this); }  // nothing, where there is none
+    Layout layout() const;
   } buffer_;
   nb::ndarray<nb::ro> tensor_;
   ElementType type_;
-  void* data_ = nullptr;
-  std::size_t dimensions_ = 0;
-  std::array<std::size_t, kMostDimensions> sizes_{};
-  std::array<std::ptrdiff_t, kMostDimensions> strides_{};
+  enum class Source { buffer, torch, dlpack } source_ = Source::buffer;
+  bool foreign_ = false;
+  Layout layout_;
 };
 
 /// A matrix argument, as the library takes it: the caller's memory where rows are row-major (they
-/// may be any distance apart), otherwise one copy. `shape` is what the error says was expected, say
+/// may be any distance apart), otherwise one copy, which is made without the GIL. `shape` is what
+/// the error says was expected, say
 /// "[batch, in]". T: float or std::complex<float>.
 template <class T>
 class InputMatrix {
@@ -94,6 +115,9 @@ class InputMatrix {
   std::size_t cols() const { return view_.cols; }
   const dispatch::View<const T>& view() const { return view_; }
   std::string description() const { return array_.description(); }
+  /// What the view points into, if that is the caller's memory.
+  const Array* array() const { return copy_ == nullptr ? &array_ : nullptr; }
+  bool foreign() const { return array_.foreign(); }
 
  private:
   Array array_;
@@ -109,6 +133,8 @@ class InputVector {
   std::size_t count() const { return count_; }
   dispatch::View<const float> view() const { return {data_, 1, count_, count_}; }
   std::string description() const { return array_ ? array_->description() : "None"; }
+  const Array* array() const { return copy_ == nullptr ? array_.get() : nullptr; }
+  bool foreign() const { return array_ != nullptr && array_->foreign(); }
 
  private:
   std::unique_ptr<Array> array_;
@@ -128,6 +154,9 @@ class OutputMatrix {
   const dispatch::View<T>& view() const { return view_; }
   nb::object object() const { return object_; }
   std::string description() const { return array_.description(); }
+  const Array* array() const { return &array_; }
+  bool foreign() const { return array_.foreign(); }
+  void count_write() const { array_.count_write(); }
 
  private:
   nb::object object_;
@@ -138,16 +167,33 @@ class OutputMatrix {
 /// Values to be changed in place, of any shape, one after the other in memory.
 class InOutVector {
  public:
-  InOutVector(nb::handle object, const char* name);
-  float* data() const { return static_cast<float*>(array_.data()); }
-  std::size_t count() const { return array_.element_count(); }
+  /// `optional`: None is no values, not an error.
+  InOutVector(nb::handle object, const char* name, bool optional = false);
+  float* data() const { return array_ ? static_cast<float*>(array_->data()) : nullptr; }
+  std::size_t count() const { return array_ ? array_->element_count() : 0; }
+  const Array* array() const { return array_ ? &*array_ : nullptr; }
+  bool foreign() const { return array_ && array_->foreign(); }
+  void count_write() const { array_->count_write(); }
 
  private:
-  Array array_;
+  std::optional<Array> array_;
 };
 
+/// To be called when all arguments have been read: reading one may have run code of the caller's
+/// that has freed another. `arguments`: InputMatrix, InputVector, OutputMatrix. Error: ValueError.
+template <class... Arguments>
+void expect_unmoved(const Arguments&... arguments) {
+  if (!(arguments.foreign() || ...)) return;
+  // Those whose reading runs such code come first.
+  for (const bool foreign : {true, false}) {
+    for (const Array* const array : {arguments.array()...}) {
+      if (array != nullptr && array->foreign() == foreign) array->expect_unmoved();
+    }
+  }
+}
+
 /// A new array of that shape, of PyTorch where `like` is one of its tensors, otherwise of NumPy.
-/// `type`: float32, complex64, uint32, int8.
+/// `type`: none but `other`.
 nb::object new_array(nb::handle like, nb::handle shape, ElementType type);
 
 /// Reports memory that `out` shares with an input: an InputMatrix of the same elements, or an

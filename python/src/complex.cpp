@@ -19,6 +19,7 @@ dispatch::View<Float> pairs(const dispatch::View<Complex>& view) {
 nb::object complex_matmul(nb::handle input, nb::handle weight, nb::handle thread_count,
                           nb::handle out) {
   using Complex = std::complex<float>;
+  Threads threads(thread_count);
   const InputMatrix<Complex> x(input, "input", "[batch, in]");
   const InputMatrix<Complex> w(weight, "weight", "[out, in]");
   if (x.cols() != w.cols()) {
@@ -26,20 +27,20 @@ nb::object complex_matmul(nb::handle input, nb::handle weight, nb::handle thread
                            "; they must have the same number of columns (in)")
                               .c_str());
   }
-  Threads threads(thread_count);
   const OutputMatrix<Complex> y(out, "out", input, x.rows(), w.rows());
   expect_no_overlap(y, x, "input");
   expect_no_overlap(y, w, "weight");
+  if (!out.is_none()) y.count_write();
+  expect_unmoved(x, w, y);
   const auto floats = pairs<const float>(x.view());
   const auto weights = pairs<const float>(w.view());
   const auto results = pairs<float>(y.view());
-  {
-    const nb::gil_scoped_release release;
+  threads.without_gil([&] {
     const dispatch::Weights packed = dispatch::pack_complex_weights(weights);
     dispatch::Call call{.x = floats, .weights = &packed, .y = results};
     call.executor = threads.executor();
     dispatch::run(call);
-  }
+  });
   return y.object();
 }
 

@@ -53,15 +53,17 @@ float forward(nb::handle x, nb::handle weights, nb::handle y, nb::handle bias, n
               const ReadoutValues& readout, const Bounds& adc, bool noise, std::uint64_t seed,
               std::uint64_t stream, std::uint64_t row_offset, dispatch::Record* record, bool track,
               int thread_count) {
+  const dispatch::Converter input_converter = converter_or_none(dac);
+  Threads threads(thread_count);
   const InputMatrix<float> input(x, "x", "[batch, in]");
   const dispatch::Weights& packed = expect_weights(weights);
   const OutputMatrix<float> output(y, "y", x, input.rows(), packed.rows());
   const InputVector output_bias(bias, "bias", "[out]");
   expect_outputs(output_bias, packed);
-  Threads threads(nb::int_{thread_count});
+  expect_unmoved(input, output, output_bias);
   const auto [gain, shot_noise, additive, attenuation] = readout;
   dispatch::Call call{.x = input.view(), .weights = &packed, .y = output.view()};
-  call.dac = converter_or_none(dac);
+  call.dac = input_converter;
   call.readout = {gain, noise ? shot_noise : 0.0f, noise ? additive : 0.0f, attenuation};
   call.adc = converter(adc);
   call.output_bias = output_bias.data();
@@ -69,8 +71,7 @@ float forward(nb::handle x, nb::handle weights, nb::handle y, nb::handle bias, n
   call.executor = threads.executor();
   call.record = record;
   call.track = track;
-  const nb::gil_scoped_release release;
-  return dispatch::run(call);
+  return threads.without_gil([&] { return dispatch::run(call); });
 }
 
 /// A matrix to write a gradient to, or None.
@@ -82,6 +83,8 @@ class GradientMatrix {
     view_ = matrix_->view();
   }
   const dispatch::View<float>& view() const { return view_; }
+  const Array* array() const { return matrix_ ? matrix_->array() : nullptr; }
+  bool foreign() const { return matrix_ && matrix_->foreign(); }
 
  private:
   std::optional<OutputMatrix<float>> matrix_;
@@ -91,30 +94,29 @@ class GradientMatrix {
 void backward(const dispatch::Record& record, nb::handle grad_y, nb::handle x, nb::handle weights,
               nb::handle dac, const ReadoutValues& readout, const Bounds& adc, nb::handle grad_x,
               nb::handle grad_w, nb::handle grad_bias, Workspace& workspace, int thread_count) {
+  const dispatch::Converter input_converter = converter_or_none(dac);
+  Threads threads(thread_count);
   const InputMatrix<float> gradient(grad_y, "grad_y", "[batch, out]");
   const InputMatrix<float> input(x, "x", "[batch, in]");
   const dispatch::Weights& packed = expect_weights(weights);
   const GradientMatrix by_input(grad_x, "grad_x", input.rows(), input.cols());
   const GradientMatrix by_weights(grad_w, "grad_w", packed.rows(), packed.cols());
-  std::optional<InOutVector> by_bias;
-  if (!grad_bias.is_none()) {
-    by_bias.emplace(grad_bias, "grad_bias");
-    if (by_bias->count() != packed.rows()) {
-      throw nb::value_error("grad_bias must have a value for each output");
-    }
+  const InOutVector by_bias(grad_bias, "grad_bias", true);
+  if (by_bias.data() != nullptr && by_bias.count() != packed.rows()) {
+    throw nb::value_error("grad_bias must have a value for each output");
   }
-  Threads threads(nb::int_{thread_count});
+  expect_unmoved(gradient, input, by_input, by_weights, by_bias);
   dispatch::Call call{.x = input.view(), .weights = &packed, .y = {}};
-  call.dac = converter_or_none(dac);
+  call.dac = input_converter;
   call.readout = {std::get<0>(readout), 0.0f, 0.0f, std::get<3>(readout)};
   call.adc = converter(adc);
   call.executor = threads.executor();
-  const dispatch::GradientViews gradients{by_input.view(), by_weights.view(),
-                                          by_bias ? by_bias->data() : nullptr};
-  const nb::gil_scoped_release release;
-  const std::unique_lock mine(workspace.busy, std::try_to_lock);
-  dispatch::Workspace own;  // where another thread is at work
-  dispatch::backward(call, gradient.view(), record, gradients, mine ? workspace.memory : own);
+  const dispatch::GradientViews gradients{by_input.view(), by_weights.view(), by_bias.data()};
+  threads.without_gil([&] {
+    const std::unique_lock mine(workspace.busy, std::try_to_lock);
+    dispatch::Workspace own;  // where another thread is at work
+    dispatch::backward(call, gradient.view(), record, gradients, mine ? workspace.memory : own);
+  });
 }
 
 // A record's bits in an array of bytes, in which they can pass through a graph of tensors.

@@ -1,5 +1,6 @@
 // The native module lumina_kernel._core.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <string>

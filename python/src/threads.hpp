@@ -1,61 +1,123 @@
-// The threads of a call.
+// The threads of a call, which runs without the GIL, and the signals that come meanwhile.
 #pragma once
 
 #include <nanobind/nanobind.h>
 
-#include <lumina/dispatch.hpp>
-#include <lumina/executor.hpp>
-
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-#include <pthread.h>
-
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
+#include <memory>
+#include <mutex>
+#include <type_traits>
 
-#include "arguments.hpp"
+#include <lumina/dispatch.hpp>
 
 namespace lumina::python {
 
-/// A process that was forked has none of its parent's OpenMP threads, for which GNU's library would
-/// wait forever: its calls run on one thread.
-inline std::atomic<bool>& in_forked_process() {
-  static std::atomic<bool> forked = false;
-  return forked;
-}
-inline void watch_forks() {
-  pthread_atfork(nullptr, nullptr, [] { in_forked_process() = true; });
-}
+namespace nb = nanobind;
 
-/// As many OpenMP threads as the argument `threads` says; None: as many as OpenMP would take.
-class Threads {
+/// How many times this process was forked from one that had loaded the module.
+int forks();
+/// To be called once, when the module is loaded.
+void watch_forks();
+
+/// Handlers of signals, Ctrl-C above all, run between the tasks of a long call.
+class Signals {
  public:
-  explicit Threads(nb::handle threads) {
-    constexpr int kMost = 4096;
-#if defined(_OPENMP)
-    executor_.threads = threads.is_none()
-                            ? omp_get_max_threads()
-                            : static_cast<int>(read_integer(threads, "threads", 1, kMost));
-    if (in_forked_process()) executor_.threads = 1;
-#else
-    if (!threads.is_none()) read_integer(threads, "threads", 1, kMost);
-#endif
+  /// For the calling thread, without the GIL, again and again: takes the GIL now and then for what
+  /// has come. True from then on, once a handler has raised an exception, which then stays set.
+  bool stopped() {
+    if (!stop_.load(std::memory_order_relaxed) && Clock::now() >= next_) look();
+    return stop_.load(std::memory_order_relaxed);
   }
-
-  /// For as long as this object lives.
-  dispatch::Executor executor() {
-#if defined(_OPENMP)
-    return dispatch::executor(executor_, static_cast<std::size_t>(executor_.threads));
-#else
-    return {};
-#endif
+  /// For other threads.
+  bool seen_stop() const { return stop_.load(std::memory_order_relaxed); }
+  /// With the GIL: throws the handler's exception, if there was one.
+  void rethrow() const {
+    if (seen_stop()) nb::raise_python_error();
   }
 
  private:
-#if defined(_OPENMP)
-  OpenMP executor_{1};
-#endif
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds kInterval{20};
+
+  void look();
+
+  std::atomic<bool> stop_ = false;
+  Clock::time_point next_ = Clock::now() + kInterval;
+};
+
+/// f() without the GIL; then the exception of a signal's handler, if one has stopped it.
+template <class F>
+auto without_gil(const Signals& signals, F f) {
+  if constexpr (std::is_void_v<decltype(f())>) {
+    {
+      const nb::gil_scoped_release release;
+      f();
+    }
+    signals.rethrow();
+  } else {
+    auto result = [&] {
+      const nb::gil_scoped_release release;
+      return f();
+    }();
+    signals.rethrow();
+    return result;
+  }
+}
+
+/// f(begin, size) for pieces of [0, count), without the GIL, until a signal's handler raises.
+template <class F>
+void in_pieces(std::size_t count, F f) {
+  constexpr std::size_t kPiece = std::size_t{1} << 18;
+  Signals signals;
+  without_gil(signals, [&] {
+    for (std::size_t begin = 0; begin < count && !signals.stopped(); begin += kPiece) {
+      f(begin, std::min(kPiece, count - begin));
+    }
+  });
+}
+
+/// As many OpenMP threads as the argument `threads` says; None: as many as OpenMP would take. Never
+/// more than the machine has processors, than there are tasks, nor than can be started: OpenMP's
+/// runtime ends the process where a thread does not start.
+class Threads {
+ public:
+  /// Errors: TypeError, ValueError.
+  explicit Threads(nb::handle threads);
+  explicit Threads(int threads);
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+  /// For as long as this object lives, without the GIL.
+  dispatch::Executor executor() {
+    return {&Threads::run, this, static_cast<std::size_t>(threads_)};
+  }
+  /// f(), which uses the executor, without the GIL. Throws what a signal's handler has raised
+  /// meanwhile; results may be written in part then.
+  template <class F>
+  auto without_gil(F f) {
+    return python::without_gil(signals_, f);
+  }
+
+ private:
+  static void run(void* self, std::size_t tasks, dispatch::Executor::Body body, void* context);
+
+  int threads_ = 1;
+  Signals signals_;
+};
+
+/// One thread at a time; the others wait without the GIL. In a forked process it is free, whoever
+/// had it in the parent.
+class Turns {
+ public:
+  /// With the GIL.
+  std::unique_lock<std::mutex> take();
+
+ private:
+  std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
+  int forks_ = forks();  // when it was taken last
 };
 
 }  // namespace lumina::python

@@ -3,6 +3,8 @@
 
 #include <nanobind/nanobind.h>
 
+#include <memory>
+
 #include <lumina/dispatch.hpp>
 
 namespace lumina::python {
@@ -21,6 +23,11 @@ struct CodedWeights {
 /// are not finite.
 dispatch::Weights pack(const char* name, const dispatch::View<const float>& w, int bits);
 dispatch::Weights encode(const char* name, const dispatch::View<const float>& w, int bits);
+
+/// Rows of w.cols() floats: w with crosstalk between its outputs, quantized before that to `bits`
+/// bits unless that is 0. Error: std::invalid_argument, as above.
+std::unique_ptr<float[]> mixed(const char* name, const dispatch::View<const float>& w, int bits,
+                               float crosstalk);
 
 /// The weights of either class, or null where `object` is of neither.
 const dispatch::Weights* packed_weights(nb::handle object);

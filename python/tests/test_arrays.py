@@ -81,6 +81,22 @@ def test_layouts_of_backward(name, layout):
         assert_same_bits(gradient, same)
 
 
+@pytest.mark.parametrize("shape", [(63, 65), (64, 16), (129, 17), (200, 100)])
+@pytest.mark.parametrize("layout", ["fortran", "every other column", "negative column stride",
+                                    "stride of 5 bytes", "unaligned"])
+@pytest.mark.parametrize("dtype", ["f4", "c8"])
+def test_copies_of_more_than_a_block(shape, layout, dtype):
+    rng = np.random.default_rng(1)
+    x = rng.integers(-8, 8, shape).astype(dtype)
+    w = np.eye(shape[1], dtype=dtype)
+    for there in (LAYOUTS[layout](x), LAYOUTS[layout](np.ascontiguousarray(x.T)).T):
+        if dtype == "c8":
+            np.testing.assert_array_equal(lk.complex_matmul(there, w), x)
+        else:
+            y = lk.optical_linear_infer(there, w, None, 16, **EXACT)
+            np.testing.assert_array_equal(y, x)
+
+
 def test_strides_of_zero():
     x, w, bias = layer_data(1, 9, 11)
     repeated = np.broadcast_to(x, (6, 9))

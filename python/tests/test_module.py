@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from helpers import run_python
 
 import lumina_kernel as lk
@@ -41,9 +42,10 @@ assert "torch" not in sys.modules
 
 def test_every_public_name_is_documented():
     names = [
-        "CodedWeights", "FastRng", "PackedWeights", "Quantizer", "available_isas", "complex_matmul",
-        "force_isa", "hello_lumina", "isa", "optical_linear_backward_kernel",
-        "optical_linear_fused", "optical_linear_infer", "standard_normal_at", "version"]
+        "CodedWeights", "FastRng", "PackedWeights", "Quantizer", "SymmetricQuantizer",
+        "available_isas", "complex_matmul", "force_isa", "hello_lumina", "isa", "mix_neighbours",
+        "optical_linear_backward_kernel", "optical_linear_fused", "optical_linear_infer",
+        "optical_linear_physics", "standard_normal_at", "version"]
     for name in names:
         assert getattr(lk, name).__doc__, name
     for name in ("input", "weight", "bias", "noise_std", "bits", "seed", "threads", "out"):
@@ -62,6 +64,26 @@ def test_stubs_have_what_the_module_has():
         assert all(hasattr(getattr(lk._core, name), method.name) for method in methods), name
 
 
+def test_annotations_say_what_is_taken():
+    from lumina_kernel.array_like import SupportsDLPack
+
+    assert SupportsDLPack.__doc__
+    imports = [node for node in stub().body if isinstance(node, ast.ImportFrom)]
+    assert any(i.module == "array_like" and i.level == 1 for i in imports)
+
+
+def test_metadata():
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        about = metadata("lumina-kernel")
+    except PackageNotFoundError:
+        pytest.skip("run from its sources")
+    assert about["License-Expression"] == "Apache-2.0" and about["Requires-Python"] == ">=3.10"
+    notices = [name for name in about.get_all("License-File") if "THIRD_PARTY" in name]
+    assert notices and about["Author"]
+
+
 def test_signatures():
     """Those that programs are written against; the stubs are what help() says too."""
     expected = dict(
@@ -71,6 +93,10 @@ def test_signatures():
         optical_linear_infer=(
             ["input", "weight", "bias", "bits"],
             ["lo", "hi", "threads", "out", "dac_bits", "weight_bits"]),
+        optical_linear_physics=(
+            ["input", "weight", "bias", "bits", "seed"],
+            ["shot_noise", "crosstalk", "attenuation", "noise_std"]),
+        mix_neighbours=(["weight", "crosstalk"], ["weight_bits"]),
         optical_linear_backward_kernel=(["grad_output", "input", "weight"], ["threads"]),
         complex_matmul=(["input", "weight"], ["threads", "out"]),
         standard_normal_at=(["seed", "row", "col"], ["stream", "row_offset"]),
@@ -78,7 +104,8 @@ def test_signatures():
     x, w, bias = (np.ones(shape, np.float32) for shape in ((3, 4), (5, 4), (5,)))
     values = dict(input=x, weight=w, bias=bias, noise_std=0.1, bits=8, seed=1, lo=-1.0, hi=1.0,
                   threads=1, out=None, dac_bits=4, weight_bits=4, dac_lo=0.0, dac_hi=1.0, stream=2,
-                  row_offset=3, grad_output=np.ones((3, 5), np.float32), row=1, col=2)
+                  row_offset=3, symmetric=True, dac_symmetric=False, shot_noise=0.1, crosstalk=0.02,
+                  attenuation=0.9, grad_output=np.ones((3, 5), np.float32), row=1, col=2)
     for name, (positional, keyword_only) in expected.items():
         arguments = functions(stub())[name].args
         assert [a.arg for a in arguments.args] == positional, name

@@ -33,6 +33,7 @@ def ones(*shape, dtype=np.float32):
 
 
 def calls():
+    transposed, few = ones(4096, 4096).T, ones(0, 4096)  # nothing to compute
     x, w, long_x = ones(512, 1024), ones(1024, 1024), ones(8192, 1024)
     z = ones(256, 1024, dtype=np.complex64)
     packed, coded = lk.PackedWeights(w), lk.CodedWeights(w)
@@ -44,6 +45,8 @@ def calls():
         "fused, coded": lambda: lk.optical_linear_fused(
             long_x, coded, None, 0.1, 8, 1, threads=1, dac_bits=8),
         "infer": lambda: lk.optical_linear_infer(x, w, None, 8, threads=1),
+        "copies of Fortran order": lambda: lk.optical_linear_infer(
+            transposed, few, None, 8, threads=1),
         "backward": lambda: lk.optical_linear_backward_kernel(x, x, w, threads=1),
         "complex_matmul": lambda: lk.complex_matmul(z, z, threads=1),
         "fill_normal": lambda: rng.fill_normal(values),
@@ -59,8 +62,8 @@ def long_calls():
 
 
 @pytest.mark.parametrize("name", [
-    "fused", "fused, packed", "fused, coded", "infer", "backward", "complex_matmul", "fill_normal",
-    "Quantizer.apply", "PackedWeights", "CodedWeights"])
+    "fused", "fused, packed", "fused, coded", "infer", "copies of Fortran order", "backward",
+    "complex_matmul", "fill_normal", "Quantizer.apply", "PackedWeights", "CodedWeights"])
 def test_python_runs_during_a_call(name, long_calls):
     call = long_calls[name]
     call()

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -121,6 +122,8 @@ class Weights {
   /// Of coded weights: codes [out, in] and the scale of each output, to the caller's memory.
   void codes(std::int8_t* to) const;
   void scales(float* to) const;
+  /// Of packed weights: the values [out, in] that are multiplied.
+  void values(float* to) const;
 
  private:
   friend struct Access;
@@ -141,15 +144,21 @@ Weights pack_weights(View<const float> w);
 Weights borrow_weights(View<const float> w);
 /// pack_quantized_weights: 2 … 16 bits, multiplied as floats.
 Weights pack_quantized_weights(View<const float> w, int bits);
+/// Values of such weights, packed again as they are.
+Weights pack_quantized_values(View<const float> values, int bits);
 /// pack_complex_weights: w [out, 2·in] of pairs, as [2·out, 2·in].
 Weights pack_complex_weights(View<const float> w);
-/// encode_weights: 2 … 8 bits, multiplied as integers.
+/// encode_weights: 2 … 8 bits, multiplied as integers, stored in 2, 4 or 8 bits each.
 Weights encode_weights(View<const float> w, int bits);
+
+/// mix_neighbours: crosstalk between outputs, to be packed then.
+void mix_neighbours(View<const float> w, float crosstalk, View<float> mixed);
 
 /// ForwardRecord: one bit for each output of a call, kept for its backward pass.
 class Record {
  public:
-  bool filled() const { return record_ != nullptr; }
+  /// A call has filled it; not one that was refused, or that ended with an exception.
+  bool filled() const;
 
   /// Its bits, to be kept elsewhere: a row for each row of the call's output, of ⌈out / 8⌉ bytes;
   /// nothing where it is not filled.
@@ -231,6 +240,11 @@ float standard_normal_at(const Key& key, std::size_t row, std::size_t col);
 class FastRng {
  public:
   explicit FastRng(std::uint64_t seed);
+  /// Goes on where state() was taken. Error: that is no state.
+  explicit FastRng(std::span<const std::byte> state);
+  /// All that the generator remembers: bytes for a copy here or in another process, the same on
+  /// every instruction set of an architecture.
+  std::vector<std::byte> state() const;
   std::uint64_t operator()();
   float uniform();
   float normal();
