@@ -1,5 +1,6 @@
 #include <lumina/dispatch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -188,6 +189,30 @@ float run(const Call& call) {
   const Unit* const unit = Access::unit(*call.weights);
   return unit->run(call, Access::packed(*call.weights),
                    call.record != nullptr ? Access::to_fill(*call.record, unit) : nullptr);
+}
+
+View<const std::uint8_t> Record::bytes() const {
+  if (!filled()) return {nullptr, 0, 0, 0};
+  const auto [data, rows, cols, stride] = record_.get_deleter().unit->record_bytes(record_.get());
+  return {data, rows, cols, stride};
+}
+
+void Record::restore(const Weights& weights, View<const std::uint8_t> bytes) {
+  const Unit* const unit = Access::unit(weights);
+  RecordTag* const record = Access::to_fill(*this, unit);
+  unit->fill_record(record, bytes.rows, weights.rows());
+  const View<std::uint8_t> to = unit->record_bytes(record);
+  if (bytes.rows != 0 && bytes.cols != to.cols) {
+    record_.reset();
+    throw std::invalid_argument("lumina::dispatch::Record::restore: " + std::to_string(bytes.cols) +
+                                " bytes for a row of " + std::to_string(weights.rows()) +
+                                " outputs, not " + std::to_string(to.cols));
+  }
+  for (std::size_t row = 0; row < bytes.rows; ++row) {
+    std::uint8_t* const begin = to.data + row * to.row_stride;
+    std::fill(std::copy_n(bytes.data + row * bytes.row_stride, bytes.cols, begin),
+              begin + to.row_stride, std::uint8_t{0});
+  }
 }
 
 void backward(const Call& call, View<const float> grad_y, const Record& record,

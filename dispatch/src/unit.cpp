@@ -375,6 +375,17 @@ const dispatch::Unit table = {
     .make_record = &make<RecordTag, ForwardRecord>,
     .filled = [](const RecordTag* tag) { return object(tag)->filled(); },
     .delete_record = [](RecordTag* tag) { delete object(tag); },
+    .record_bytes = [](RecordTag* tag) -> View<std::uint8_t> {
+      ForwardRecord& record = *object(tag);
+      const std::span<std::uint8_t> bytes = record.bytes();
+      const std::size_t rows = record.rows(), used = record.cols() / 8 + (record.cols() % 8 != 0);
+      return {bytes.data(), rows, used, rows != 0 ? bytes.size() / rows : used};
+    },
+    .fill_record =
+        [](RecordTag* tag, std::size_t rows, std::size_t cols) {
+          object(tag)->resize(rows, cols, 1);
+          object(tag)->mark_filled();
+        },
     .make_workspace = &make<WorkspaceTag, BackwardWorkspace>,
     .delete_workspace = [](WorkspaceTag* tag) { delete object(tag); },
     .run = &run,

@@ -32,6 +32,10 @@ struct Unit {
   RecordTag* (*make_record)();
   bool (*filled)(const RecordTag*);
   void (*delete_record)(RecordTag*);
+  /// A row of bytes for each row of outputs.
+  View<std::uint8_t> (*record_bytes)(RecordTag*);
+  /// For outputs [rows, cols], as if filled; the caller writes its bytes.
+  void (*fill_record)(RecordTag*, std::size_t rows, std::size_t cols);
   WorkspaceTag* (*make_workspace)();
   void (*delete_workspace)(WorkspaceTag*);
 

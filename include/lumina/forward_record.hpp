@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <type_traits>
 
 #include "config.hpp"
@@ -43,6 +44,12 @@ class ForwardRecord {
     if (!bits_.grow_to(detail::size_product(rows, panels_, gates, kPanelBytes))) return;
     shape_ = detail::Extent(rows, cols);
     gates_ = gates;
+  }
+
+  /// All bits as they lie in memory, rows · gates · ⌈cols / 128⌉ · 16 bytes: to be kept elsewhere
+  /// and copied back to a record that resize() has given the same shape.
+  std::span<std::uint8_t> bytes() {
+    return {bits_.data(), rows() * panels_ * gates_ * kPanelBytes};
   }
 
   /// For the engine: a pass has filled it, from the first output to the last.

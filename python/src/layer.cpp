@@ -1,4 +1,5 @@
 // What lumina_kernel.nn computes with; not public.
+#include <algorithm>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -21,12 +22,13 @@ struct Workspace {
   std::mutex busy;
 };
 
-using Bounds = std::tuple<int, float, float>;  // bits, lo, hi
+using Bounds = std::tuple<int, float, float, bool>;  // bits, lo, hi, symmetric
 using ReadoutValues =
     std::tuple<float, float, float, float>;  // gain, shot_noise, noise, attenuation
 
 dispatch::Converter converter(const Bounds& bounds) {
-  return {std::get<0>(bounds), std::get<1>(bounds), std::get<2>(bounds)};
+  const auto [bits, lo, hi, symmetric] = bounds;
+  return {bits, lo, hi, symmetric};
 }
 dispatch::Converter converter_or_none(nb::handle bounds) {
   return bounds.is_none() ? dispatch::Converter{} : converter(nb::cast<Bounds>(bounds));
@@ -117,6 +119,28 @@ void backward(const dispatch::Record& record, nb::handle grad_y, nb::handle x, n
   });
 }
 
+// A record's bits in an array of bytes, in which they can pass through a graph of tensors.
+template <class Byte>
+using ByteMatrix = nb::ndarray<Byte, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+void save_record(const dispatch::Record& record, const ByteMatrix<std::uint8_t>& to) {
+  const auto bits = record.bytes();
+  if (to.shape(0) != bits.rows || to.shape(1) != bits.cols) {
+    throw nb::value_error(("the record has " + std::to_string(bits.rows) + " rows of " +
+                           std::to_string(bits.cols) + " bytes")
+                              .c_str());
+  }
+  for (std::size_t row = 0; row < bits.rows; ++row) {
+    std::copy_n(bits.data + row * bits.row_stride, bits.cols, to.data() + row * bits.cols);
+  }
+}
+
+void restore_record(dispatch::Record& record, nb::handle weights,
+                    const ByteMatrix<const std::uint8_t>& from) {
+  record.restore(expect_weights(weights),
+                 {from.data(), from.shape(0), from.shape(1), from.shape(1)});
+}
+
 bool all_finite(nb::handle values) {
   const InputMatrix<float> matrix(values, "values", "[rows, cols]");
   const nb::gil_scoped_release release;
@@ -128,7 +152,11 @@ bool all_finite(nb::handle values) {
 void bind_layer(nb::module_& module) {
   nb::class_<dispatch::Record>(module, "ForwardRecord",
                                "What backward() needs to know of a forward().")
-      .def(nb::init<>());
+      .def(nb::init<>())
+      .def("save", &save_record, nb::arg("to"),
+           "Its bits to an array of bytes [batch, ceil(out / 8)].")
+      .def("restore", &restore_record, nb::arg("weights"), nb::arg("bits"),
+           "Takes back what save() has written, of a forward() with such weights.");
   nb::class_<Workspace>(module, "Workspace", "Memory of backward(), used again.").def(nb::init<>());
   module.def("forward", &forward, nb::arg("x"), nb::arg("weights"), nb::arg("y"),
              nb::arg("bias").none(), nb::arg("dac").none(), nb::arg("readout"), nb::arg("adc"),
@@ -136,7 +164,7 @@ void bind_layer(nb::module_& module) {
              nb::arg("record").none(), nb::arg("track"), nb::arg("threads"),
              R"(y = ADC(attenuation * (gain * s + shot_noise * sqrt|s| * N1 + noise * N2)) + bias
 with s = DAC(x) @ W.T; x [batch, in], weights of [out, in], y [batch, out], bias [out] or None.
-dac: (bits, lo, hi) or None; readout: (gain, shot_noise, noise, attenuation); adc: (bits, lo, hi).
+dac: (bits, lo, hi, symmetric) or None; adc: as dac; readout: (gain, shot_noise, noise, attenuation).
 noise: whether any is drawn. record: to be filled for backward(), or None.
 Returns the largest magnitude that entered the ADC where `track` is True, otherwise 0.)");
   module.def(

@@ -9,7 +9,6 @@ from nn_support import (
     assert_close,
     assert_same_outputs,
     backend,
-    computation,
     copies_on,
     inputs,
     make_layer,
@@ -124,7 +123,7 @@ def test_rows_of_zero_weights_give_zero(backend, flush_denormals):
 
 
 @pytest.mark.parametrize("precision", [4, 12])
-def test_encoded_weights_are_never_stale(backend, precision):
+def test_weights_are_never_stale(backend, precision):
     layer = make_layer(precision=precision, output_range=RANGE).eval()
     x = inputs(4, 70)
 
@@ -161,19 +160,7 @@ def test_encoded_weights_are_never_stale(backend, precision):
     layer.weight = other
     assert follows()
     layer.weight.data.mul_(2)  # not seen by the version counter
-    layer.eval()
     assert follows()
-
-
-def test_weights_are_encoded_once(backend, monkeypatch):
-    layer = make_layer(output_range=RANGE).eval()
-    module = computation(backend)
-    calls = []
-    encode = module.encode
-    monkeypatch.setattr(module, "encode", lambda *given: calls.append(given) or encode(*given))
-    for _ in range(3):
-        layer(inputs(4, 70))
-    assert len(calls) == 1
 
 
 def test_works_in_inference_mode(backend):
@@ -212,7 +199,7 @@ def test_two_threads_share_a_layer(backend):
     expected = [layer(x) for x in batches]
 
     def many(x):
-        return [layer.eval()(x) for _ in range(50)]  # eval() drops the encoded weights
+        return [layer.eval()(x) for _ in range(50)]
 
     with ThreadPoolExecutor(2) as pool:
         for results, y in zip(pool.map(many, batches), expected):

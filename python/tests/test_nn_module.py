@@ -20,8 +20,9 @@ def test_refuses_other_inputs(backend):
     layer = make_layer(output_range=RANGE)
     with pytest.raises(TypeError, match="torch.Tensor, not ndarray"):
         layer(inputs(3, 70).numpy())
-    with pytest.raises(TypeError, match=r"\[3, 70\].*float32, not torch.float64"):
-        layer(inputs(3, 70).double())
+    for other in (torch.int32, torch.bool, torch.complex64):
+        with pytest.raises(TypeError, match=rf"\[3, 70\].*float32.*, not {other}"):
+            layer(inputs(3, 70).to(other))
     with pytest.raises(ValueError, match=r"\[3, 71\].*\[\.\.\., 70\].*\[37, 70\]"):
         layer(inputs(3, 71))
     with pytest.raises(ValueError, match=r"input is \[\]"):
@@ -65,8 +66,13 @@ def test_refuses_other_weights(backend, precision):
         layer.weight[3, 4] = float("nan")
     with pytest.raises(ValueError, match="finite"):
         layer(inputs(3, 70))
-    with pytest.raises(TypeError, match=r"weight \[37, 70\].*float32"):
-        layer.double()(inputs(3, 70))
+    layer.weight = torch.nn.Parameter(torch.zeros(70, 37))
+    with pytest.raises(ValueError, match=r"weight must be \[37, 70\], not \[70, 37\]"):
+        layer(inputs(3, 70))
+    layer.weight = torch.nn.Parameter(torch.zeros(37, 70))
+    layer.bias = torch.nn.Parameter(torch.zeros(1))
+    with pytest.raises(ValueError, match=r"bias must be \[37\], not \[1\]"):
+        layer(inputs(3, 70))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +99,9 @@ def test_refuses_other_weights(backend, precision):
         (dict(seed=True), TypeError, "seed must be an int, not bool"),
         (dict(generator=1), TypeError, "generator must be a torch.Generator, not int"),
         (dict(seed=1, generator=torch.Generator()), ValueError, "generator and seed"),
-        (dict(dtype=torch.float64), TypeError, "float32"),
+        (dict(stream=1), ValueError, "stream.*seed"),
+        (dict(seed=1, stream=-1), ValueError, "stream"),
+        (dict(dtype=torch.int32), TypeError, "float32"),
         (dict(device="cuda"), ValueError, "CPU, not cuda"),
         (dict(in_features=0), ValueError, "positive"),
         (dict(in_features=3.0), TypeError, "in_features must be an int, not float"),

@@ -65,15 +65,22 @@ def test_tracks_without_gradients_too(backend):
 
 
 def test_eval_before_any_training(backend):
-    layer = make_layer().eval()
-    with pytest.raises(RuntimeError, match=r"train\(\).*state_dict.*output_range"):
-        layer(inputs(3, 70))
     make_layer(output_range=(-1, 1)).eval()(inputs(3, 70))
+    layer = make_layer(precision=8).eval()
+    y = layer(inputs(30, 70))
+    limit = layer.adc_limit.item()
+    assert y.abs().max().item() == pytest.approx(limit, rel=1e-6)
+    assert layer(inputs(30, 70) * 4).abs().max().item() == pytest.approx(limit, rel=1e-6)
+    assert layer.adc_limit.item() == limit  # from the first batch on it stays
+    layer.train()(inputs(30, 70) * 4)
+    assert layer.adc_limit.item() > limit
 
 
-def test_an_empty_batch_says_nothing(backend):
-    layer = make_layer()
-    assert layer(torch.zeros(0, 70)).shape == (0, 37)
+@pytest.mark.parametrize("rows, training", [(0, True), (0, False), (5, False)])
+def test_a_batch_that_is_empty_or_zero_says_nothing(backend, rows, training):
+    layer = make_layer().train(training)
+    y = layer(torch.zeros(rows, 70))
+    assert y.shape == (rows, 37) and y.abs().sum() < 1e-12
     assert layer.adc_limit.item() == 0
 
 

@@ -160,6 +160,13 @@ class Record {
   /// A call has filled it; not one that was refused, or that ended with an exception.
   bool filled() const;
 
+  /// Its bits, to be kept elsewhere: a row for each row of the call's output, of ⌈out / 8⌉ bytes;
+  /// nothing where it is not filled.
+  View<const std::uint8_t> bytes() const;
+  /// From then on it is that of a call with `weights` and as many rows, whose bytes() these were.
+  /// Error: another number of bytes.
+  void restore(const Weights& weights, View<const std::uint8_t> bytes);
+
  private:
   friend struct Access;
   Owned<RecordTag> record_{nullptr, {nullptr}};

@@ -6,7 +6,15 @@ its older name LUMINA_USE_RUST, chooses.
 """
 
 from ..profiles import HardwareProfile, hardware_profile
+from .freezing import freeze, unfreeze
 from .optical_linear import OpticalLinear
 from .selection import backend
 
-__all__ = ["HardwareProfile", "OpticalLinear", "backend", "hardware_profile"]
+__all__ = [
+    "HardwareProfile",
+    "OpticalLinear",
+    "backend",
+    "freeze",
+    "hardware_profile",
+    "unfreeze",
+]

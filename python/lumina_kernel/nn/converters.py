@@ -8,16 +8,23 @@ import numpy as np
 
 
 class Converter(NamedTuple):
-    """`bits` over [lo, hi]: codes 0 … 2^bits − 1; the bounds are exact in float32."""
+    """`bits` over [lo, hi], exact in float32: 2^bits levels from lo to hi, or where `symmetric`,
+    with lo = −hi, 2^bits − 1 of them, 0 among them."""
 
     bits: int
     lo: float
     hi: float
+    symmetric: bool = False
 
     @property
     def step(self) -> float:
-        """Between two levels: (hi − lo) / (2^bits − 1), rounded to float32."""
-        return float(np.float32((self.hi - self.lo) / ((1 << self.bits) - 1)))
+        """Between two levels, rounded to float32."""
+        return float(np.float32((self.hi - self.lo) / ((1 << self.bits) - 1 - self.symmetric)))
+
+    @property
+    def origin(self) -> float:
+        """The level whose code is 0."""
+        return 0.0 if self.symmetric else self.lo
 
 
 def checked_range(name: str, bounds: Tuple[float, float], bits: int) -> Tuple[float, float]:
@@ -30,3 +37,7 @@ def checked_range(name: str, bounds: Tuple[float, float], bits: int) -> Tuple[fl
     if not (lo < hi and hi - lo <= largest and Converter(bits, lo, hi).step > 0):
         raise ValueError(f"{name} must be finite with lo < hi in float32, not {bounds!r}")
     return lo, hi
+
+
+def is_symmetric(bounds: Tuple[float, float]) -> bool:
+    return bounds[0] == -bounds[1]

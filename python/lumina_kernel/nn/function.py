@@ -2,65 +2,97 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, Optional, Tuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import Function, once_differentiable
 
-from . import selection
-from .selection import Kept, LayerSettings
-
-
-class LayerPass(NamedTuple):
-    """What one forward pass computes with, besides its tensors."""
-
-    weights: Any  #: as the backend has encoded them
-    settings: LayerSettings
-    key: Optional[int]  #: of the noise, None for none
-    track: bool  #: whether the largest |v| is asked for
+from . import recomputation, selection
+from .passes import Passes, PassKind
+from .selection import Kept
 
 
 def run(
-    input: Tensor, weight: Tensor, bias: Optional[Tensor], layer_pass: LayerPass
+    x: Tensor,
+    weight: Tensor,
+    bias: Optional[Tensor],
+    weights: Any,
+    frozen: bool,
+    passes: Passes,
+    kind: PassKind,
+    number: Optional[int],
+    limit: float,
 ) -> Tuple[Tensor, float]:
-    """(y, the largest |v| or 0); y has gradients by the three tensors, where they want them."""
+    """(y, the limit that Passes.run() gives); y has gradients by x, weight and bias, where they
+    want them. `weights`: `weight` in encoded form. A backward pass by a weight or bias that is
+    `frozen` raises RuntimeError."""
     if torch.is_grad_enabled() and (
-        input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
+        x.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
     ):
-        return _LayerFunction.apply(input, weight, bias, layer_pass)
-    y, largest, _ = _forward(input, bias, layer_pass, keep=False)
-    return y, largest
+        # Recorded as it is, it is not run again; unless a hook drops what it keeps.
+        remember = recomputation.hooked()
+        return _LayerFunction.apply(
+            x, weight, bias, weights, frozen, passes, kind, number, limit, remember
+        )
+    y, _, limit, _ = passes.run(
+        _detached(x), weights, _detached(bias), kind, number, limit, keep=False
+    )
+    return y, limit
 
 
-def _forward(
-    input: Tensor, bias: Optional[Tensor], layer_pass: LayerPass, keep: bool
-) -> Tuple[Tensor, float, Optional[Kept]]:
-    weights, settings, key, track = layer_pass
-    if input.requires_grad:
-        input = input.detach()
-    if bias is not None:
-        bias = bias.detach()
-    return selection.active.forward(input, weights, bias, settings, key, keep, track)
+def refuse_forward_mode(ctx: Any, *_: Any) -> None:
+    raise RuntimeError(
+        "OpticalLinear has no forward-mode derivatives (jvp, jacfwd, hessian): take gradients "
+        "backward (grad, vjp, jacrev)"
+    )
+
+
+_NO_GRADIENTS = (None,) * 7
+
+
+def _detached(tensor: Optional[Tensor]) -> Optional[Tensor]:
+    return tensor.detach() if tensor is not None and tensor.requires_grad else tensor
 
 
 class _LayerFunction(Function):
     @staticmethod
     def forward(
-        ctx: Any, input: Tensor, weight: Tensor, bias: Optional[Tensor], layer_pass: LayerPass
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Optional[Tensor],
+        weights: Any,
+        frozen: bool,
+        passes: Passes,
+        kind: PassKind,
+        number: Optional[int],
+        limit: float,
+        remember: bool,
     ) -> Tuple[Tensor, float]:
-        y, largest, kept = _forward(input, bias, layer_pass, keep=True)
-        ctx.save_for_backward(input, *kept.tensors)
+        y, used, limit, kept = passes.run(
+            _detached(x), weights, _detached(bias), kind, number, limit, True, remember
+        )
+        ctx.save_for_backward(x, *kept.tensors)
         ctx.kept_rest = kept.rest
-        ctx.settings = layer_pass.settings
-        return y, largest
+        ctx.settings = kind.at(used)
+        ctx.frozen = frozen
+        return y, limit
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_y: Tensor, _: None) -> Tuple[Optional[Tensor], ...]:
-        input, *tensors = ctx.saved_tensors
+        needed = ctx.needs_input_grad[:3]
+        if ctx.frozen and (needed[1] or needed[2]):
+            raise RuntimeError(
+                "OpticalLinear: a frozen layer can't be trained: call lumina_kernel.nn.unfreeze() "
+                "first; or, for gradients by its input alone, requires_grad_(False) on the layer"
+            )
+        x, *tensors = ctx.saved_tensors
         kept = Kept(tuple(tensors), ctx.kept_rest)
         gradients = selection.active.backward(
-            kept, grad_y.detach(), input.detach(), ctx.settings, ctx.needs_input_grad[:3]
+            kept, grad_y.detach(), x.detach(), ctx.settings, needed
         )
-        return (*gradients, None)
+        return (*gradients, *_NO_GRADIENTS)
+
+    jvp = staticmethod(refuse_forward_mode)

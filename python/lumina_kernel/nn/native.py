@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence, Tuple, Union
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,10 +21,10 @@ Weights = Union[CodedWeights, PackedWeights]
 _workspace = _core.Workspace()
 
 
-def _rows(t: Tensor) -> np.ndarray:
+def _rows(t: Tensor) -> Tensor:
     """`t` [..., columns] as a matrix, in place where the strides allow it."""
     t = t.resolve_neg()  # a sign that PyTorch has put off
-    return (t if t.dim() == 2 else t.reshape(-1, t.shape[-1])).numpy()
+    return t if t.dim() == 2 else t.reshape(-1, t.shape[-1])
 
 
 def encode(weight: Tensor, bits: int) -> Weights:
@@ -52,7 +51,7 @@ def forward(
         rows,
         weights,
         _rows(y),
-        None if bias is None else bias.numpy(),
+        bias,
         dac,
         readout,
         adc,
@@ -88,9 +87,25 @@ def backward(
         readout,
         adc,
         None if grad_x is None else _rows(grad_x),
-        None if grad_w is None else grad_w.numpy(),
-        None if grad_bias is None else grad_bias.numpy(),
+        grad_w,
+        grad_bias,
         _workspace,
         torch.get_num_threads(),
     )
     return gradients
+
+
+def record_like(y: Tensor) -> Tensor:
+    return y.new_empty((*y.shape[:-1], -(-y.shape[-1] // 8)), dtype=torch.uint8)
+
+
+def record(kept: Kept, y: Tensor) -> Tensor:
+    bits = record_like(y)
+    kept.rest[0].save(_rows(bits))
+    return bits
+
+
+def kept_from(record: Tensor, x: Tensor, weights: Weights, settings: LayerSettings) -> Kept:
+    filled = _core.ForwardRecord()
+    filled.restore(weights, _rows(record).contiguous())
+    return Kept((), (filled, weights))

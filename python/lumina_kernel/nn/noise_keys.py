@@ -2,22 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Optional
+import threading
+from typing import Dict, Optional
 
 import torch
+from torch import Tensor
 
 from ..checks import checked_int
 
+_WORDS = 1 << 64
 
-class NoiseKeys:
-    """Draws the key of each noisy forward pass, from which all noise of that pass follows.
 
-    Drawn from `generator`, from a generator of its own if there is a `seed`, else from torch's
-    default one. A copy, or what comes back from a file, goes on where the original stood, with a
-    generator of its own.
+def drawn(generator: Optional[torch.Generator] = None) -> Tensor:
+    """A number 0 … 2^63 − 1 from `generator` or torch's default one."""
+    return torch.empty((), dtype=torch.int64, device="cpu").random_(generator=generator)
+
+
+def mixed(*words: int) -> int:
+    """A fixed hash of 64-bit words, 0 … 2^63 − 1: SplitMix64, which each word moves on."""
+    state = 0
+    for word in words:
+        state = (state + word + 0x9E3779B97F4A7C15) % _WORDS
+        state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % _WORDS
+        state = (state ^ state >> 27) * 0x94D049BB133111EB % _WORDS
+        state ^= state >> 31
+    return state >> 1
+
+
+class _Streams:
+    """The numbers 0, 1, 2 … of the layers that are made with one seed.
+
+    A layer is known again by a number that it draws from torch's default generator: where a model
+    is built once more after the same torch.manual_seed(), its layers get the streams they had.
     """
 
-    def __init__(self, generator: Optional[torch.Generator], seed: Optional[int]) -> None:
+    def __init__(self) -> None:
+        self._of_marks: Dict[int, Dict[int, int]] = {}
+        self._lock = threading.Lock()
+
+    def take(self, seed: int) -> int:
+        mark = drawn().item()
+        with self._lock:
+            streams = self._of_marks.setdefault(seed, {})
+            return streams.setdefault(mark, len(streams))
+
+
+_streams = _Streams()
+
+
+class NoiseKeys:
+    """The key of each noisy forward pass, from which all noise of that pass follows.
+
+    Without generator and seed it is the number that the pass has drawn from torch's default
+    generator, and another one on each rank, for programs seed all ranks alike; else drawn from
+    `generator`, or a function of `seed`, `stream` and how many passes there have been. A copy, or
+    what comes back from a file, goes on where the original stood, with a generator of its own.
+    """
+
+    def __init__(
+        self,
+        generator: Optional[torch.Generator] = None,
+        seed: Optional[int] = None,
+        stream: Optional[int] = None,
+    ) -> None:
         if generator is not None and seed is not None:
             raise ValueError("generator and seed exclude each other")
         if generator is not None and not isinstance(generator, torch.Generator):
@@ -26,24 +73,55 @@ class NoiseKeys:
             )
         if generator is not None and generator.device.type != "cpu":
             raise ValueError(f"generator must be on the CPU, not on {generator.device}")
-        if seed is not None:
-            seed = checked_int("seed", seed)
-            if not 0 <= seed < 1 << 64:
-                raise ValueError(f"seed must be in 0..2^64-1, not {seed}")
-            generator = torch.Generator().manual_seed(seed)
-        self._generator = generator
+        self.generator = generator
+        self.seed = None if seed is None else _checked_word("seed", seed)
+        self._stream: Optional[int] = None
+        self._count = 0
+        if stream is not None:
+            self.stream = stream
+        elif seed is not None:
+            self._stream = _streams.take(self.seed)
 
-    def draw(self) -> int:
-        """0 … 2^63 − 1."""
-        key = torch.empty((), dtype=torch.int64, device="cpu")
-        return key.random_(generator=self._generator).item()
+    @property
+    def stream(self) -> Optional[int]:
+        return self._stream
+
+    @stream.setter
+    def stream(self, stream: int) -> None:
+        if self.seed is None:
+            raise ValueError("stream is one of a seed's, and there is no seed")
+        self._stream = _checked_word("stream", stream)
+
+    @property
+    def own(self) -> bool:
+        """Whether torch's default generator has no part in it."""
+        return self.generator is not None or self.seed is not None
+
+    def next(self, number: int, rank: int) -> int:
+        """The key of a pass that has drawn `number`: 0 … 2^63 − 1."""
+        if self.seed is not None:
+            self._count += 1
+            return mixed(self.seed, self._stream, self._count - 1)
+        if self.generator is not None:
+            return drawn(self.generator).item()
+        return number if rank == 0 else mixed(number, rank)
 
     # A generator itself can't be pickled by every version of torch; its state, a tensor, can.
     def __getstate__(self) -> dict:
-        return {"state": None if self._generator is None else self._generator.get_state()}
+        state = dict(self.__dict__)
+        if self.generator is not None:
+            state["generator"] = self.generator.get_state()
+        return state
 
     def __setstate__(self, state: dict) -> None:
-        self._generator = None
-        if state["state"] is not None:
-            self._generator = torch.Generator()
-            self._generator.set_state(state["state"])
+        self.__dict__.update(state)
+        if self.generator is not None:
+            self.generator = torch.Generator()
+            self.generator.set_state(state["generator"])
+
+
+def _checked_word(name: str, value: int) -> int:
+    value = checked_int(name, value)
+    if not 0 <= value < _WORDS:
+        raise ValueError(f"{name} must be in 0..2^64-1, not {value}")
+    return value

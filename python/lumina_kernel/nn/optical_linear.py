@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import math
-from typing import Optional, Tuple, Union
+from typing import Any, Callable, Optional, Tuple, Union
 
 import torch
 from torch import Tensor, nn
 
 from ..checks import checked_int
-from ..profiles import HardwareProfile, hardware_profile as preset
-from . import selection
-from .converters import Converter, checked_range
-from .function import LayerPass, run
-from .noise_keys import NoiseKeys
-from .selection import LayerSettings
-from .weight_cache import WeightCache
+from ..profiles import HardwareProfile, Readout
+from . import function, operators, selection
+from .freezing import FrozenWeights
+from .noise_keys import NoiseKeys, drawn
+from .options import Options, fixed, number_of_profile, option, profile_of
+from .passes import Passes, PassKind
 
-# A tracked range is kept within what an ADC can have.
-_SMALLEST_LIMIT = 2.0**-60
-_LARGEST_LIMIT = torch.finfo(torch.float32).max / 4
+_FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
 class OpticalLinear(nn.Module):
     """y = ADC(v) + bias,  v = a·((1 − 0.8·t)·s + noise_level·√|s|·N1 + 0.005·N2),  s = DAC(x)·Wᵀ
 
-    x [..., in_features] -> y [..., out_features], float32 on the CPU; N1, N2 ~ N(0, 1) independent.
-    The weights have a scale for each output. Gradients are straight-through: rounding counts as
-    the identity, what a converter clips gets 0. Noise is drawn in training, and in eval() only
-    with `noise_in_eval`.
+    x [..., in_features] -> y [..., out_features] on the CPU; N1, N2 ~ N(0, 1) independent. The
+    weights have a scale for each output. Gradients are straight-through: rounding counts as the
+    identity, what a converter clips gets 0. Noise is drawn in training, and in eval() only with
+    `noise_in_eval`. x and parameters may be float32, float64, float16 or bfloat16: everything is
+    computed in float32, under autocast too, and y has x's type.
 
     hardware_profile  a preset's name or a HardwareProfile: attenuation a and what is None here
     precision         bits of DAC, weights and ADC, 2 … 16
@@ -37,24 +35,49 @@ class OpticalLinear(nn.Module):
     input_range       (lo, hi) of the DAC
     output_range      (lo, hi) of the ADC. None: ± the largest |v| of all training batches so far,
                       kept in the buffer `adc_limit` (0: not known yet); a batch is converted with
-                      the range that those before it have left, the very first one with its own
-    generator, seed   of the noise; without either it follows torch.manual_seed()
+                      the range that those before it have left, the very first one with its own.
+                      In eval() it stays; where it is not known yet the first batch sets it, too
+    zero_preserving   0 is a level of the ADC, and of a DAC with a range (−hi, hi): 2^precision − 1
+                      levels instead of 2^precision, of which 0 lies between two. Ranges are then
+                      (−hi, hi), or for the DAC (0, hi), which has it anyway
+    generator         of the noise
+    seed, stream      of the noise: a function of both and of how many passes there were. Without
+                      `stream` the layers of a seed are numbered as they are made; one that is made
+                      again after the same torch.manual_seed() gets the number it had
+    process_group     of torch.distributed, None for all processes: where it is initialised, the
+                      tracked range is that of the whole group, which must run as many batches in
+                      training on each rank
 
-    Weights are encoded when they have changed. What autograd's version counter does not see, a
-    change through `weight.data` or a NumPy array, is noticed at the next train() or eval().
+    Without generator and seed the noise follows torch.manual_seed(), differently on each rank. In
+    any case a pass that draws noise or moves the range draws a number from torch's default
+    generator, by which torch.utils.checkpoint finds the same noise and range again.
+
+    Weights are encoded in each pass, whatever has changed them; lumina_kernel.nn.freeze() encodes
+    them once. Attributes with the names of arguments can be set, with the same errors, and count
+    from the next pass on; all but the features, generator and seed.
 
     The constructor raises TypeError or ValueError, and names the argument. forward() raises
-    TypeError for an x that is no float32 tensor; ValueError if it is not dense, not on the CPU, has
-    another number of columns, NaN or Inf, or if a weight is NaN or Inf; RuntimeError in eval()
-    while the tracked range is not known.
+    TypeError for an x that is no tensor of such floats; ValueError if it is not dense, not on the
+    CPU, has another number of columns, NaN or Inf, or if a weight is NaN or Inf; RuntimeError for a
+    recomputation that can't be that of the pass, and for a graph that could not be right.
     """
 
-    in_features: int
-    out_features: int
-    hardware_profile: HardwareProfile
     weight: Tensor
     bias: Optional[Tensor]
     adc_limit: Optional[Tensor]
+    noise_in_eval: bool
+
+    hardware_profile = option("hardware_profile")
+    precision = number_of_profile("bits")
+    noise_level = number_of_profile("noise_level")
+    temp_drift = number_of_profile("temp_drift")
+    input_range = option("input_range")
+    output_range = option("output_range")
+    zero_preserving = option("zero_preserving")
+    in_features = fixed("_in_features", "make another one")
+    out_features = fixed("_out_features", "make another one")
+    generator = fixed("_passes.keys.generator", "make another one, or set the generator's state")
+    seed = fixed("_passes.keys.seed", "make another one, or set its stream")
 
     def __init__(
         self,
@@ -68,124 +91,175 @@ class OpticalLinear(nn.Module):
         *,
         input_range: Tuple[float, float] = (0.0, 1.0),
         output_range: Optional[Tuple[float, float]] = None,
+        zero_preserving: bool = False,
         noise_in_eval: bool = False,
         generator: Optional[torch.Generator] = None,
         seed: Optional[int] = None,
+        stream: Optional[int] = None,
+        process_group: Optional[Any] = None,
         device: Union[None, str, torch.device] = None,
         dtype: Optional[torch.dtype] = None,
     ) -> None:
         super().__init__()
-        _check_kind(device, dtype)
-        in_features = checked_int("in_features", in_features)
-        out_features = checked_int("out_features", out_features)
-        if in_features < 1 or out_features < 1:
+        self._in_features = checked_int("in_features", in_features)
+        self._out_features = checked_int("out_features", out_features)
+        if self._in_features < 1 or self._out_features < 1:
             raise ValueError(
                 f"in_features and out_features must be positive, not {in_features}, {out_features}"
             )
-        if isinstance(hardware_profile, str):
-            hardware_profile = preset(hardware_profile)
-        elif not isinstance(hardware_profile, HardwareProfile):
-            raise TypeError(
-                "hardware_profile must be a preset's name or a HardwareProfile, not "
-                f"{type(hardware_profile).__name__}"
-            )
-        profile = hardware_profile.replaced(precision, noise_level, temp_drift)
-        self.in_features = in_features
-        self.out_features = out_features
-        self.hardware_profile = profile
+        profile = profile_of(hardware_profile).replaced(precision, noise_level, temp_drift)
+        kind = _checked_options(device, dtype)
+        shape = (self._out_features, self._in_features)
+        self.weight = nn.Parameter(torch.empty(shape, **kind))
+        self.register_parameter("bias", nn.Parameter(torch.empty(shape[:1], **kind)) if bias else None)
+        self.register_buffer("adc_limit", None)
+        self._frozen: Optional[FrozenWeights] = None
+        self._take(Options(profile, input_range, output_range, zero_preserving))
         self.noise_in_eval = noise_in_eval
-        self.input_range = checked_range("input_range", input_range, profile.bits)
-        self.output_range = None
-        if output_range is not None:
-            self.output_range = checked_range("output_range", output_range, profile.bits)
-        self._dac = Converter(profile.bits, *self.input_range)
-        self._readout = profile.readout
-        self._noise_keys = NoiseKeys(generator, seed)
-        self._weight_cache = WeightCache()
-
-        kind = {"dtype": torch.float32, "device": "cpu"}
-        self.weight = nn.Parameter(torch.empty((out_features, in_features), **kind))
-        if bias:
-            self.bias = nn.Parameter(torch.empty(out_features, **kind))
-        else:
-            self.register_parameter("bias", None)
-        self.register_buffer("adc_limit", torch.zeros((), **kind) if output_range is None else None)
         self.reset_parameters()
+        self._passes = Passes(NoiseKeys(generator, seed, stream), process_group)
 
     def reset_parameters(self) -> None:
-        """As torch.nn.Linear does."""
+        """As torch.nn.Linear does; a tracked range is not known then."""
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             bound = 1 / math.sqrt(self.in_features)
             nn.init.uniform_(self.bias, -bound, bound)
+        if self.adc_limit is not None:
+            nn.init.zeros_(self.adc_limit)
 
     def forward(self, input: Tensor) -> Tensor:
-        self._check(input)
-        if self.output_range is not None:
-            return self._run(input, self.output_range, self._draw_key())[0]
-        limit = self.adc_limit.item()
-        if limit != 0.0 and not _SMALLEST_LIMIT <= limit <= _LARGEST_LIMIT:
-            raise RuntimeError(f"OpticalLinear: adc_limit is {limit}, which no batch leaves there")
-        if self.training and input.numel() > 0:
-            return self._run_tracking(input, limit)
-        if limit == 0.0 and not self.training:
+        weight, bias = self.weight, self.bias  # once: a parametrization computes them anew
+        self._check(input, weight, bias)
+        training, frozen = self.training, self._frozen
+        if frozen is not None and training:
             raise RuntimeError(
-                "OpticalLinear: the ADC's range is tracked and not known yet; run a batch in "
-                "train() mode, load a trained state_dict, or give an output_range"
+                "OpticalLinear: a frozen layer can't be in train() mode; call eval(), with "
+                "noise_in_eval where noise is wanted, or lumina_kernel.nn.unfreeze()"
             )
-        # A first batch without rows takes any range.
-        return self._run(input, _symmetric(limit or 1.0), self._draw_key())[0]
+        tracked = self._options.output_range is None
+        limit = self.adc_limit if tracked else None
+        kind = PassKind(
+            self._settings, tracked, training or self.noise_in_eval, training and tracked
+        )
+        x, w, bias = _float32(input), _float32(weight), _float32(bias)
+        if operators.needed(x, w):
+            y = operators.call(x, w, bias, self._passes, kind, limit)
+        else:
+            if frozen is not None:
+                weights = frozen.encoded(weight)
+            else:
+                weights = selection.active.encode(w.detach(), kind.settings.adc.bits)
+            before = limit.item() if tracked else 0.0
+            number = drawn().item() if kind.numbered else None
+            y, after = function.run(
+                x, w, bias, weights, frozen is not None, self._passes, kind, number, before
+            )
+            if after != before:
+                limit.fill_(after)
+        return y if input.dtype == torch.float32 else y.to(input.dtype)
 
-    def _run_tracking(self, input: Tensor, limit: float) -> Tensor:
-        key = self._draw_key()
-        first = limit == 0.0
-        if first:
-            with torch.no_grad():
-                largest = self._run(input, _symmetric(1.0), key, track=True)[1]
-            self.adc_limit.fill_(_limit_for(largest))
-            limit = self.adc_limit.item()
-        y, largest = self._run(input, _symmetric(limit), key, track=not first)
-        if largest > limit:
-            self.adc_limit.fill_(_limit_for(largest))
-        return y
-
-    def _draw_key(self) -> Optional[int]:
-        return self._noise_keys.draw() if self.training or self.noise_in_eval else None
-
-    def _run(
-        self,
-        input: Tensor,
-        adc_range: Tuple[float, float],
-        key: Optional[int],
-        track: bool = False,
-    ) -> Tuple[Tensor, float]:
-        bits = self.hardware_profile.bits
-        weight = self.weight
-        weights = self._weight_cache.encoded(weight, bits)
-        settings = LayerSettings(self._dac, self._readout, Converter(bits, *adc_range))
-        return run(input, weight, self.bias, LayerPass(weights, settings, key, track))
-
-    def _check(self, input: Tensor) -> None:
+    def _check(self, input: Tensor, weight: Tensor, bias: Optional[Tensor]) -> None:
         """What every computation relies on; NaN and Inf it refuses itself."""
         if not isinstance(input, Tensor):
             raise TypeError(f"input must be a torch.Tensor, not {type(input).__name__}")
-        if input.dtype != torch.float32:
-            raise TypeError(f"input {list(input.shape)} must be float32, not {input.dtype}")
         if input.is_nested:
             raise ValueError("input must be one tensor, not a nested one")
-        if input.layout != torch.strided:
-            raise ValueError(f"input {list(input.shape)} must be dense, not {input.layout}")
-        if not input.is_cpu:
-            raise ValueError(f"input {list(input.shape)} must be on the CPU, not {input.device}")
-        if input.dim() == 0 or input.shape[-1] != self.in_features:
+        _check_kind("input", input, weight)
+        _check_kind("weight", weight, weight)
+        if input.dim() == 0 or input.shape[-1] != self._in_features:
             raise ValueError(
-                f"input is {list(input.shape)}, but must be [..., {self.in_features}] for a weight "
-                f"{list(self.weight.shape)}"
+                f"input is {list(input.shape)}, but must be [..., {self._in_features}] for a "
+                f"weight {list(weight.shape)}"
             )
+        if weight.shape != (self._out_features, self._in_features):
+            raise ValueError(
+                f"weight must be {[self._out_features, self._in_features]}, not "
+                f"{list(weight.shape)}"
+            )
+        if bias is not None:
+            _check_kind("bias", bias, weight)
+            if bias.shape != (self._out_features,):
+                raise ValueError(f"bias must be {[self._out_features]}, not {list(bias.shape)}")
 
-    def train(self, mode: bool = True) -> OpticalLinear:
-        self._weight_cache.clear()
-        return super().train(mode)
+    def _take(self, options: Options) -> None:
+        """All of them, or none and an error."""
+        options = options.checked(self._in_features)
+        if self._frozen is not None and options.hardware_profile.bits != self.precision:
+            raise RuntimeError(
+                "OpticalLinear: the weights of a frozen layer keep their bits; call "
+                "lumina_kernel.nn.unfreeze() first"
+            )
+        self._options = options
+        self._settings = options.settings()
+        if options.output_range is not None:
+            self.adc_limit = None
+        elif self.adc_limit is None:
+            self.adc_limit = torch.zeros((), dtype=torch.float32, device=self.weight.device)
+
+    @property
+    def stream(self) -> Optional[int]:
+        return self._passes.keys.stream
+
+    @stream.setter
+    def stream(self, stream: int) -> None:
+        self._passes.keys.stream = stream
+
+    @property
+    def process_group(self) -> Optional[Any]:
+        return self._passes.group
+
+    @process_group.setter
+    def process_group(self, group: Optional[Any]) -> None:
+        self._passes.group = group
+
+    @property
+    def _readout(self) -> Readout:
+        return self._settings.readout
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], *options: Any, **others: Any) -> OpticalLinear:
+        """to(), half(), to_empty() and the like."""
+        frozen, self._frozen = self._frozen, None
+        before = self.adc_limit
+        super()._apply(fn, *options, **others)
+        after = self.adc_limit
+        if before is not None:
+            if before.is_meta and not after.is_meta:
+                nn.init.zeros_(after)  # to_empty() leaves what was in memory
+            elif after.dtype != torch.float32:  # as the range is used
+                self.adc_limit = before.to(after.device)
+        if frozen is not None:
+            self._frozen = FrozenWeights(self, self.precision)
+        return self
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict,
+        prefix: str,
+        local_metadata: dict,
+        strict: bool,
+        missing_keys: list,
+        unexpected_keys: list,
+        error_msgs: list,
+    ) -> None:
+        has_some = any(key.startswith(prefix) for key in state_dict)
+        if has_some and self._frozen is not None:
+            error_msgs.append(
+                f"{prefix[:-1] or 'this layer'} is a frozen OpticalLinear: call "
+                "lumina_kernel.nn.unfreeze() before load_state_dict()"
+            )
+            return
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+        if has_some and prefix + "adc_limit" in missing_keys:  # those of a torch.nn.Linear
+            missing_keys.remove(prefix + "adc_limit")
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_frozen": None}
+
+    def __prepare_scriptable__(self) -> None:
+        raise TypeError("OpticalLinear: torch.jit.script can't compile it; use torch.jit.trace")
 
     def extra_repr(self) -> str:
         profile = self.hardware_profile
@@ -194,20 +268,32 @@ class OpticalLinear(nn.Module):
             f"bias={self.bias is not None}, hardware_profile={profile.name!r}, "
             f"precision={profile.bits}, noise_level={profile.noise_level:g}, "
             f"temp_drift={profile.temp_drift:g}, input_range={self.input_range}, "
-            f"output_range={self.output_range or 'tracked'}, backend={selection.backend()}"
+            f"output_range={self.output_range or 'tracked'}, "
+            + "zero_preserving=True, " * self.zero_preserving
+            + "frozen=True, " * (self._frozen is not None)
+            + f"backend={selection.backend()}"
         )
 
 
-def _check_kind(device: Union[None, str, torch.device], dtype: Optional[torch.dtype]) -> None:
-    if dtype not in (None, torch.float32):
-        raise TypeError(f"dtype must be torch.float32, not {dtype}")
-    if device is not None and torch.device(device).type != "cpu":
-        raise ValueError(f"device must be the CPU, not {device}")
+def _check_kind(name: str, tensor: Tensor, weight: Tensor) -> None:
+    if tensor.dtype not in _FLOATS:
+        raise TypeError(
+            f"{name} {list(tensor.shape)} must be float32, float64, float16 or bfloat16, not "
+            f"{tensor.dtype}"
+        )
+    if tensor.layout != torch.strided:
+        raise ValueError(f"{name} {list(tensor.shape)} must be dense, not {tensor.layout}")
+    if not tensor.is_cpu and not (tensor.is_meta and weight.is_meta):
+        raise ValueError(f"{name} {list(tensor.shape)} must be on the CPU, not {tensor.device}")
 
 
-def _symmetric(limit: float) -> Tuple[float, float]:
-    return -limit, limit
+def _checked_options(device: Union[None, str, torch.device], dtype: Optional[torch.dtype]) -> dict:
+    if dtype is not None and dtype not in _FLOATS:
+        raise TypeError(f"dtype must be float32, float64, float16 or bfloat16, not {dtype}")
+    if device is not None and torch.device(device).type not in ("cpu", "meta"):
+        raise ValueError(f"device must be meta or the CPU, not {device}")
+    return {"device": device, "dtype": dtype}
 
 
-def _limit_for(largest: float) -> float:
-    return min(max(largest, _SMALLEST_LIMIT), _LARGEST_LIMIT)
+def _float32(tensor: Optional[Tensor]) -> Optional[Tensor]:
+    return tensor if tensor is None or tensor.dtype == torch.float32 else tensor.float()

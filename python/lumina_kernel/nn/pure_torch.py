@@ -65,13 +65,15 @@ def encode(weight: Tensor, bits: int) -> Weights:
 
 def _codes(values: Tensor, converter: Converter) -> Tensor:
     codes = values.clamp(converter.lo, converter.hi)
-    return codes.sub_(converter.lo).div_(converter.step).round_()
+    if converter.origin != 0.0:
+        codes.sub_(converter.origin)
+    return codes.div_(converter.step).round_()
 
 
 def _decode(codes: Tensor, converter: Converter) -> Tensor:
     """In place of the codes."""
-    lo = torch.tensor(converter.lo, dtype=torch.float32, device="cpu")
-    return torch.add(lo, codes, alpha=converter.step, out=codes)
+    origin = torch.tensor(converter.origin, dtype=torch.float32, device="cpu")
+    return torch.add(origin, codes, alpha=converter.step, out=codes)
 
 
 def _gate(gradient: Tensor, values: Tensor, converter: Converter) -> Tensor:
@@ -85,9 +87,9 @@ def _gate(gradient: Tensor, values: Tensor, converter: Converter) -> Tensor:
 def _dot_products(codes: Tensor, weights: Weights, dac: Converter) -> Tensor:
     sums = F.linear(codes, weights.matrix)
     factors = weights.scales * dac.step
-    if dac.lo == 0.0:
+    if dac.origin == 0.0:
         return sums.mul_(factors)
-    offsets = (weights.scales * dac.lo).mul_(weights.matrix.sum(1))
+    offsets = (weights.scales * dac.origin).mul_(weights.matrix.sum(1))
     return torch.addcmul(offsets, sums, factors)
 
 
@@ -157,3 +159,15 @@ def backward(
         scaled = grad_s if scales is None else grad_s.mul_(scales)
         grad_x = _gate(scaled @ matrix, x, dac)
     return [grad_x, grad_weight, grad_bias]
+
+
+def record_like(y: Tensor) -> Tensor:
+    return torch.empty_like(y)
+
+
+def record(kept: Kept, y: Tensor) -> Tensor:
+    return kept.tensors[1]
+
+
+def kept_from(record: Tensor, x: Tensor, weights: Weights, settings: LayerSettings) -> Kept:
+    return Kept((_decode(_codes(x, settings.dac), settings.dac), record, *weights))

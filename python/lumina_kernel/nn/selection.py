@@ -1,6 +1,6 @@
 """Chooses what computes the layers.
 
-A computation is a module with three functions:
+A computation is a module with these functions:
 
     encode(weight [out, in], bits) -> weights             what is multiplied with
     forward(x, weights, bias, settings, key, keep, track) -> (y, largest, kept)
@@ -10,6 +10,12 @@ x, grad_x [..., in], y, grad_y [..., out], bias [out] or None: float32 on the CP
 autograd. `key`: of the noise, None for none. `largest`: the largest |v| in front of the ADC, 0
 without `track`. `kept` is for backward(), None without `keep`. Gradients that are not among the
 three `needed` are None. Error: ValueError for NaN or Inf in x or weight.
+
+Where tensors alone pass from the one to the other, what the forward pass has found out is one:
+
+    record_like(y) -> record [..., n]                     empty, of its shape and type
+    record(kept, y) -> record
+    kept_from(record, x, weights, settings) -> kept
 """
 
 from __future__ import annotations

@@ -1,0 +1,310 @@
+"""The layer as operators of PyTorch's dispatcher, for what runs a graph of tensors later.
+
+torch.compile, torch.export, torch.jit.trace, torch.func and dispatch modes see
+lumina_kernel::optical_linear, whose arguments and results are tensors and constants; within it runs
+what runs without them. So a graph encodes its weights, draws its noise and moves its range in each
+call. A graph belongs to the computation (selection.py) that was active when it was made.
+"""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional, Sequence, Tuple
+
+import torch
+from torch import Tensor
+
+from ..profiles import Readout
+from . import selection
+from .converters import Converter
+from .function import refuse_forward_mode
+from .noise_keys import drawn
+from .passes import Passes, PassKind
+from .selection import LayerSettings
+
+#: Otherwise graphs are refused.
+AVAILABLE = hasattr(torch.library, "register_vmap")  # from torch 2.5 on
+
+_CPU = torch.device("cpu")
+_PLAIN = (Tensor, torch.nn.Parameter)
+_is_tracing = torch._C._is_tracing
+_is_exporting = getattr(getattr(torch, "compiler", None), "is_exporting", lambda: False)
+
+if AVAILABLE:
+    _is_compiling = torch.compiler.is_compiling
+    _is_transformed = torch._C._are_functorch_transforms_active
+    _mode_count = torch._C._len_torch_dispatch_stack
+
+    def needed(x: Tensor, weight: Tensor) -> bool:
+        """Whether somebody looks on, or the tensors are more than their values."""
+        return (
+            _is_compiling()
+            or _is_tracing()
+            or _is_transformed()
+            or _mode_count() > 0
+            or x.is_meta
+            or _is_special(x)
+            or _is_special(weight)
+        )
+
+else:
+
+    def needed(x: Tensor, weight: Tensor) -> bool:
+        if _is_tracing():
+            raise RuntimeError(
+                "OpticalLinear: torch.jit.trace and torch.onnx.export need torch 2.5 or newer, not "
+                f"{torch.__version__}"
+            )
+        return False
+
+
+def _is_special(t: Tensor) -> bool:
+    return (
+        type(t) not in _PLAIN and type(t).__torch_dispatch__ is not Tensor.__torch_dispatch__
+    )
+
+
+def call(
+    x: Tensor,
+    weight: Tensor,
+    bias: Optional[Tensor],
+    passes: Passes,
+    kind: PassKind,
+    limit: Optional[Tensor],
+) -> Tensor:
+    """y; the tracked `limit` is moved where the kind of pass says so.
+
+    Error: RuntimeError, the graph could not say what the layer does.
+    """
+    stored = _is_tracing() or _is_exporting()
+    _refuse_onnx()
+    if stored and kind.noisy and passes.keys.own:
+        raise RuntimeError(
+            "OpticalLinear: a graph that is stored can't draw from the layer's own generator; make "
+            "it of a layer without seed and generator, or in eval()"
+        )
+    if kind.learns and _is_transformed():
+        raise RuntimeError(
+            "OpticalLinear: within torch.func the tracked range can't follow the batches; call "
+            "eval(), or give an output_range"
+        )
+    number = None
+    if kind.numbered:
+        # (torch.jit.trace does not know devices.)
+        number = drawn() if _is_tracing() else torch.ops.lumina_kernel.draw(device=_CPU)
+    y, _, follows, _ = _operator(_Forward, torch.ops.lumina_kernel.optical_linear)(
+        x,
+        weight,
+        bias,
+        number,
+        limit,
+        [float(number) for part in kind.settings for number in part],
+        [int(flag) for flag in kind[1:]],
+        0 if stored else passes.id,
+    )
+    if kind.learns:
+        limit.copy_(follows.detach())
+    return y
+
+
+def _refuse_onnx() -> None:
+    if torch.onnx.is_in_onnx_export():
+        raise RuntimeError(
+            "OpticalLinear: torch.onnx.export is not possible, for ONNX has no such operator"
+        )
+
+
+def _kind(settings: Sequence[float], flags: Sequence[int]) -> PassKind:
+    dac, readout, adc = settings[:4], settings[4:8], settings[8:]
+    dac, adc = (Converter(int(b), lo, hi, bool(sym)) for b, lo, hi, sym in (dac, adc))
+    return PassKind(LayerSettings(dac, Readout(*readout), adc), *map(bool, flags))
+
+
+def _encoded(weight: Tensor, kind: PassKind) -> Any:
+    return selection.active.encode(weight.detach(), kind.settings.adc.bits)
+
+
+def _draw(device: torch.device) -> Tensor:
+    return drawn()
+
+
+def _forward(
+    x: Tensor,
+    weight: Tensor,
+    bias: Optional[Tensor],
+    number: Optional[Tensor],
+    limit: Optional[Tensor],
+    settings: Sequence[float],
+    flags: Sequence[int],
+    passes: int,
+) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    kind = _kind(settings, flags)
+    before = limit.item() if kind.tracked else 0.0
+    if kind.tracked and before == 0.0 and not kind.learns:
+        raise RuntimeError(
+            "OpticalLinear: the ADC's range is tracked and not known yet, and a graph can't take it "
+            "from a batch in eval(): call the layer itself before, or give an output_range"
+        )
+    y, used, after, kept = Passes.of(passes).run(
+        x.detach(),
+        _encoded(weight, kind),
+        None if bias is None else bias.detach(),
+        kind,
+        None if number is None else number.item(),
+        before,
+        keep=True,
+    )
+    return y, torch.tensor(used), torch.tensor(after), selection.active.record(kept, y)
+
+
+def _forward_shapes(x: Tensor, weight: Tensor, *_: Any) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    _refuse_onnx()  # an exporter may see nothing else of the layer
+    y = x.new_empty((*x.shape[:-1], weight.shape[0]))
+    return y, x.new_empty(()), x.new_empty(()), selection.active.record_like(y)
+
+
+def _backward(
+    grad_y: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    record: Tensor,
+    used: Tensor,
+    settings: Sequence[float],
+    flags: Sequence[int],
+    needed: Sequence[bool],
+) -> Tuple[Tensor, Tensor, Tensor]:
+    kind = _kind(settings, flags)
+    at = kind.at(used.item())
+    x = x.detach()
+    kept = selection.active.kept_from(record, x, _encoded(weight, kind), at)
+    gradients = selection.active.backward(kept, grad_y.detach(), x, at, needed)
+    return tuple(x.new_empty(0) if each is None else each for each in gradients)
+
+
+def _backward_shapes(
+    grad_y: Tensor, x: Tensor, weight: Tensor, *rest: Any
+) -> Tuple[Tensor, Tensor, Tensor]:
+    shapes = (x.shape, weight.shape, weight.shape[:1])
+    return tuple(x.new_empty(shape if need else 0) for shape, need in zip(shapes, rest[-1]))
+
+
+def _set_up(ctx: Any, inputs: Tuple, output: Tuple) -> None:
+    x, weight, _, _, _, ctx.settings, ctx.flags, _ = inputs
+    _, used, limit, record = output
+    ctx.mark_non_differentiable(used, limit, record)
+    ctx.save_for_backward(x, weight, record, used)
+
+
+def _gradients(ctx: Any, grad_y: Tensor, *_: Any) -> Tuple[Optional[Tensor], ...]:
+    needed = list(ctx.needs_input_grad[:3])
+    backward = _operator(_Backward, torch.ops.lumina_kernel.optical_linear_backward)
+    gradients = backward(grad_y, *ctx.saved_tensors, ctx.settings, ctx.flags, needed)
+    wanted = (gradient if need else None for gradient, need in zip(gradients, needed))
+    return (*wanted, None, None, None, None, None)
+
+
+# torch.func takes gradients of such functions, not of operators.
+
+
+def _operator(function: Any, operator: Any) -> Any:
+    return function.apply if _is_transformed() else operator
+
+
+class _Forward(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(*arguments: Any) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        return torch.ops.lumina_kernel.optical_linear(*arguments)
+
+    setup_context = staticmethod(_set_up)
+    backward = staticmethod(_gradients)
+    jvp = staticmethod(refuse_forward_mode)
+
+
+class _Backward(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(*arguments: Any) -> Tuple[Tensor, Tensor, Tensor]:
+        return torch.ops.lumina_kernel.optical_linear_backward(*arguments)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Tuple, output: Tuple) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> None:
+        raise RuntimeError("OpticalLinear: a straight-through gradient has no derivative")
+
+    jvp = staticmethod(refuse_forward_mode)
+
+
+def _one_by_one(operator: Any, info: Any, in_dims: Tuple, arguments: Tuple) -> Tuple[Tuple, Tuple]:
+    """torch.vmap by a call for each element of the batch. (A list's dimension is one of Nones.)"""
+    calls = [
+        operator(
+            *(
+                argument.select(dim, i) if isinstance(dim, int) else argument
+                for argument, dim in zip(arguments, in_dims)
+            )
+        )
+        for i in range(info.batch_size)
+    ]
+    results = tuple(torch.stack(each) for each in zip(*calls))
+    return results, (0,) * len(results)
+
+
+def _forward_batched(info: Any, in_dims: Tuple, *arguments: Any) -> Tuple[Tuple, Tuple]:
+    x, *others = arguments
+    number, passes = arguments[3], arguments[-1]
+    alone = in_dims[0] is not None and all(dim is None for dim in in_dims[1:5])
+    if alone and (number is None or info.randomness == "different"):
+        outputs = torch.ops.lumina_kernel.optical_linear(x.movedim(in_dims[0], 0), *others)
+        return outputs, (0, None, None, 0)
+    if number is not None and (info.randomness != "same" or Passes.of(passes).keys.own):
+        raise RuntimeError(
+            "OpticalLinear: torch.vmap of a layer with noise needs randomness='different', with a "
+            "batch of inputs alone, or 'same', without seed and generator; or call eval()"
+        )
+    return _one_by_one(torch.ops.lumina_kernel.optical_linear, info, in_dims, arguments)
+
+
+def _backward_batched(info: Any, in_dims: Tuple, *arguments: Any) -> Tuple[Tuple, Tuple]:
+    operator = torch.ops.lumina_kernel.optical_linear_backward
+    return _one_by_one(operator, info, in_dims, arguments)
+
+
+def _register() -> List[Any]:
+    """The operators, which live as long as the result."""
+    settings = "float[] settings, int[] flags"
+    draw = torch.library.custom_op(
+        "lumina_kernel::draw",
+        _draw,
+        mutates_args=(),
+        schema="(*, Device device) -> Tensor",  # by which checkpoints in graphs find a generator
+        tags=torch.Tag.nondeterministic_seeded,
+    )
+    draw.register_fake(lambda device: torch.empty((), dtype=torch.int64, device=device))
+    forward = torch.library.custom_op(
+        "lumina_kernel::optical_linear",
+        _forward,
+        mutates_args=(),
+        schema="(Tensor x, Tensor weight, Tensor? bias, Tensor? number, Tensor? limit, "
+        f"{settings}, int passes) -> (Tensor, Tensor, Tensor, Tensor)",
+    )
+    forward.register_fake(_forward_shapes)
+    forward.register_autograd(_gradients, setup_context=_set_up)
+    forward.register_vmap(_forward_batched)
+    backward = torch.library.custom_op(
+        "lumina_kernel::optical_linear_backward",
+        _backward,
+        mutates_args=(),
+        schema="(Tensor grad_y, Tensor x, Tensor weight, Tensor record, Tensor used, "
+        f"{settings}, bool[] needed) -> (Tensor, Tensor, Tensor)",
+    )
+    backward.register_fake(_backward_shapes)
+    backward.register_vmap(_backward_batched)
+    return [draw, forward, backward]
+
+
+_operators = _register() if AVAILABLE else []

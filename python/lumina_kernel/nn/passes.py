@@ -1,0 +1,135 @@
+"""One forward pass of a layer: its noise, its ADC's range, and both again in a recomputation."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import weakref
+from typing import Any, NamedTuple, Optional
+
+import torch
+from torch import Tensor
+
+from . import ranks, recomputation, selection
+from .noise_keys import NoiseKeys
+from .recomputation import Drawn, History
+from .selection import Kept, LayerSettings
+
+# A tracked range is kept within what an ADC can have.
+SMALLEST_LIMIT = 2.0**-60
+LARGEST_LIMIT = torch.finfo(torch.float32).max / 4
+
+
+class PassKind(NamedTuple):
+    """What passes of a layer have in common, as long as nobody changes the layer."""
+
+    settings: LayerSettings
+    tracked: bool  #: the ADC's range is ± the limit that a pass gets, in place of the settings'
+    noisy: bool
+    learns: bool  #: the limit follows the largest |v|
+
+    @property
+    def numbered(self) -> bool:
+        """Another run would find something else."""
+        return self.noisy or self.learns
+
+    def at(self, limit: float) -> LayerSettings:
+        if not self.tracked:
+            return self.settings
+        dac, readout, adc = self.settings
+        return LayerSettings(dac, readout, adc._replace(lo=-limit, hi=limit))
+
+
+class PassResult(NamedTuple):
+    y: Tensor
+    used: float  #: the limit of the ADC
+    limit: float  #: the one that the next pass is to have
+    kept: Optional[Kept]
+
+
+class Passes:
+    """What a layer's passes draw from and remember. A copy remembers nothing.
+
+    `group`: of torch.distributed, whose processes agree on the tracked range; None: all.
+    """
+
+    _numbers = itertools.count(1)
+    _all: weakref.WeakValueDictionary[int, Passes] = weakref.WeakValueDictionary()
+
+    def __init__(self, keys: NoiseKeys, group: Optional[Any] = None) -> None:
+        self.keys = keys
+        self.group = group
+        self._begin()
+
+    def _begin(self) -> None:
+        self.history = History()
+        self.id = next(self._numbers)  # by which a graph of tensors finds it, in this process
+        self._all[self.id] = self
+
+    @classmethod
+    def of(cls, id: int) -> Passes:
+        """The ones with that id, or, where they are not of this process, some."""
+        return cls._all.get(id, _others)
+
+    def run(
+        self,
+        x: Tensor,
+        weights: Any,
+        bias: Optional[Tensor],
+        kind: PassKind,
+        number: Optional[int],
+        limit: float,
+        keep: bool,
+        remember: bool = True,
+    ) -> PassResult:
+        """`number`: drawn from torch's default generator, where the kind is numbered. `limit`: 0 is
+        one that is not known yet; the batch is its own measure then. `remember`: for another run.
+
+        Errors: those of selection.py; RuntimeError, `limit` is none of an ADC, or a recomputation
+        is one of no known pass.
+        """
+        if kind.tracked and limit != 0.0 and not SMALLEST_LIMIT <= limit <= LARGEST_LIMIT:
+            raise RuntimeError(f"OpticalLinear: adc_limit is {limit}, which no batch leaves there")
+        again = number is not None and recomputation.within_backward()
+        key, used = None, limit
+        if again:
+            key, used = self.history.recall(number)
+        elif kind.noisy:
+            key = self.keys.next(number, ranks.rank(self.group))
+        forward = selection.active.forward
+        if kind.tracked and used == 0.0:
+            some = kind.at(1.0)
+            largest = forward(x, weights, bias, some, key, False, True)[1] if x.numel() else 0.0
+            limit = self._widened(0.0, largest, kind)
+            used = limit or SMALLEST_LIMIT  # a batch of zeros says nothing
+            y, _, kept = forward(x, weights, bias, kind.at(used), key, keep, False)
+        else:
+            track = kind.learns and not again
+            y, largest, kept = forward(x, weights, bias, kind.at(used), key, keep, track)
+            if track:
+                limit = self._widened(limit, largest, kind)
+        if remember and number is not None and not again:
+            self.history.record(number, Drawn(key, used))
+        return PassResult(y, used, limit, kept)
+
+    def _widened(self, limit: float, largest: float, kind: PassKind) -> float:
+        if kind.learns:
+            largest = ranks.largest(max(limit, largest), self.group)
+        if largest <= limit:
+            return limit
+        return min(max(largest, SMALLEST_LIMIT), LARGEST_LIMIT)
+
+    def __deepcopy__(self, memo: dict) -> Passes:
+        copied = Passes.__new__(Passes)
+        copied.__setstate__({"keys": copy.deepcopy(self.keys, memo), "group": self.group})
+        return copied
+
+    def __getstate__(self) -> dict:
+        return {"keys": self.keys, "group": self.group}
+
+    def __setstate__(self, state: dict) -> None:
+        self.keys, self.group = state["keys"], state["group"]
+        self._begin()
+
+
+_others = Passes(NoiseKeys())
