@@ -45,7 +45,11 @@ MatrixView<T> matrix(const View<T>& view) {
 }
 NoiseKey noise_key(const dispatch::Key& key) { return {key.seed, key.stream, key.row_offset}; }
 RuntimeQuantizer quantizer(const Converter& converter) {
-  return {converter.bits, converter.lo, converter.hi};
+  if (!converter.symmetric) return {converter.bits, converter.lo, converter.hi};
+  if (converter.lo != -converter.hi) {
+    detail::report_error("lumina::dispatch: the range of a symmetric converter must be [-hi, hi]");
+  }
+  return RuntimeQuantizer::symmetric(converter.bits, converter.hi);
 }
 
 struct AnyExecutor {
@@ -288,12 +292,14 @@ void quantize(const Converter& converter, float* values, std::size_t count) {
 void encode(const Converter& converter, const float* values, std::size_t count,
             std::uint32_t* codes) {
   const RuntimeQuantizer rule = quantizer(converter);
-  for (std::size_t i = 0; i < count; ++i) codes[i] = rule.encode(values[i]);
+  const auto lowest = static_cast<std::uint32_t>(rule.lowest());
+  for (std::size_t i = 0; i < count; ++i) codes[i] = rule.encode(values[i]) + lowest;
 }
 void decode(const Converter& converter, const std::uint32_t* codes, std::size_t count,
             float* values) {
   const RuntimeQuantizer rule = quantizer(converter);
-  for (std::size_t i = 0; i < count; ++i) values[i] = rule.decode(codes[i]);
+  const auto lowest = static_cast<std::uint32_t>(rule.lowest());
+  for (std::size_t i = 0; i < count; ++i) values[i] = rule.decode(codes[i] - lowest);
 }
 float step(const Converter& converter) { return quantizer(converter).step(); }
 float normal_at(const dispatch::Key& key, std::size_t row, std::size_t col) {

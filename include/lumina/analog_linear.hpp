@@ -53,11 +53,15 @@ struct AnalogLinearConfig {
   int adc_bits = 8;
   /// Without one the ADC's range is ± the largest magnitude that training has brought so far.
   std::optional<Range> adc_range = {};
+  /// The ADC is a SymmetricQuantizer: 0 stays 0, also that of a row of zeros. Its range is tracked,
+  /// or given with lo = −hi; it has 2 bits or more. (A DAC that keeps zeros: `dac` over [0, hi], or
+  /// RuntimeQuantizer::symmetric.)
+  bool zero_preserving_adc = false;
 
   /// DAC over [0, 1] and tracked ADC with the profile's bits. The layer's weights have a number of
   /// bits of their own: AnalogLinear<profile.bits>.
   static AnalogLinearConfig of(const HardwareProfile& profile, std::size_t in, std::size_t out) {
-    return {in, out, {profile.bits, 0.0f, 1.0f}, Readout::of(profile), profile.bits, {}};
+    return {in, out, {profile.bits, 0.0f, 1.0f}, Readout::of(profile), profile.bits, {}, false};
   }
 };
 
@@ -83,6 +87,12 @@ class AnalogLinear {
       detail::report_error(
           "lumina::AnalogLinear: gain must be positive, gain and attenuation finite");
       config_.readout = {};
+    }
+    if (config.zero_preserving_adc && config.adc_range &&
+        config.adc_range->lo != -config.adc_range->hi) {
+      detail::report_error(
+          "lumina::AnalogLinear: a zero-preserving ADC needs a range with lo = -hi, or a tracked "
+          "one");
     }
     workspace_.gradient.grow_to(batch * config.out);
     record_.resize(batch, config.out, kGates);
@@ -170,9 +180,10 @@ class AnalogLinear {
   }
 
   RuntimeQuantizer adc() const {
-    if (config_.adc_range) return {config_.adc_bits, config_.adc_range->lo, config_.adc_range->hi};
     const float limit = adc_limit_ == 0.0f ? 1.0f : adc_limit_;
-    return {config_.adc_bits, -limit, limit};
+    const auto range = config_.adc_range.value_or(AnalogLinearConfig::Range{-limit, limit});
+    if (config_.zero_preserving_adc) return RuntimeQuantizer::symmetric(config_.adc_bits, range.hi);
+    return {config_.adc_bits, range.lo, range.hi};
   }
 
   template <class Stages>

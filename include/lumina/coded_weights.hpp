@@ -249,6 +249,15 @@ class WeightEncoder {
   std::uint32_t largest_ = 0;  ///< of all weights, as bits
 };
 
+/// Reports a number of bits that weights of `Most` bits do not have.
+template <int Most>
+bool weight_bits_valid(MatrixView<const float> w, int bits) {
+  if (bits >= 2 && bits <= Most) return true;
+  report_error(
+      (encoding_error(w) << "; bits must be in 2.." << static_cast<std::size_t>(Most)).c_str());
+  return false;
+}
+
 }  // namespace detail
 
 /// Encodes w [out, in] into `coded`, whose memory is used again where it is large enough.
@@ -265,12 +274,7 @@ void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded,
 template <int Bits>
 void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded, int bits,
                     WeightScale how = WeightScale::per_output) {
-  if (bits < 2 || bits > Bits) {
-    detail::report_error(
-        (detail::encoding_error(w) << "; bits must be in 2.." << static_cast<std::size_t>(Bits))
-            .c_str());
-    return;
-  }
+  if (!detail::weight_bits_valid<Bits>(w, bits)) return;
   detail::WeightEncoder<Bits> encoder(w, coded, detail::max_weight_code(bits));
   if (encoder.choose_scales(how)) encoder.encode(detail::PlainRows(w));
 }
@@ -282,6 +286,14 @@ template <int Bits>
 void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded,
                     std::span<const float> scales) {
   detail::WeightEncoder<Bits> encoder(w, coded);
+  if (encoder.use_scales(scales)) encoder.encode(detail::PlainRows(w));
+}
+
+template <int Bits>
+void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded, int bits,
+                    std::span<const float> scales) {
+  if (!detail::weight_bits_valid<Bits>(w, bits)) return;
+  detail::WeightEncoder<Bits> encoder(w, coded, detail::max_weight_code(bits));
   if (encoder.use_scales(scales)) encoder.encode(detail::PlainRows(w));
 }
 

@@ -171,8 +171,8 @@ void fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<fl
 
 /// y = epilogue(DAC(x)·wᵀ) in floats: for DACs and weights with more bits than coded weights take.
 /// `weights` as above.
-template <std::derived_from<detail::UniformQuantizer> Dac, detail::FloatWeights Weights,
-          class Epilogue, class Executor = Serial>
+template <detail::Converter Dac, detail::FloatWeights Weights, class Epilogue,
+          class Executor = Serial>
 void fused_gemm(MatrixView<const float> x, const Dac& dac, const Weights& weights,
                 MatrixView<float> y, const Epilogue& epilogue, const NoiseKey& key = {},
                 const Executor& executor = {}) {
@@ -211,7 +211,12 @@ bool codes_valid(const Dac& dac, const Shape& x, const Shape& w, MatrixView<Y>,
   }
   if constexpr (!std::is_same_v<Y, float>) {
     constexpr std::size_t kLast = std::tuple_size_v<std::decay_t<decltype(epilogue.stages())>> - 1;
-    const int bits = bits_of(std::get<kLast>(epilogue.stages()));
+    const auto& adc = std::get<kLast>(epilogue.stages());
+    if (adc.is_symmetric()) {
+      return report_false(message << "the codes of a symmetric ADC have signs; an output of codes "
+                                     "needs one whose codes count from 0, or take y of float");
+    }
+    const int bits = bits_of(adc);
     if (bits > std::numeric_limits<Y>::digits) {
       return report_false(message << "the ADC has " << static_cast<std::size_t>(bits)
                                   << " bits, the elements of y "
@@ -226,8 +231,6 @@ template <class T>
 concept CodedInput = is_view_of_any<T, const float, const std::uint8_t>;
 template <class T>
 concept CodedOutput = is_view_of_any<T, float, std::uint8_t, std::uint16_t>;
-template <class T>
-concept Converter = std::derived_from<T, UniformQuantizer>;
 
 template <class T>
 inline constexpr bool is_coded_weights = false;
@@ -262,13 +265,16 @@ bool weights_aligned(const CodedWeightsView<Bits>& w) {
 /// y = epilogue(DAC(x)·wᵀ) in exact integer arithmetic.
 ///
 ///   x    a matrix or view of floats, which the DAC encodes, or of std::uint8_t, codes already
-///   dac  Quantizer or RuntimeQuantizer of 1 … 8 bits; for codes it says what they stand for
+///   dac  Quantizer, SymmetricQuantizer or RuntimeQuantizer of 8 bits at most; for codes it says
+///   what
+///        they stand for: a symmetric one of b bits has 0 … 2m for −m … m, m = 2^(b−1) − 1
 ///   w    CodedWeights, or a CodedWeightsView of such in somebody's memory
 ///   y    of float, std::uint8_t or std::uint16_t; integers take the codes of the ADC, a Quantizer
-///        or RuntimeQuantizer that is the last stage
+///        or RuntimeQuantizer (not a symmetric one) that is the last stage
 ///
 /// With S = Σ code(x)·code(w), what enters the epilogue is
-/// fma(S, dac.step()·scale, (dac.lo()·scale)·Σ code(w)).
+/// fma(S, dac.step()·scale, (dac.offset()·scale)·Σ code(w)): exactly 0 for a row of zeros behind a
+/// symmetric DAC.
 template <detail::CodedInput X, detail::Converter Dac, detail::CodedMatrix Weights,
           detail::CodedOutput Y, class Epilogue, class Executor = Serial>
 void fused_gemm(X&& x, const Dac& dac, const Weights& weights, Y&& y, const Epilogue& epilogue,
@@ -291,7 +297,7 @@ void fused_gemm(X&& x, const Dac& dac, const Weights& weights, Y&& y, const Epil
 
 /// How much memory SerialIn needs for a call with coded weights, x [batch, in]. It depends on the
 /// instruction set; on the scalar one, which microcontrollers have, it is in bytes
-///   batch·in, 2048 at most, and 512·batch, 2048 at most, and 1024; each a little rounded up.
+///   batch·in, 2048 at most, and 512·batch, 2048 at most, and 1536; each a little rounded up.
 constexpr std::size_t coded_workspace_bytes(std::size_t batch, std::size_t in) {
   using Operands = detail::CodedOperands<detail::Native, 8, float>;
   return detail::ArraysInWorkspace<Operands>::bytes(batch, in);
@@ -305,29 +311,49 @@ constexpr std::size_t float_workspace_bytes(std::size_t batch, std::size_t in) {
                                                                                           in);
 }
 
+namespace detail {
+
+/// f(the epilogue of fused_gemm_noise_quant).
+template <class Adc, class F>
+void with_noise_quant(float noise_stddev, const Adc& adc, F f) {
+  if (noise_stddev == 0.0f) {
+    f(epilogue(adc));
+  } else {
+    f(epilogue(GaussianNoise{noise_stddev}, adc));
+  }
+}
+
+}  // namespace detail
+
 /// y = adc(x·wᵀ + noise_stddev·N(0, 1)); the normal of y(row, col) is standard_normal_at(key, row,
-/// col). noise_stddev = 0 draws none.
+/// col). noise_stddev = 0 draws none. `adc`: any quantizer.
+template <detail::Converter Adc, class Executor = Serial>
+void fused_gemm_noise_quant(MatrixView<const float> x, const PackedWeights& w, MatrixView<float> y,
+                            float noise_stddev, const Adc& adc, const NoiseKey& key,
+                            const Executor& executor = {}) {
+  detail::with_noise_quant(noise_stddev, adc,
+                           [&](const auto& stages) { fused_gemm(x, w, y, stages, key, executor); });
+}
+/// The same with weights w [out, in] that are packed on the way.
+template <detail::Converter Adc, class Executor = Serial>
+void fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w,
+                            MatrixView<float> y, float noise_stddev, const Adc& adc,
+                            const NoiseKey& key, const Executor& executor = {}) {
+  detail::with_noise_quant(noise_stddev, adc,
+                           [&](const auto& stages) { fused_gemm(x, w, y, stages, key, executor); });
+}
+/// Both with the number of bits written out, fused_gemm_noise_quant<8>(…).
 template <int Bits, class Executor = Serial>
 void fused_gemm_noise_quant(MatrixView<const float> x, const PackedWeights& w, MatrixView<float> y,
                             float noise_stddev, const Quantizer<Bits>& adc, const NoiseKey& key,
                             const Executor& executor = {}) {
-  if (noise_stddev == 0.0f) {
-    fused_gemm(x, w, y, epilogue(adc), key, executor);
-  } else {
-    fused_gemm(x, w, y, epilogue(GaussianNoise{noise_stddev}, adc), key, executor);
-  }
+  fused_gemm_noise_quant<Quantizer<Bits>>(x, w, y, noise_stddev, adc, key, executor);
 }
-
-/// The same with weights w [out, in] that are packed on the way.
 template <int Bits, class Executor = Serial>
 void fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w,
                             MatrixView<float> y, float noise_stddev, const Quantizer<Bits>& adc,
                             const NoiseKey& key, const Executor& executor = {}) {
-  if (noise_stddev == 0.0f) {
-    fused_gemm(x, w, y, epilogue(adc), key, executor);
-  } else {
-    fused_gemm(x, w, y, epilogue(GaussianNoise{noise_stddev}, adc), key, executor);
-  }
+  fused_gemm_noise_quant<Quantizer<Bits>>(x, w, y, noise_stddev, adc, key, executor);
 }
 
 /// y = adc(DAC(x)·wᵀ + noise_stddev·N(0, 1)) with coded weights; x, dac and y as in fused_gemm.
@@ -336,11 +362,9 @@ template <detail::CodedInput X, detail::Converter Dac, detail::CodedMatrix Weigh
 void fused_gemm_noise_quant(X&& x, const Dac& dac, const Weights& weights, Y&& y,
                             float noise_stddev, const Adc& adc, const NoiseKey& key,
                             const Executor& executor = {}) {
-  if (noise_stddev == 0.0f) {
-    fused_gemm(x, dac, weights, y, epilogue(adc), key, executor);
-  } else {
-    fused_gemm(x, dac, weights, y, epilogue(GaussianNoise{noise_stddev}, adc), key, executor);
-  }
+  detail::with_noise_quant(noise_stddev, adc, [&](const auto& stages) {
+    fused_gemm(x, dac, weights, y, stages, key, executor);
+  });
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

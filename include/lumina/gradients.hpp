@@ -16,11 +16,13 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
 /// A stage for the gradient by weights that are encoded with scales of the caller's: straight
-/// through where the weight w(out, in) has a code, 0 where it saturates.
+/// through where the weight w(out, in) has a code, 0 where it saturates. `bits`: those of the
+/// codes, where encode_weights was told fewer than Bits.
 template <int Bits>
 struct WeightGate {
   MatrixView<const float> w;
   std::span<const float> scales;
+  int bits = Bits;
 
   bool valid_for(std::size_t rows, std::size_t cols) const {
     if (w.rows() == rows && w.cols() == cols && scales.size() == rows) return true;
@@ -35,7 +37,7 @@ struct WeightGate {
   Floats apply(const Floats& gradient, const Coordinates& at, const ActiveLanes& active,
                const Normals&) const {
     const Floats weight = load_columns<Floats>({w.row(at.row), w.cols()}, at, active);
-    const Floats limit(static_cast<float>(CodedWeights<Bits>::max_code) * scales[at.row]);
+    const Floats limit(static_cast<float>(detail::max_weight_code(bits)) * scales[at.row]);
     return select(abs(weight) <= limit, gradient, Floats(0.0f));
   }
 };

@@ -112,16 +112,21 @@ void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed) {
 
 /// The same with noise on the weights, at the scales of those without it.
 /// Errors: also those of the noise.
-template <int Bits, WeightNoise Noise>
-void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, const Noise& noise,
-                            const NoiseKey& key) {
-  static_assert(Bits >= 2 && Bits <= 16, "lumina::pack_quantized_weights: Bits must be in 2..16");
-  if (!detail::weights_quantizable(w)) return;
+template <WeightNoise Noise>
+void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, int bits,
+                            const Noise& noise, const NoiseKey& key) {
+  if (!detail::weight_bits_valid(w, bits) || !detail::weights_quantizable(w)) return;
   const float largest = detail::largest_magnitude(w);
   if (!noise.valid_for(largest)) return;
   const detail::PerturbedRows perturbed(w, noise.perturbation(largest), key);
   detail::pack_rows_of_weights(
-      detail::QuantizedWeightRows(w, perturbed, detail::max_weight_code(Bits)), packed);
+      detail::QuantizedWeightRows(w, perturbed, detail::max_weight_code(bits)), packed);
+}
+template <int Bits, WeightNoise Noise>
+void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, const Noise& noise,
+                            const NoiseKey& key) {
+  static_assert(Bits >= 2 && Bits <= 16, "lumina::pack_quantized_weights: Bits must be in 2..16");
+  pack_quantized_weights(w, packed, Bits, noise, key);
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -1,18 +1,25 @@
 // Quantizers: what a DAC and an ADC do to a value.
 //
 //   Quantizer<Bits>           codes 0 … 2^Bits − 1 over [lo, hi]
-//   RuntimeQuantizer          the same, with the number of bits chosen at run time
-//   SymmetricQuantizer<Bits>  codes ± (2^(Bits−1) − 1) over [−limit, limit]; 0 is exact: weights
+//   SymmetricQuantizer<Bits>  codes ± (2^(Bits−1) − 1) over [−limit, limit]; 0 is exact
+//   RuntimeQuantizer          either, with the number of bits chosen at run time
 //
 // The rule, in float arithmetic with each operation rounded to nearest:
-//   encode(v) = clamp(rint((v − lo) / step), 0, max_code), ties to even;  decode(c) = lo + c·step
-// with the last one rounded once (an FMA) and step = (hi − lo) / max_code, in double, then rounded.
-// ±Inf saturates; encode(NaN) is 0, NaN stays NaN through operator(). The results have the same
-// bits in constant expressions, scalar and vector code. Each is also a stage (epilogue.hpp).
+//   encode(v) = clamp(rint((v − offset) / step), bottom, top), ties to even
+//   decode(c) = offset + c·step, rounded once (an FMA)
+// Quantizer: offset lo, codes 0 … top, step (hi − lo) / top; SymmetricQuantizer: offset 0, codes
+// −top … top, step limit / top; in double, then rounded. ±Inf saturates; encode(NaN) is 0, NaN
+// stays NaN through operator(). The results have the same bits in constant expressions, scalar and
+// vector code. Each is also a stage (epilogue.hpp), and a DAC (fused_gemm.hpp).
+//
+// 0 is no level of a Quantizer over [−r, r] but lies in the middle between two, so a row of zeros
+// becomes ± half a step. Where 0 must stay 0 (padding, dead units of a ReLU), take the symmetric
+// one, which has one level fewer.
 #pragma once
 
 #include <array>
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -61,26 +68,28 @@ template <class Floats>
   return round_half_even(clamp_keeping_nan(quotient(v, step), -top, top));
 }
 
-/// The arithmetic that Quantizer and RuntimeQuantizer share; max_code at most 65535.
+/// The arithmetic that all quantizers share; codes of at most 16 bits.
 class UniformQuantizer {
  public:
   constexpr float lo() const { return lo_; }
   constexpr float hi() const { return hi_; }
   constexpr float step() const { return step_; }
+  /// What code 0 stands for: lo(), or 0 where codes have signs.
+  constexpr float offset() const { return offset_; }
+  /// The lowest code: 0, or −top where codes have signs.
+  constexpr std::int32_t lowest() const { return static_cast<std::int32_t>(bottom_); }
+  constexpr bool is_symmetric() const { return bottom_ != 0.0f; }
 
+  /// Codes are counted from the lowest one, which is 0 here also where codes have signs.
   constexpr std::uint32_t encode(float v) const {
-    if (!(v > lo_)) return 0;  // NaN too
-    // A quotient that overflows is infinite at run time, but not a constant expression.
-    if (std::is_constant_evaluated() && static_cast<double>(v) - lo_ > 2.0 * top_ * step_) {
-      return static_cast<std::uint32_t>(top_);
-    }
-    const float position = (v - lo_) / step_;
-    return static_cast<std::uint32_t>(round_half_even(position < top_ ? position : top_));
+    return static_cast<std::uint32_t>(signed_code(v) - lowest());
   }
   constexpr float decode(std::uint32_t code) const {
-    return fused_multiply_add(static_cast<float>(code), step_, lo_);
+    return value_of(static_cast<float>(code) + bottom_);
   }
-  constexpr float operator()(float v) const { return v != v ? v : decode(encode(v)); }
+  constexpr float operator()(float v) const {
+    return v != v ? v : value_of(static_cast<float>(signed_code(v)));
+  }
 
   /// In place, vectorised.
   void apply(std::span<float> values) const {
@@ -102,28 +111,45 @@ class UniformQuantizer {
   template <class Floats>
   [[gnu::always_inline]] Floats quantize_lanes(const Floats& v) const {
     const auto clamp = [this](const Floats& position) __attribute__((always_inline)) {
-      return clamp_keeping_nan(position, Floats(0.0f), Floats(top_));
+      return clamp_keeping_nan(position, Floats(bottom_), Floats(top_));
     };
-    const Floats code = nearest_codes(std::array<Floats, 1>{v}, clamp)[0];
-    return fused_multiply_add(code, Floats(step_), Floats(lo_));
+    return values_of_lanes(nearest_codes(std::array<Floats, 1>{v}, clamp)[0]);
   }
   /// encode in every lane of Count vectors of floats; the codes are vectors of int32.
   template <class Floats, std::size_t Count>
   [[gnu::always_inline]] auto encode_lanes(const std::array<Floats, Count>& values) const {
-    // A value below the range, NaN too, is 0.
-    const auto clamp = [this](const Floats& position) __attribute__((always_inline)) {
-      return min_or_second(max_or_second(position, Floats(0.0f)), Floats(top_));
-    };
-    const std::array<Floats, Count> codes = nearest_codes(values, clamp);
-    std::array<rebind_t<Floats, std::int32_t>, Count> result;
-    for (std::size_t i = 0; i < Count; ++i) result[i] = to_small_int(codes[i]);
-    return result;
+    return to_integers(codes_of_lanes(values), lowest());
+  }
+  /// The same with signs, where codes have any, as floats.
+  template <class Floats, std::size_t Count>
+  [[gnu::always_inline]] std::array<Floats, Count> codes_of_lanes(
+      const std::array<Floats, Count>& values) const {
+    if (is_symmetric()) [[unlikely]] {
+      return nearest_codes(
+          values, [this](const Floats& position) __attribute__((always_inline)) {
+            // One of the two is 0; where the position is NaN both are.
+            const Floats zero(0.0f);
+            return min_or_second(max_or_second(position, zero), Floats(top_)) +
+                   max_or_second(min_or_second(position, zero), Floats(bottom_));
+          });
+    }
+    return nearest_codes(
+        values, [this](const Floats& position) __attribute__((always_inline)) {
+          // A value below the range, NaN too, is 0.
+          return min_or_second(max_or_second(position, Floats(0.0f)), Floats(top_));
+        });
+  }
+  /// What codes with their signs, as floats, stand for.
+  template <class Floats>
+  [[gnu::always_inline]] Floats values_of_lanes(const Floats& codes) const {
+    return fused_multiply_add(codes, Floats(step_), Floats(offset_));
   }
 
  protected:
-  /// An invalid range is an error; should the handler return, the range is [0, 1].
+  /// Codes 0 … max_code over [lo, hi]. An invalid range is an error; should the handler return, the
+  /// range is [0, 1].
   constexpr UniformQuantizer(std::uint32_t max_code, float lo, float hi)
-      : lo_(lo + 0.0f), hi_(hi + 0.0f), top_(static_cast<float>(max_code)) {
+      : lo_(lo + 0.0f), hi_(hi + 0.0f), offset_(lo_), top_(static_cast<float>(max_code)) {
     const double range = static_cast<double>(hi) - static_cast<double>(lo);
     step_ = step_of(range, max_code, lo);
     constexpr double kLargest = std::numeric_limits<float>::max();
@@ -133,21 +159,68 @@ class UniformQuantizer {
       reject("lumina::Quantizer: hi - lo must be finite");
     } else if (!(step_ > 0.0f)) {
       reject("lumina::Quantizer: hi - lo is so small that the step is 0");
-    } else if (max_code <= kMostCodesByProduct && step_ > 0x1p-125f && step_ < 0x1p+125f) {
+    } else {
+      multiply_where_safe();
+    }
+  }
+  /// Codes −max_code … max_code over [−limit, limit]; should the handler return, the limit is 1.
+  constexpr UniformQuantizer(std::int32_t max_code, float limit)
+      : lo_(-limit),
+        hi_(limit),
+        step_(step_of(limit, max_code, 0.0)),
+        bottom_(-static_cast<float>(max_code)),
+        top_(static_cast<float>(max_code)) {
+    if (!(step_ > 0.0f && limit <= std::numeric_limits<float>::max())) {
+      lo_ = -1.0f;
+      hi_ = 1.0f;
+      step_ = 1.0f / top_;
+      report_error("lumina::SymmetricQuantizer: limit must be positive and finite");
+    } else {
+      multiply_where_safe();
+    }
+  }
+
+  constexpr std::int32_t signed_code(float v) const {
+    if (v != v) return 0;
+    if (std::is_constant_evaluated()) {
+      // A quotient that overflows is infinite at run time, but not a constant expression.
+      const double distance = static_cast<double>(v) - static_cast<double>(offset_);
+      const double far = 2.0 * static_cast<double>(top_) * static_cast<double>(step_);
+      if (distance > far) return static_cast<std::int32_t>(top_);
+      if (distance < -far) return lowest();
+    }
+    const float position = (v - offset_) / step_;
+    const float clamped = position < bottom_ ? bottom_ : position < top_ ? position : top_;
+    return static_cast<std::int32_t>(round_half_even(clamped));
+  }
+  constexpr float value_of(float code) const { return fused_multiply_add(code, step_, offset_); }
+
+ private:
+  /// With more codes ties are near so often that the quotient is faster.
+  static constexpr float kMostCodesByProduct = 4095.0f;
+
+  constexpr void multiply_where_safe() {
+    if (top_ <= kMostCodesByProduct && step_ > 0x1p-125f && step_ < 0x1p+125f) {
       inverse_step_ = 1.0f / step_;
       surely_nearest_ = 0.5f - top_ * 0x1p-22f;
     }
   }
 
- private:
-  /// With more codes ties are near so often that the quotient is faster.
-  static constexpr std::uint32_t kMostCodesByProduct = 4095;
-
   void reject(const char* message) {  // not constexpr: a wrong constant does not compile
     lo_ = 0.0f;
     hi_ = 1.0f;
+    offset_ = 0.0f;
     step_ = 1.0f / top_;
     report_error(message);
+  }
+
+  /// Codes as floats, less `first`, as integers.
+  template <class Floats, std::size_t Count>
+  [[gnu::always_inline]] static auto to_integers(const std::array<Floats, Count>& codes,
+                                                 std::int32_t first) {
+    std::array<rebind_t<Floats, std::int32_t>, Count> result;
+    for (std::size_t i = 0; i < Count; ++i) result[i] = to_small_int(codes[i], first);
+    return result;
   }
 
   template <class Floats, std::size_t Count, class Clamp>
@@ -157,13 +230,13 @@ class UniformQuantizer {
     std::array<Floats, Count> codes;
     Floats farthest(0.0f);
     for (std::size_t i = 0; i < Count; ++i) {
-      const Floats position = clamp(product(values[i] - Floats(lo_), Floats(inverse_step_)));
+      const Floats position = clamp(product(values[i] - Floats(offset_), Floats(inverse_step_)));
       codes[i] = round_half_even(position);
       farthest = max_or_second(farthest, abs(position - codes[i]));  // NaN where the last one is
     }
     if (!all(farthest <= Floats(surely_nearest_))) [[unlikely]] {
       for (std::size_t i = 0; i < Count; ++i) {
-        codes[i] = round_half_even(clamp(quotient(values[i] - Floats(lo_), Floats(step_))));
+        codes[i] = round_half_even(clamp(quotient(values[i] - Floats(offset_), Floats(step_))));
       }
     }
     return codes;
@@ -171,9 +244,11 @@ class UniformQuantizer {
 
   float lo_;
   float hi_;
+  float offset_ = 0.0f;
   float step_ = 0.0f;
+  float bottom_ = 0.0f;
   float top_;
-  // offset·inverse_step_ and offset/step_ differ by less than 4·2^-24·max_code: three roundings.
+  // position·inverse_step_ and position/step_ differ by less than 4·2^-24·top: three roundings.
   // Where the product is farther than that from a tie, both have the same nearest integer. The
   // values here say that the product is never to be trusted.
   float inverse_step_ = 0.0f;
@@ -195,44 +270,11 @@ class Quantizer : public detail::UniformQuantizer {
   constexpr Quantizer(float lo, float hi) : UniformQuantizer(max_code, lo, hi) {}
 };
 
-/// Quantizer with the number of bits, 1 … 16, chosen at run time.
-class RuntimeQuantizer : public detail::UniformQuantizer {
- public:
-  /// Errors: bits outside 1 … 16, and those of Quantizer.
-  constexpr RuntimeQuantizer(int bits, float lo, float hi)
-      : UniformQuantizer(codes_below(checked(bits)), lo, hi), bits_(checked_quietly(bits)) {}
-
-  template <int Bits>
-  constexpr RuntimeQuantizer(const Quantizer<Bits>& other) : UniformQuantizer(other), bits_(Bits) {}
-
-  constexpr int bits() const { return bits_; }
-  constexpr std::uint32_t max_code() const { return codes_below(bits_); }
-
- private:
-  static constexpr std::uint32_t codes_below(int bits) { return (std::uint32_t{1} << bits) - 1; }
-  static constexpr int checked_quietly(int bits) { return bits >= 1 && bits <= 16 ? bits : 1; }
-  static constexpr int checked(int bits) {
-    if (bits < 1 || bits > 16)
-      detail::report_error("lumina::RuntimeQuantizer: bits must be in 1..16");
-    return checked_quietly(bits);
-  }
-  int bits_;
-};
-
-namespace detail {
-
+/// Codes with signs, so that 0 is exact: −max_code … max_code, 2 ≤ Bits ≤ 16, for weights, and for
+/// a DAC or an ADC that keeps zeros. encode(v) = clamp(rint(v / step), −max_code, max_code), step =
+/// limit / max_code.
 template <int Bits>
-constexpr int bits_of(const Quantizer<Bits>&) {
-  return Bits;
-}
-constexpr int bits_of(const RuntimeQuantizer& quantizer) { return quantizer.bits(); }
-
-}  // namespace detail
-
-/// Symmetric codes for weights: −max_code … max_code, 2 ≤ Bits ≤ 16.
-/// encode(v) = clamp(rint(v / step), −max_code, max_code), step = limit / max_code.
-template <int Bits>
-class SymmetricQuantizer {
+class SymmetricQuantizer : public detail::UniformQuantizer {
   static_assert(Bits >= 2 && Bits <= 16, "lumina::SymmetricQuantizer: Bits must be in 2..16");
 
  public:
@@ -240,62 +282,80 @@ class SymmetricQuantizer {
   static constexpr std::int32_t max_code = (std::int32_t{1} << (Bits - 1)) - 1;
 
   /// Error: `limit` that is not positive and finite, or too small for float.
-  constexpr explicit SymmetricQuantizer(float limit)
-      : limit_(limit), step_(detail::step_of(limit, max_code, 0.0)) {
-    if (!(step_ > 0.0f && limit <= std::numeric_limits<float>::max())) {
-      limit_ = 1.0f;
-      step_ = 1.0f / static_cast<float>(max_code);
-      detail::report_error("lumina::SymmetricQuantizer: limit must be positive and finite");
-    }
+  constexpr explicit SymmetricQuantizer(float limit) : UniformQuantizer(max_code, limit) {}
+
+  constexpr float limit() const { return hi(); }
+
+  constexpr std::int32_t encode(float v) const { return signed_code(v); }
+  constexpr float decode(std::int32_t code) const { return value_of(static_cast<float>(code)); }
+};
+
+/// Quantizer, or SymmetricQuantizer, with the number of bits chosen at run time.
+class RuntimeQuantizer : public detail::UniformQuantizer {
+ public:
+  /// Errors: bits outside 1 … 16, and those of Quantizer.
+  constexpr RuntimeQuantizer(int bits, float lo, float hi)
+      : UniformQuantizer(codes_below(checked(bits, 1)), lo, hi), bits_(checked_quietly(bits, 1)) {}
+
+  template <int Bits>
+  constexpr RuntimeQuantizer(const Quantizer<Bits>& other) : UniformQuantizer(other), bits_(Bits) {}
+  template <int Bits>
+  constexpr RuntimeQuantizer(const SymmetricQuantizer<Bits>& other)
+      : UniformQuantizer(other), bits_(Bits) {}
+
+  /// SymmetricQuantizer. Its codes, of encode() and decode() here, are counted from the lowest one:
+  /// 0 … 2m stand for −m … m, m = 2^(bits−1) − 1.
+  /// Errors: bits outside 2 … 16, and those of SymmetricQuantizer.
+  static constexpr RuntimeQuantizer symmetric(int bits, float limit) {
+    return RuntimeQuantizer(checked(bits, 2), limit);
   }
 
-  constexpr float limit() const { return limit_; }
-  constexpr float step() const { return step_; }
-
-  constexpr std::int32_t encode(float v) const {
-    if (v != v) return 0;
-    constexpr float top = static_cast<float>(max_code);
-    if (std::is_constant_evaluated()) {  // as in UniformQuantizer
-      if (static_cast<double>(v) > 2.0 * top * step_) return max_code;
-      if (static_cast<double>(v) < -2.0 * top * step_) return -max_code;
-    }
-    const float position = v / step_;
-    const float clamped = position < -top ? -top : position < top ? position : top;
-    return static_cast<std::int32_t>(detail::round_half_even(clamped));
-  }
-  constexpr float decode(std::int32_t code) const {
-    return detail::fused_multiply_add(static_cast<float>(code), step_, 0.0f);
-  }
-  constexpr float operator()(float v) const { return v != v ? v : decode(encode(v)); }
-
-  /// In place, vectorised.
-  void apply(std::span<float> values) const {
-    detail::transform_in_place(values, [this](const auto& v) { return this->quantize(v); });
-  }
-
-  /// As a stage of an epilogue.
-  static constexpr std::size_t normals_per_element = 0;
-  template <class Floats, class Coordinates, class ActiveLanes, class Normals>
-  Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&, const Normals&) const {
-    return quantize(values);
-  }
-  /// As Quantizer's.
-  template <class Floats>
-  auto passes(const Floats& values) const {
-    return abs(values) <= Floats(limit_);
+  constexpr int bits() const { return bits_; }
+  constexpr std::uint32_t max_code() const {
+    return codes_below(bits_) - (is_symmetric() ? std::uint32_t{1} : std::uint32_t{0});
   }
 
  private:
-  template <class Floats>
-  Floats quantize(const Floats& v) const {
-    using namespace detail;
-    const Floats code = symmetric_code(v, Floats(step_), Floats(static_cast<float>(max_code)));
-    return fused_multiply_add(code, Floats(step_), Floats(0.0f));
-  }
+  constexpr RuntimeQuantizer(int bits, float limit)
+      : UniformQuantizer(static_cast<std::int32_t>(codes_below(bits - 1)), limit), bits_(bits) {}
 
-  float limit_;
-  float step_;
+  static constexpr std::uint32_t codes_below(int bits) { return (std::uint32_t{1} << bits) - 1; }
+  static constexpr int checked_quietly(int bits, int fewest) {
+    return bits >= fewest && bits <= 16 ? bits : fewest;
+  }
+  static constexpr int checked(int bits, int fewest) {
+    if (bits < fewest || bits > 16) {
+      detail::report_error(fewest == 1
+                               ? "lumina::RuntimeQuantizer: bits must be in 1..16"
+                               : "lumina::RuntimeQuantizer::symmetric: bits must be in 2..16");
+    }
+    return checked_quietly(bits, fewest);
+  }
+  int bits_;
 };
+
+namespace detail {
+
+/// A DAC or an ADC: the quantizers above and what derives from them.
+template <class T>
+concept Converter = std::derived_from<T, UniformQuantizer>;
+
+template <int Bits>
+constexpr int bits_of(const Quantizer<Bits>&) {
+  return Bits;
+}
+template <int Bits>
+constexpr int bits_of(const SymmetricQuantizer<Bits>&) {
+  return Bits;
+}
+constexpr int bits_of(const RuntimeQuantizer& quantizer) { return quantizer.bits(); }
+
+template <class T>
+inline constexpr bool has_signed_codes = requires(const T quantizer) {
+  { quantizer.encode(0.0f) } -> std::same_as<std::int32_t>;
+};
+
+}  // namespace detail
 
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina

@@ -137,14 +137,30 @@ inline std::int32_t encode_symmetric(float v, float step, int bits) {
   return static_cast<std::int32_t>(std::fmin(std::fmax(code, -max_code), max_code));
 }
 
-/// The code that the DAC makes of x, or that x is.
+/// SymmetricQuantizer::step.
+inline float symmetric_step(float limit, int bits) {
+  return static_cast<float>(static_cast<double>(limit) / ((1 << (bits - 1)) - 1));
+}
+
+/// The code, with its sign if it has one, that the DAC makes of x, or that x is.
 template <class Dac>
 std::int64_t input_code(float x, const Dac& dac) {
-  return encode(x, dac.lo(), dac.hi(), detail::bits_of(dac));
+  const int bits = detail::bits_of(dac);
+  if (dac.is_symmetric()) return encode_symmetric(x, symmetric_step(dac.hi(), bits), bits);
+  return encode(x, dac.lo(), dac.hi(), bits);
 }
 template <class Dac>
-std::int64_t input_code(std::uint8_t x, const Dac&) {
-  return x;
+std::int64_t input_code(std::uint8_t x, const Dac& dac) {
+  return dac.is_symmetric() ? x - ((1 << (detail::bits_of(dac) - 1)) - 1) : x;
+}
+/// What such a code stands for.
+template <class Dac>
+float input_value(std::int64_t code, const Dac& dac) {
+  const int bits = detail::bits_of(dac);
+  if (dac.is_symmetric()) {
+    return detail::product(static_cast<float>(code), symmetric_step(dac.hi(), bits));
+  }
+  return decode(static_cast<std::uint32_t>(code), dac.lo(), dac.hi(), bits);
 }
 
 /// lumina::fused_gemm with coded weights, X and Y float or codes; arguments are not checked.
@@ -159,8 +175,9 @@ void fused_gemm(MatrixView<const X> x, const Dac& dac, const Weights& w, MatrixV
         code_sum += w.code(column, k);
       }
       const float scale = w.scales()[column];
+      const float offset = dac.is_symmetric() ? 0.0f : dac.lo();
       const float base =
-          detail::product(detail::product(dac.lo(), scale), static_cast<float>(code_sum));
+          detail::product(detail::product(offset, scale), static_cast<float>(code_sum));
       const float value =
           std::fma(static_cast<float>(sum), detail::product(dac.step(), scale), base);
       y(row, column) = finish<Y>(value, row, column, epilogue, key);
@@ -169,9 +186,9 @@ void fused_gemm(MatrixView<const X> x, const Dac& dac, const Weights& w, MatrixV
 }
 
 /// lumina::fused_gemm_noise_quant; arguments are not checked.
-template <int Bits>
+template <class Adc>
 void fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w,
-                            MatrixView<float> y, float noise_stddev, const Quantizer<Bits>& adc,
+                            MatrixView<float> y, float noise_stddev, const Adc& adc,
                             const NoiseKey& key) {
   if (noise_stddev == 0.0f) {
     reference::fused_gemm(x, w, y, epilogue(adc), key);

@@ -117,8 +117,7 @@ template <class Weights, class X, class Dac>
 float multiplied_input(X x, const Dac& dac) {
   constexpr bool kInFloats = std::is_same_v<Weights, PackedWeights>;
   if (kInFloats && x != x) return x;  // NaN has a code only where codes are multiplied
-  const auto code = static_cast<std::uint32_t>(input_code(x, dac));
-  return decode(code, dac.lo(), dac.hi(), detail::bits_of(dac));
+  return input_value(input_code(x, dac), dac);
 }
 /// Whether the DAC lets the gradient by an input pass.
 template <class Dac>

@@ -236,6 +236,23 @@ void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded, const 
   if (encoder.use_scales(scales)) detail::encode_with_noise(encoder, w, noise, key);
 }
 
+/// Both with codes of `bits` ≤ Bits chosen at run time. Error: also other `bits`.
+template <int Bits, WeightNoise Noise>
+void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded, int bits,
+                    const Noise& noise, const NoiseKey& key,
+                    WeightScale how = WeightScale::per_output) {
+  if (!detail::weight_bits_valid<Bits>(w, bits)) return;
+  detail::WeightEncoder<Bits> encoder(w, coded, detail::max_weight_code(bits));
+  if (encoder.choose_scales(how)) detail::encode_with_noise(encoder, w, noise, key);
+}
+template <int Bits, WeightNoise Noise>
+void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded, int bits,
+                    const Noise& noise, const NoiseKey& key, std::span<const float> scales) {
+  if (!detail::weight_bits_valid<Bits>(w, bits)) return;
+  detail::WeightEncoder<Bits> encoder(w, coded, detail::max_weight_code(bits));
+  if (encoder.use_scales(scales)) detail::encode_with_noise(encoder, w, noise, key);
+}
+
 /// Encodes w [out, in] with noise.
 template <int Bits, WeightNoise Noise>
 CodedWeights<Bits> encode_weights(MatrixView<const float> w, const Noise& noise,

@@ -15,27 +15,18 @@
 #include <vector>
 
 #include "support/catch.hpp"
-#include "support/random_matrix.hpp"
+#include "support/dispatch_views.hpp"
 #include "support/same_bits.hpp"
 
 namespace ld = lumina::dispatch;
 using lumina::Matrix;
 using lumina::MatrixView;
 using test::difference;
+using test::on_every_isa;
+using test::random_matrix;
+using test::view;
 
 namespace {
-
-ld::View<const float> view(const Matrix<float>& m) {
-  return {m.data(), m.rows(), m.cols(), m.cols()};
-}
-ld::View<float> view(Matrix<float>& m) { return {m.data(), m.rows(), m.cols(), m.cols()}; }
-
-Matrix<float> random_matrix(std::size_t rows, std::size_t cols, std::uint64_t seed) {
-  test::Engine engine(seed);
-  Matrix<float> m(rows, cols);
-  for (float& element : m.elements()) element = test::uniform(engine, -1.0f, 1.0f);
-  return m;
-}
 
 float largest_difference(const Matrix<float>& a, const Matrix<float>& b) {
   float largest = 0.0f;
@@ -43,18 +34,6 @@ float largest_difference(const Matrix<float>& a, const Matrix<float>& b) {
     largest = std::max(largest, std::fabs(a.elements()[i] - b.elements()[i]));
   }
   return largest;
-}
-
-/// Forces each instruction set that is here, and the first one in the end.
-template <class F>
-void on_every_isa(F f) {
-  for (const std::string_view isa : ld::available_isas()) {
-    CAPTURE(std::string(isa));
-    ld::force_isa(isa);
-    REQUIRE(ld::isa() == isa);
-    f(isa);
-  }
-  ld::force_isa(ld::available_isas().front());
 }
 
 struct Problem {

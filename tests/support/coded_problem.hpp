@@ -24,10 +24,13 @@ float draw_input(Engine& engine, const Dac& dac, float) {
 }
 template <class Dac>
 std::uint8_t draw_input(Engine& engine, const Dac& dac, std::uint8_t) {
-  return static_cast<std::uint8_t>(integer(engine, 0, (1u << lumina::detail::bits_of(dac)) - 1));
+  return static_cast<std::uint8_t>(integer(engine, 0, lumina::RuntimeQuantizer(dac).max_code()));
 }
 
 inline lumina::RuntimeQuantizer draw_dac(Engine& engine, int bits) {
+  if (bits > 1 && integer(engine, 0, 2) == 0) {
+    return lumina::RuntimeQuantizer::symmetric(bits, uniform(engine, 0.1f, 3.0f));
+  }
   const float lo = uniform(engine, -2.0f, 2.0f);
   return {bits, lo, lo + uniform(engine, 0.1f, 3.0f)};
 }

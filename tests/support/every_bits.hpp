@@ -6,13 +6,13 @@
 
 namespace test {
 
-/// f(bits) with bits = std::integral_constant<int, 2> … <int, 8>.
-template <class F>
+/// f(bits) with bits = std::integral_constant<int, 2> … <int, Most>.
+template <int Most = 8, class F>
 void for_every_bits(F f) {
   [&]<int... I>(std::integer_sequence<int, I...>) {
     (f(std::integral_constant<int, I + 2>()), ...);
   }
-  (std::make_integer_sequence<int, 7>());
+  (std::make_integer_sequence<int, Most - 1>());
 }
 
 }  // namespace test

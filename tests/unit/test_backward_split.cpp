@@ -47,12 +47,12 @@ struct Split {
   }
 };
 
-template <int Bits>
-void check(Engine& engine, std::size_t batch, std::size_t in, std::size_t out) {
+template <int Bits, class Dac = Quantizer<6>>
+void check(Engine& engine, std::size_t batch, std::size_t in, std::size_t out,
+           const Dac& dac = {-1.0f, 2.0f}) {
   CAPTURE(Bits, batch, in, out);
   Split split{batch, in, out};
   split.draw(engine);
-  const Quantizer<6> dac(-1.0f, 2.0f);
   const Quantizer<8> adc(-3.0f, 3.0f);
   const CodedWeights<Bits> coded = encode_weights<Bits>(split.w);
   const auto pass = forward_pass(
@@ -84,10 +84,10 @@ void check(Engine& engine, std::size_t batch, std::size_t in, std::size_t out) {
       for (std::size_t i = 0; i < batch; ++i) {
         const double value = g[i * out + o];
         const double code = dac.encode(split.x(i, k));
-        sum += value * (dac.lo() + code * static_cast<double>(dac.step()));
-        // step·code and lo enter by themselves, and may cancel each other.
-        magnitudes += std::fabs(value) * (std::fabs(static_cast<double>(dac.lo())) +
-                                          code * static_cast<double>(dac.step()));
+        sum += value * (dac.offset() + code * static_cast<double>(dac.step()));
+        // step·code and offset enter by themselves, and may cancel each other.
+        magnitudes += std::fabs(value) * (std::fabs(static_cast<double>(dac.offset())) +
+                                          std::fabs(code) * static_cast<double>(dac.step()));
       }
       // The sum of g alone is a chain of floats.
       const double chain = static_cast<double>(batch) * 0x1p-24 * magnitudes;
@@ -109,6 +109,27 @@ TEST_CASE("Split products are as near as their bound says", "[backward][bf16]") 
   check<8>(engine, 5, 40, 33);
   check<4>(engine, 37, 70, 130);
   check<2>(engine, 64, 33, 17);
+  check<8>(engine, 37, 40, 50, SymmetricQuantizer<8>(1.25f));
+}
+
+TEST_CASE("Split products of codes that a symmetric DAC has made before", "[backward][bf16]") {
+  // Integers, so that F32Products and the split are exact and equal.
+  Engine engine(5);
+  Matrix<std::uint8_t> x(40, 35);
+  for (std::uint8_t& code : x.elements()) code = static_cast<std::uint8_t>(integer(engine, 0, 14));
+  TestMatrix w(20, 35), grad_y(40, 20), y(40, 20), split(20, 35), f32(20, 35);
+  w.fill_uniform(engine);
+  grad_y.fill([&] { return static_cast<float>(integer(engine, 0, 8)) - 4.0f; });
+  const CodedWeights<8> coded = encode_weights<8>(w);
+  const auto dac = RuntimeQuantizer::symmetric(4, 7.0f);
+  const auto pass = forward_pass(x, dac, coded, epilogue(), {});
+  ForwardRecord record;
+  BackwardWorkspace workspace;
+  forward(pass, y, record);
+  detail::run_backward<EmulatedTiles>(pass, grad_y.constant(), record, Gradients{{}, split, {}},
+                                      workspace, Serial{});
+  backward(pass, grad_y, record, Gradients{{}, f32, {}}, workspace);
+  CHECK(difference(split, f32) == "");
 }
 
 TEST_CASE("Split products have the same bits on any threads", "[backward][bf16]") {

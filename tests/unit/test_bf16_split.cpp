@@ -375,14 +375,14 @@ TEST_CASE("Split products go through their epilogue", "[bf16_split]") {
   panels.pack(x.constant(), dac);
   const detail::TransposedRows rows(g.constant());
   run(rows, panels, sums);
-  const detail::ValuesOfCodes values{dac.step(), dac.lo(), row_sums};
+  const detail::ValuesOfCodes values{dac.step(), dac.offset(), row_sums};
   const NoiseKey key{1, 2, 3};
   run(rows, panels, y, detail::with_first_stage(values, epilogue(GaussianNoise{0.5f})), key);
   std::size_t different = 0, far = 0;
   for (std::size_t row = 0; row < kOut; ++row) {
     for (std::size_t column = 0; column < kIn; ++column) {
       const float value = detail::fused_multiply_add(dac.step(), sums(row, column),
-                                                     detail::product(dac.lo(), row_sums[row]));
+                                                     detail::product(dac.offset(), row_sums[row]));
       const float normal = standard_normal_at(key, row, column);
       different +=
           bits_of(y(row, column)) != bits_of(detail::fused_multiply_add(0.5f, normal, value));

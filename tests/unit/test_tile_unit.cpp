@@ -39,13 +39,13 @@ void run_emulated(const Operands& operands, MatrixView<T> y, const EpilogueT& st
 }
 
 template <int Bits>
-void check_shape(Engine& engine, const Shape& shape, std::size_t threads = 1) {
+void check_shape(Engine& engine, const Shape& shape, std::size_t threads = 1,
+                 const RuntimeQuantizer& dac = Quantizer<8>(-1.0f, 1.2f)) {
   const auto [batch, in, out] = shape;
   TestMatrix x(batch, in, in + 3), w(out, in), y(batch, out, out + 5), expected(batch, out);
   x.fill_uniform(engine, -1.5f, 1.5f);
   w.fill_uniform(engine);
   const auto weights = encode_weights<Bits>(w);
-  const Quantizer<8> dac(-1.0f, 1.2f);
   const NoiseKey key{engine(), engine(), engine()};
   const auto stages = epilogue(GaussianNoise{0.5f});
   const MatrixView<const float> x_view = x;
@@ -97,6 +97,10 @@ TEST_CASE("The tiled loops equal the reference", "[tile_unit]") {
     check_shape<5>(engine, {35, 90, 130});
     check_shape<6>(engine, {35, 90, 130});
     check_shape<7>(engine, {35, 90, 130});
+  }
+  SECTION("a symmetric DAC") {
+    check_shape<8>(engine, {35, 90, 130}, 1, RuntimeQuantizer::symmetric(8, 1.1f));
+    check_shape<4>(engine, {17, 30, 33}, 1, RuntimeQuantizer::symmetric(3, 1.1f));
   }
   SECTION("groups of panels for many threads") { check_shape<8>(engine, {40, 65, 400}, 7); }
 }

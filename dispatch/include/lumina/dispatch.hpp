@@ -50,10 +50,12 @@ struct View {
   std::size_t rows, cols, row_stride;
 };
 
-/// A DAC or an ADC: Quantizer of `bits` bits, 1 … 16, over [lo, hi]; 0 bits: none.
+/// A DAC or an ADC: Quantizer of `bits` bits, 1 … 16, over [lo, hi]; 0 bits: none. `symmetric`: a
+/// SymmetricQuantizer, for which 0 is exact, of 2 … 16 bits; lo must be −hi then.
 struct Converter {
   int bits = 0;
   float lo = 0.0f, hi = 1.0f;
+  bool symmetric = false;
 };
 
 /// NoiseKey.
@@ -204,7 +206,9 @@ void product_backward(View<const float> grad_y, View<const float> x, View<const 
 /// True where all elements are finite numbers.
 bool all_finite(View<const float> values);
 
-/// Quantizer::apply, encode and decode, for `count` values.
+/// Quantizer::apply, encode and decode, for `count` values. The codes of a symmetric converter are
+/// those of SymmetricQuantizer, −m … m, in two's complement: the same memory holds them as
+/// std::int32_t.
 void quantize(const Converter& converter, float* values, std::size_t count);
 void encode(const Converter& converter, const float* values, std::size_t count,
             std::uint32_t* codes);

@@ -189,36 +189,37 @@ class CodedOperands {
     return block * Workspace::block_depth(rows);
   }
 
-  /// fma(sum, unit, base): what one code of x times one of w is worth, and what x = dac.lo() makes.
+  /// fma(sum, unit, base): what one code of x times one of w is worth, and what x = dac.offset()
+  /// makes. Codes of x that have signs are multiplied without: counted from the lowest one, which
+  /// the sums of w's codes make good.
   class Values {
    public:
     using Floats = typename Arch::template Batch<float>;
     using Ints = typename Arch::template Batch<std::int32_t>;
 
     Values(const UniformQuantizer& dac, const float* scales, const std::int32_t* code_sums) {
-      const Floats step(dac.step()), lo(dac.lo());
+      const Floats step(dac.step()), offset(dac.offset());
+      const Ints subtracted(Codes::input_bias + dac.lowest());
       for (std::size_t i = 0; i < kNoisePanelColumns; i += Floats::size) {
         const Floats scale = Floats::load_aligned(scales + i);
         const Ints code_sum = Ints::load_aligned(code_sums + i);
         product(step, scale).store_aligned(unit_ + i);
-        product(product(lo, scale), to_float(code_sum)).store_aligned(base_ + i);
-        if constexpr (Codes::input_bias != 0) {
-          (code_sum * Ints(Codes::input_bias)).store_aligned(bias_ + i);
-        }
+        product(product(offset, scale), to_float(code_sum)).store_aligned(base_ + i);
+        (code_sum * subtracted).store_aligned(bias_ + i);
       }
     }
     [[gnu::always_inline]] Floats operator()(const std::int32_t* sums, std::size_t column) const {
       Ints sum = Ints::load_aligned(sums + column);
       if constexpr (StoredBits != 8) sum = sum >> (8 - StoredBits);
-      if constexpr (Codes::input_bias != 0) sum = sum + Ints::load_aligned(bias_ + column);
-      return fused_multiply_add(to_float(sum), Floats::load_aligned(unit_ + column),
+      return fused_multiply_add(to_float(sum + Ints::load_aligned(bias_ + column)),
+                                Floats::load_aligned(unit_ + column),
                                 Floats::load_aligned(base_ + column));
     }
 
    private:
     alignas(kCacheLine) float unit_[kNoisePanelColumns];
     alignas(kCacheLine) float base_[kNoisePanelColumns];
-    alignas(kCacheLine) std::int32_t bias_[Codes::input_bias != 0 ? kNoisePanelColumns : 1];
+    alignas(kCacheLine) std::int32_t bias_[kNoisePanelColumns];
   };
   /// For a panel of 128 columns.
   Values values(std::size_t noise_panel) const {

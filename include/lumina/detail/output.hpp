@@ -65,8 +65,9 @@ struct CodeOutput {
   }
 };
 
+/// Whose codes are numbers from 0 on (codes_valid looks at a RuntimeQuantizer).
 template <class T>
-inline constexpr bool is_adc = std::is_base_of_v<UniformQuantizer, T>;
+inline constexpr bool is_adc = std::is_base_of_v<UniformQuantizer, T> && !has_signed_codes<T>;
 
 template <class... Stages, std::size_t... Leading>
 auto leading_stages(const Epilogue<Stages...>& epilogue, std::index_sequence<Leading...>) {

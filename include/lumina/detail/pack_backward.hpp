@@ -163,7 +163,7 @@ inline void pack_for_backward(MatrixView<const float> w, PackedWeights& backward
 }
 
 /// The values of the codes that a DAC makes of x [depth, columns], or that x has already:
-/// dac.decode(code). So NaN is worth dac.lo(), as it is to the coded engine.
+/// dac.decode(code). So NaN is worth dac.offset(), as it is to the coded engine.
 template <class X>
 void pack_quantized_rows(MatrixView<const X> x, const UniformQuantizer& dac,
                          PackedWeights& panels) {
@@ -171,12 +171,11 @@ void pack_quantized_rows(MatrixView<const X> x, const UniformQuantizer& dac,
       x, panels, [dac](auto row) __attribute__((always_inline)) {
         using Floats = typename decltype(row)::value_type;
         if constexpr (std::is_same_v<X, float>) {
-          const auto codes = dac.encode_lanes(row);
-          for (std::size_t i = 0; i < row.size(); ++i) row[i] = to_float(codes[i]);
+          row = dac.codes_of_lanes(row);
+        } else {
+          for (Floats& code : row) code = code + Floats(static_cast<float>(dac.lowest()));
         }
-        for (Floats& code : row) {
-          code = fused_multiply_add(code, Floats(dac.step()), Floats(dac.lo()));
-        }
+        for (Floats& code : row) code = dac.values_of_lanes(code);
         return row;
       });
 }

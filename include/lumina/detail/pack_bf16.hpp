@@ -56,22 +56,25 @@ class Bf16Panels {
         });
   }
 
-  /// x [batch, in] as codes of the DAC, at most 8 bits: batch rows, in columns. `X`: float, or
-  /// std::uint8_t, which are codes already.
+  /// x [batch, in] as codes of the DAC, with their signs if they have any, at most 8 bits: batch
+  /// rows, in columns. `X`: float, or std::uint8_t, which are codes already.
   template <class X>
   void pack(MatrixView<const X> x, const UniformQuantizer& dac) {
-    pack_blocks<X>(x.rows(), x.cols(), [&](std::size_t first_row, std::size_t column, auto& block) {
-      const std::size_t rows = std::min(kRows, x.rows() - first_row);
-      const std::size_t columns = std::min(kPanelColumns, x.cols() - column);
-      for (std::size_t row = 0; row < rows; ++row) {
-        const X* const from = x.row(first_row + row) + column;
-        if constexpr (std::is_same_v<X, float>) {
-          encode(from, columns, dac, block[row]);
-        } else {
-          std::copy_n(from, columns, block[row]);
-        }
-      }
-    });
+    const auto lowest = static_cast<float>(dac.lowest());
+    pack_blocks<float>(
+        x.rows(), x.cols(), [&](std::size_t first_row, std::size_t column, auto& block) {
+          const std::size_t rows = std::min(kRows, x.rows() - first_row);
+          const std::size_t columns = std::min(kPanelColumns, x.cols() - column);
+          for (std::size_t row = 0; row < rows; ++row) {
+            const X* const from = x.row(first_row + row) + column;
+            if constexpr (std::is_same_v<X, float>) {
+              encode(from, columns, dac, block[row]);
+            } else {
+              std::transform(from, from + columns, block[row],
+                             [lowest](X code) { return static_cast<float>(code) + lowest; });
+            }
+          }
+        });
   }
 
  private:
@@ -159,9 +162,9 @@ class Bf16Panels {
     unroll<kVectors>([&](auto i) __attribute__((always_inline)) {
       values[i] = Floats::load_unaligned(x + i * Floats::size);
     });
-    const auto encoded = dac.encode_lanes(values);
+    const auto encoded = dac.codes_of_lanes(values);
     unroll<kVectors>([&](auto i) __attribute__((always_inline)) {
-      to_float(encoded[i]).store_aligned(codes + i * Floats::size);
+      encoded[i].store_aligned(codes + i * Floats::size);
     });
     std::fill(codes + count, codes + kPanelColumns, 0.0f);
   }

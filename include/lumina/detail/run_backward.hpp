@@ -184,7 +184,7 @@ void multiply_backward_split(const Pass& pass, MatrixView<const float> gradient,
   }
   if (gradients.weights.data() != nullptr) {
     workspace.input_codes.pack(pass.x, pass.dac);
-    const ValuesOfCodes values{pass.dac.step(), pass.dac.lo(), sums};
+    const ValuesOfCodes values{pass.dac.step(), pass.dac.offset(), sums};
     run_bf16_split<Native, Tiles>(TransposedRows(gradient), workspace.input_codes,
                                   gradients.weights, with_first_stage(values, pass.weight_stages),
                                   pass.weight_key, executor);

@@ -220,12 +220,13 @@ Floats round_half_even(const Floats& v) {
   return (v + shift) - shift;
 }
 
-/// Integers |v| < 2^22 in floats, as int32.
+/// Integers |v| < 2^22 in floats, less `first`, as int32.
 template <class Floats>
-auto to_small_int(const Floats& v) {
+auto to_small_int(const Floats& v, std::int32_t first = 0) {
   using Ints = rebind_t<Floats, std::int32_t>;
   const float shift = 12582912.0f;  // 1.5·2^23: the integer lies in the last bits.
-  return bits_as<std::int32_t>(v + Floats(shift)) - Ints(std::bit_cast<std::int32_t>(shift));
+  return bits_as<std::int32_t>(v + Floats(shift)) -
+         Ints(std::bit_cast<std::int32_t>(shift) + first);
 }
 
 /// v, limited to [lo, hi]; NaN stays NaN.

@@ -125,16 +125,16 @@ class SplitOperands {
 };
 
 /// A stage: from sums of floats times a DAC's codes, row by row, to those of floats times the
-/// codes' values, fma(step, sum, lo·row_sums[row]), where row_sums are the sums of the floats
+/// codes' values, fma(step, sum, offset·row_sums[row]), where row_sums are the sums of the floats
 /// alone.
 struct ValuesOfCodes {
-  float step, lo;
+  float step, offset;
   std::span<const float> row_sums;
 
   template <class Floats, class Normals>
   Floats apply(const Floats& sums, const Coordinates& at, const ActiveLanes&,
                const Normals&) const {
-    return fused_multiply_add(Floats(step), sums, Floats(product(lo, row_sums[at.row])));
+    return fused_multiply_add(Floats(step), sums, Floats(product(offset, row_sums[at.row])));
   }
 };
 
