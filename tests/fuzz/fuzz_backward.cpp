@@ -1,5 +1,5 @@
-// forward() and backward() with each kind of operands: outputs and gradients are the oracle's; a refused
-// forward pass leaves no filled record, a refused backward pass has written nothing.
+// forward() and backward() with each kind of operands: outputs and gradients are the oracle's; a
+// refused forward pass leaves no filled record, a refused backward pass has written nothing.
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -25,12 +25,20 @@ using lumina::MatrixView;
 using test::TestMatrix;
 
 /// What is wrong with a call of backward(), should something be.
-enum class Fault { none, grad_rows, no_grad, input_cols, weight_rows, bias_size, overlap, other_record };
-constexpr std::array kFaults{Fault::none,       Fault::none,        Fault::none,
-                             Fault::none,       Fault::none,        Fault::none,
-                             Fault::none,       Fault::grad_rows,   Fault::no_grad,
-                             Fault::input_cols, Fault::weight_rows, Fault::bias_size,
-                             Fault::overlap,    Fault::other_record};
+enum class Fault {
+  none,
+  grad_rows,
+  no_grad,
+  input_cols,
+  weight_rows,
+  bias_size,
+  overlap,
+  other_record
+};
+constexpr std::array kFaults{
+    Fault::none,        Fault::none,      Fault::none,      Fault::none,        Fault::none,
+    Fault::none,        Fault::none,      Fault::grad_rows, Fault::no_grad,     Fault::input_cols,
+    Fault::weight_rows, Fault::bias_size, Fault::overlap,   Fault::other_record};
 
 struct Outputs {
   TestMatrix y, input, weights, bias;
@@ -62,8 +70,8 @@ struct Kept {
 template <class Pass>
 class Calls {
  public:
-  Calls(Input& input, const fuzz::Dimensions& shape, const Pass& pass,
-        MatrixView<const float> w, bool valid)
+  Calls(Input& input, const fuzz::Dimensions& shape, const Pass& pass, MatrixView<const float> w,
+        bool valid)
       : input_(input),
         shape_(shape),
         pass_(pass),
@@ -91,23 +99,23 @@ class Calls {
       const bool computes = shape_.batch != 0 && shape_.out != 0;
       perhaps = valid && computes && workspace.aligned() && !workspace.surely_enough();
       valid = valid && (!computes || workspace.aligned());
-      reports = fuzz::reports_of(how_, [&] {
-        lumina::forward(pass_, actual_.y, kept_.record, workspace.executor());
-      });
+      reports = fuzz::reports_of(
+          how_, [&] { lumina::forward(pass_, actual_.y, kept_.record, workspace.executor()); });
     } else {
       const fuzz::AnyOrder executor{input_.byte()};
       reports = fuzz::reports_of(
           how_, [&] { lumina::forward(pass_, actual_.y, kept_.record, executor); });
     }
-    if (!perhaps) require((reports != 0) == !valid, "forward: what is wrong, and only that, is refused");
+    if (!perhaps)
+      require((reports != 0) == !valid, "forward: what is wrong, and only that, is refused");
     require(kept_.record.filled() == (reports == 0), "a refused forward pass has filled no record");
     if (reports == 0) return true;
     require(actual_.y.untouched(), "a refused forward pass has written nothing");
     const Gradients gradients = actual_.gradients(3);
-    const std::size_t again = fuzz::reports_of(how_, [&] {
-      lumina::backward(pass_, grad_y_, kept_.record, gradients, kept_.workspace);
-    });
-    require(again != 0 && actual_.gradients_untouched(), "there was no forward pass to go back from");
+    const std::size_t again = fuzz::reports_of(
+        how_, [&] { lumina::backward(pass_, grad_y_, kept_.record, gradients, kept_.workspace); });
+    require(again != 0 && actual_.gradients_untouched(),
+            "there was no forward pass to go back from");
     return false;
   }
 
@@ -191,7 +199,8 @@ class Calls {
     same(actual_.y, expected.y, true, "y is the oracle's");
     same(actual_.input, expected.input, (wanted & 1) != 0, "the gradient by x is the oracle's");
     same(actual_.weights, expected.weights, (wanted & 2) != 0, "the gradient by w is the oracle's");
-    same(actual_.bias, expected.bias, (wanted & 4) != 0, "the gradient by the bias is the oracle's");
+    same(actual_.bias, expected.bias, (wanted & 4) != 0,
+         "the gradient by the bias is the oracle's");
   }
 
   Input& input_;
@@ -237,8 +246,8 @@ TestMatrix finite_weights(Input& input, const fuzz::Dimensions& shape) {
 }
 
 template <class Pass>
-void check(Input& input, const fuzz::Dimensions& shape, const Pass& pass,
-           MatrixView<const float> w, bool valid) {
+void check(Input& input, const fuzz::Dimensions& shape, const Pass& pass, MatrixView<const float> w,
+           bool valid) {
   Calls<Pass>(input, shape, pass, w, valid).check();
 }
 
@@ -272,9 +281,8 @@ void check_noisy_codes(Input& input, const fuzz::Dimensions& shape) {
   const auto coded = lumina::encode_weights<8>(w, noise, key);
   with_gates(input, shape.out, [&](const auto& stages, bool valid) {
     const auto pass = lumina::forward_pass(x, dac, coded, stages, fuzz::noise_key(input));
-    check(input, shape,
-          pass.with_weight_stages(lumina::epilogue(noise.gradient_stage()), key), coded.decode(),
-          valid);
+    check(input, shape, pass.with_weight_stages(lumina::epilogue(noise.gradient_stage()), key),
+          coded.decode(), valid);
   });
 }
 

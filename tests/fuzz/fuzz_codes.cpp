@@ -1,5 +1,5 @@
-// Coded weights and the calls with them: codes, scales and sums are the rule's, outputs of floats and
-// of codes the oracle's, and what is refused has written nothing.
+// Coded weights and the calls with them: codes, scales and sums are the rule's, outputs of floats
+// and of codes the oracle's, and what is refused has written nothing.
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -58,9 +58,10 @@ struct Encoding {
         key(fuzz::noise_key(input)),
         given(out + (input.rarely(64) ? 1 : 0)),
         given_valid(given.size() == out) {
-    if (noise == Noise::none && how != Scales::given) bits = static_cast<int>(input.byte() % 10);
+    if (input.flag()) bits = static_cast<int>(input.byte() % 10);
     for (float& scale : given) {
-      scale = input.rarely(128) ? input.any_float() : 0x1p-7f * static_cast<float>(input.byte() + 1);
+      scale =
+          input.rarely(128) ? input.any_float() : 0x1p-7f * static_cast<float>(input.byte() + 1);
       given_valid = given_valid && scale > 0.0f && scale <= test::kLargest;
     }
     fuzz::note("scales", static_cast<int>(how));
@@ -86,29 +87,28 @@ struct Encoding {
   /// encode_weights.
   template <int Bits>
   void run(MatrixView<const float> w, lumina::CodedWeights<Bits>& coded) const {
-    const auto with_noise = [&](const auto& stage) {
+    const auto encode = [&](const auto&... arguments) {
       if (how == Scales::given) {
-        lumina::encode_weights(w, coded, stage, key, std::span<const float>(given));
+        lumina::encode_weights(w, coded, arguments..., std::span<const float>(given));
       } else {
-        lumina::encode_weights(w, coded, stage, key, scale());
+        lumina::encode_weights(w, coded, arguments...,
+                               how == Scales::per_matrix ? lumina::WeightScale::per_matrix
+                                                         : lumina::WeightScale::per_output);
       }
+    };
+    const auto with_bits = [&](const auto&... arguments) {
+      if (bits == Bits) return encode(arguments...);
+      encode(bits, arguments...);
     };
     switch (noise) {
       case Noise::none:
-        if (how == Scales::given) {
-          lumina::encode_weights(w, coded, std::span<const float>(given));
-        } else if (bits == Bits) {
-          lumina::encode_weights(w, coded, scale());
-        } else {
-          lumina::encode_weights(w, coded, bits, scale());
-        }
-        break;
+        return with_bits();
       case Noise::additive:
-        return with_noise(lumina::AdditiveWeightNoise{strength});
+        return with_bits(lumina::AdditiveWeightNoise{strength}, key);
       case Noise::multiplicative:
-        return with_noise(lumina::MultiplicativeWeightNoise{strength});
+        return with_bits(lumina::MultiplicativeWeightNoise{strength}, key);
       case Noise::drop:
-        return with_noise(lumina::DropConnect{strength});
+        return with_bits(lumina::DropConnect{strength}, key);
     }
   }
 
@@ -142,10 +142,6 @@ struct Encoding {
   }
 
  private:
-  lumina::WeightScale scale() const {
-    return how == Scales::per_matrix ? lumina::WeightScale::per_matrix
-                                     : lumina::WeightScale::per_output;
-  }
   /// The smallest denormal instead of a scale of 0; finite codes.
   float scale_for(float limit) const {
     const int max_code = (1 << (bits - 1)) - 1;
@@ -187,7 +183,8 @@ void require_codes(const lumina::CodedWeights<Bits>& coded, const PlainCodes& ex
 }
 
 /// x of X [batch, in], y of Y [batch, out].
-template <int Bits, class X, class Y>
+/// `Workspaces`: with SerialIn too, which compiles all of it again.
+template <int Bits, class X, class Y, bool Workspaces>
 struct Problem {
   fuzz::Dimensions shape;
   TestMatrixOf<X> x;
@@ -230,9 +227,8 @@ struct Problem {
     const MatrixView<const X> inputs(x.constant().data(), shape.batch, x_cols,
                                      x.constant().row_stride());
     const MatrixView<Y> outputs(y.view().data(), y_rows, shape.out, y.view().row_stride());
-    return fuzz::reports_of(how, [&] {
-      lumina::fused_gemm(inputs, dac, weights, outputs, stages, key, executor);
-    });
+    return fuzz::reports_of(
+        how, [&] { lumina::fused_gemm(inputs, dac, weights, outputs, stages, key, executor); });
   }
 
   template <class Stages>
@@ -245,13 +241,15 @@ struct Problem {
       case 0:
         reports = call(coded, stages, fuzz::AnyOrder{input.byte()});
         break;
-      case 1: {
-        fuzz::Workspace workspace(input, lumina::coded_workspace_bytes(shape.batch, shape.in));
-        perhaps = right && computes && workspace.aligned() && !workspace.surely_enough();
-        right = right && (!computes || workspace.aligned());
-        reports = call(coded, stages, workspace.executor());
-        break;
-      }
+      case 1:
+        if constexpr (Workspaces) {
+          fuzz::Workspace workspace(input, lumina::coded_workspace_bytes(shape.batch, shape.in));
+          perhaps = right && computes && workspace.aligned() && !workspace.surely_enough();
+          right = right && (!computes || workspace.aligned());
+          reports = call(coded, stages, workspace.executor());
+          break;
+        }
+        [[fallthrough]];
       default:
         reports = call_with_borrowed_weights(input, coded, stages, right);
     }
@@ -265,8 +263,9 @@ struct Problem {
     TestMatrixOf<std::uint8_t> codes(shape.batch, shape.in);
     for (std::size_t row = 0; row < shape.batch; ++row) {
       for (std::size_t k = 0; k < shape.in; ++k) {
-        codes(row, k) =
-            static_cast<std::uint8_t>(lumina::reference::input_code(x(row, k), dac));
+        // Counted from the lowest one.
+        const std::int64_t code = lumina::reference::input_code(x(row, k), dac);
+        codes(row, k) = static_cast<std::uint8_t>(code - dac.lowest());
       }
     }
     TestMatrixOf<Y> expected(shape.batch, shape.out);
@@ -274,7 +273,8 @@ struct Problem {
     fuzz::require_same(test::difference(y, expected), "y is the oracle's");
   }
 
-  /// Weights in other memory, of exactly the size that they need, at cache lines or somewhat behind.
+  /// Weights in other memory, of exactly the size that they need, at cache lines or somewhat
+  /// behind.
   template <class Stages>
   std::size_t call_with_borrowed_weights(Input& input, const lumina::CodedWeights<Bits>& coded,
                                          const Stages& stages, bool& right) {
@@ -287,9 +287,9 @@ struct Problem {
     const auto copied = [](std::span<std::byte> to, const auto* from, std::size_t count) {
       if (count != 0) std::memcpy(to.data(), from, count * 4);
       std::memset(to.data() + count * 4, 0, to.size() - count * 4);
-      return std::span(reinterpret_cast<std::remove_const_t<
-                           std::remove_pointer_t<decltype(from)>>*>(to.data()),
-                       to.size() / 4);
+      return std::span(
+          reinterpret_cast<std::remove_const_t<std::remove_pointer_t<decltype(from)>>*>(to.data()),
+          to.size() / 4);
     };
     const lumina::CodedWeightsView<Bits> borrowed(
         shape.out, shape.in, copied(word_memory.bytes(), view.words().data(), view.words().size()),
@@ -300,9 +300,9 @@ struct Problem {
   }
 };
 
-template <int Bits, class X, class Y>
+template <int Bits, class X, class Y, bool Workspaces = false>
 void check(Input& input) {
-  Problem<Bits, X, Y> problem(input);
+  Problem<Bits, X, Y, Workspaces> problem(input);
   const Encoding encoding(input, problem.shape.out, Bits);
   const float largest = Encoding::largest(problem.w, 0, problem.shape.out);
 
@@ -320,12 +320,14 @@ void check(Input& input) {
 
   using namespace lumina;
   fuzz::StageParameters stages(input, problem.shape.out);
-  const bool adc_fits = std::is_same_v<Y, float> || stages.adc.bits() <= std::numeric_limits<Y>::digits;
-  problem.check(input, coded, plain,
-                epilogue(AddBias{stages.columns()}, Attenuation{stages.factor},
-                         ShotNoise{stages.shot}, GaussianNoise{stages.gaussian},
-                         fuzz::Picky{stages.content}, Relu{}, stages.adc),
-                stages.valid && adc_fits);
+  const bool adc_fits =
+      std::is_same_v<Y, float> ||
+      (stages.adc.bits() <= std::numeric_limits<Y>::digits && !stages.adc.is_symmetric());
+  problem.check(
+      input, coded, plain,
+      epilogue(AddBias{stages.columns()}, Attenuation{stages.factor}, ShotNoise{stages.shot},
+               GaussianNoise{stages.gaussian}, fuzz::Picky{stages.content}, Relu{}, stages.adc),
+      stages.valid && adc_fits);
 }
 
 }  // namespace
@@ -337,13 +339,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::note("form", form);
   switch (form) {
     case 0:
-      check<8, float, float>(input);
+      check<8, float, float, true>(input);
       break;
     case 1:
       check<4, std::uint8_t, float>(input);
       break;
     case 2:
-      check<2, float, std::uint8_t>(input);
+      check<2, float, std::uint8_t, true>(input);
       break;
     case 3:
       check<6, std::uint8_t, std::uint16_t>(input);

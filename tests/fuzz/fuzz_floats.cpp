@@ -1,5 +1,5 @@
-// fused_gemm with weights of floats, packed or as they lie, with and without a DAC: each output is the
-// oracle's, and a refused call has written nothing.
+// fused_gemm with weights of floats, packed or as they lie, with and without a DAC: each output is
+// the oracle's, and a refused call has written nothing.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -22,11 +22,10 @@ using test::TestMatrix;
 
 /// What is wrong with a call's matrices, should something be.
 enum class Fault { none, x_cols, y_rows, y_cols, no_x, no_y, no_w, y_in_x, y_in_w };
-constexpr std::array kFaults{Fault::none, Fault::none, Fault::none,   Fault::none,
-                             Fault::none, Fault::none, Fault::none,   Fault::x_cols,
-                             Fault::none, Fault::none, Fault::y_rows, Fault::y_cols,
-                             Fault::no_x, Fault::no_y, Fault::no_w,   Fault::y_in_x,
-                             Fault::none, Fault::none, Fault::y_in_w};
+constexpr std::array kFaults{Fault::none,   Fault::none,   Fault::none,   Fault::none,  Fault::none,
+                             Fault::none,   Fault::none,   Fault::x_cols, Fault::none,  Fault::none,
+                             Fault::y_rows, Fault::y_cols, Fault::no_x,   Fault::no_y,  Fault::no_w,
+                             Fault::y_in_x, Fault::none,   Fault::none,   Fault::y_in_w};
 
 struct Problem {
   fuzz::Dimensions shape;
@@ -49,7 +48,8 @@ struct Problem {
     fuzz::note("fault", static_cast<int>(fault));
   }
 
-  /// The views of the call: those of the problem, or wrong ones. `valid`: whether they still are right.
+  /// The views of the call: those of the problem, or wrong ones. `valid`: whether they still are
+  /// right.
   struct Views {
     MatrixView<const float> x, w;
     MatrixView<float> y;
@@ -142,13 +142,13 @@ void check(Input& input, Problem& problem, const Stages& stages, bool stages_val
   bool valid = views.valid && stages_valid, perhaps = false;
   std::size_t reports = 0;
   if (input.flag()) {
-    fuzz::Workspace workspace(
-        input, lumina::float_workspace_bytes(problem.shape.batch, problem.shape.in));
+    fuzz::Workspace workspace(input,
+                              lumina::float_workspace_bytes(problem.shape.batch, problem.shape.in));
     const bool computes = problem.shape.batch != 0 && problem.shape.out != 0;
     perhaps = valid && computes && workspace.aligned() && !workspace.surely_enough();
     valid = valid && (!computes || workspace.aligned());
-    reports = fuzz::reports_of(
-        how, [&] { call(problem, views, packed, stages, workspace.executor()); });
+    reports =
+        fuzz::reports_of(how, [&] { call(problem, views, packed, stages, workspace.executor()); });
   } else {
     const fuzz::AnyOrder executor{input.byte()};
     reports = fuzz::reports_of(how, [&] { call(problem, views, packed, stages, executor); });

@@ -1,5 +1,5 @@
-// Quantizers of every kind and number of bits: what they refuse, and that constant expressions, scalar
-// and vector code and the oracle have the same bits for any float.
+// Quantizers of every kind and number of bits: what they refuse, and that constant expressions,
+// scalar and vector code and the oracle have the same bits for any float.
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -39,8 +39,8 @@ std::vector<float> values_for(Input& input, std::size_t codes, const Tie& tie) {
       values.push_back(input.any_float());
     } else {
       const auto at = static_cast<float>(tie(input.integer(0, codes)));
-      values.insert(values.end(), {at, std::nextafter(at, -test::kInf),
-                                   std::nextafter(at, test::kInf)});
+      values.insert(values.end(),
+                    {at, std::nextafter(at, -test::kInf), std::nextafter(at, test::kInf)});
     }
   }
   return values;
@@ -140,7 +140,10 @@ void check_symmetric(Input& input, float limit) {
   if (!valid) return;
 
   const Quantizer quantizer(limit);
+  const auto same = lumina::RuntimeQuantizer::symmetric(Bits, limit);
   const float step = quantizer.step();
+  require(same.bits() == Bits && same_bits(same.step(), step) && same.is_symmetric(),
+          "bits at run time make the same quantizer");
   const bool too_high = std::isinf(static_cast<float>(max_code) * rounded);
   require(step == (too_high ? std::nextafter(rounded, 0.0f) : rounded), "step");
   const std::vector<float> values = values_for(
@@ -165,9 +168,14 @@ void check_symmetric(Input& input, float limit) {
     require(same_bits(quantizer(v), v != v ? v : level), "operator() is decode(encode())");
     require(std::isfinite(level), "levels are finite");
     require(same_bits(quantizer(-v), v != v ? v : 0.0f - quantizer(v)), "symmetric");
+    const auto from_lowest = static_cast<std::uint32_t>(code + Quantizer::max_code);
+    require(same.encode(v) == from_lowest && same_bits(same.decode(from_lowest), level) &&
+                same_bits(same(v), quantizer(v)),
+            "bits at run time make the same quantizer");
     fuzz::notes.pop_back();
   }
   check_vectors(quantizer, values, input.byte() % 9);
+  check_vectors(same, values, input.byte() % 9);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What a target says when the library is wrong: which numbers the problem had, and then it aborts, for
-// libFuzzer to keep the input.
+// What a target says when the library is wrong: which numbers the problem had, and then it aborts,
+// for libFuzzer to keep the input.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// A fuzzer's bytes as numbers. Where the bytes end, zeros follow: any byte string is a whole problem,
-// and one cut short is still nearly the same.
+// A fuzzer's bytes as numbers. Where the bytes end, zeros follow: any byte string is a whole
+// problem, and one cut short is still nearly the same.
 #pragma once
 
 #include <array>

@@ -34,13 +34,13 @@ struct Dimensions {
   std::size_t products() const { return batch * in * out; }
 };
 
-/// How much of a problem the oracle can compute in about a millisecond. Its noise takes a microsecond
-/// for each output.
+/// How much of a problem the oracle can compute in about a millisecond. Its noise takes a
+/// microsecond for each output.
 inline constexpr std::size_t kMostOutputs = 600;
 inline constexpr std::size_t kMostProducts = std::size_t{1} << 15;
 
-/// Mostly as above; sometimes very deep, and sometimes, where `worth_threads` says how many, with so
-/// many products that an executor gets the tasks.
+/// Mostly as above; sometimes very deep, and sometimes, where `worth_threads` says how many, with
+/// so many products that an executor gets the tasks.
 inline Dimensions dimensions(Input& input, std::size_t deepest, std::size_t worth_threads) {
   Dimensions shape{dimension(input), dimension(input), dimension(input)};
   if (input.rarely(100)) {
@@ -66,8 +66,7 @@ inline std::size_t gap(Input& input) { return input.flag() ? input.byte() % 40 :
 /// Numbers of one kind, made of a seed: a matrix takes few bytes.
 class Numbers {
  public:
-  explicit Numbers(Input& input)
-      : kind_(input.one_of(kKinds)), engine_(input.integer(0, 0xffff)) {
+  explicit Numbers(Input& input) : kind_(input.one_of(kKinds)), engine_(input.integer(0, 0xffff)) {
     note("kind of numbers", static_cast<int>(kind_));
   }
 
@@ -123,7 +122,8 @@ inline test::TestMatrix matrix(Input& input, std::size_t rows, std::size_t cols)
 }
 
 inline lumina::NoiseKey noise_key(Input& input) {
-  return {input.byte(), input.byte(), input.flag() ? ~std::uint64_t{0} - input.byte() : input.byte()};
+  return {input.byte(), input.byte(),
+          input.flag() ? ~std::uint64_t{0} - input.byte() : input.byte()};
 }
 
 /// All tasks on this thread, in one of many orders.
@@ -149,14 +149,14 @@ class Memory {
       : bytes_(bytes),
         shift_(shift),
         memory_(static_cast<std::byte*>(
-            ::operator new(bytes + shift, std::align_val_t{lumina::kWorkspaceAlignment}))) {}
+            ::operator new (bytes + shift, std::align_val_t{lumina::kWorkspaceAlignment}))) {}
 
   std::span<std::byte> bytes() { return {memory_.get() + shift_, bytes_}; }
 
  private:
   struct Free {
     void operator()(std::byte* memory) const {
-      ::operator delete(memory, std::align_val_t{lumina::kWorkspaceAlignment});
+      ::operator delete (memory, std::align_val_t{lumina::kWorkspaceAlignment});
     }
   };
   std::size_t bytes_, shift_;

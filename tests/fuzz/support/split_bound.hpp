@@ -1,5 +1,5 @@
-// The products of Bf16SplitProducts, on an emulated matrix unit, against sums in double: within the bound
-// that docs/numerics.md has.
+// The products of Bf16SplitProducts, on an emulated matrix unit, against sums in double: within the
+// bound that docs/numerics.md has.
 #pragma once
 
 #include <cmath>
@@ -70,7 +70,7 @@ void check_split(const Pass& pass, lumina::MatrixView<const float> grad_y,
               "the gradient by x is within the bound of split products");
     }
   }
-  const double lo = std::fabs(static_cast<double>(pass.dac.lo())), step = pass.dac.step();
+  const double offset = std::fabs(static_cast<double>(pass.dac.offset())), step = pass.dac.step();
   for (std::size_t o = 0; o < out; ++o) {
     for (std::size_t k = 0; k < in; ++k) {
       SplitSum sum;
@@ -78,9 +78,9 @@ void check_split(const Pass& pass, lumina::MatrixView<const float> grad_y,
         sum.add(g[row * out + o], static_cast<double>(input_code(pass.x(row, k), pass.dac)));
       }
       if (!sum.tame()) continue;
-      const double expected = step * sum.sum() + pass.dac.lo() * sum.plain_sum();
-      // Σ g is a chain of floats; its product with lo, and what is stored, are rounded.
-      const double others = (sum.depth() + 3.0) * 0x1p-24 * lo * sum.values() +
+      const double expected = step * sum.sum() + pass.dac.offset() * sum.plain_sum();
+      // Σ g is a chain of floats; its product with the offset, and what is stored, are rounded.
+      const double others = (sum.depth() + 3.0) * 0x1p-24 * offset * sum.values() +
                             1.1 * 0x1p-24 * step * sum.magnitudes() +
                             0x1p-126 * (sum.depth() + 2.0);
       require(std::fabs(weights(o, k) - expected) <= step * sum.bound(0.0) + others,

@@ -41,14 +41,18 @@ inline float strength(Input& input) {
 }
 inline bool strength_valid(float value) { return value >= 0.0f && value <= test::kLargest; }
 
-/// A converter of 1 … 16 bits that nothing is wrong with.
+/// A converter of 1 … 16 bits, or a symmetric one of 2 … 16, that nothing is wrong with.
 inline lumina::RuntimeQuantizer converter(Input& input, int most_bits = 16) {
-  const auto bits = static_cast<int>(input.integer(1, static_cast<std::size_t>(most_bits)));
+  const bool symmetric = input.rarely(4);
+  const auto bits =
+      static_cast<int>(input.integer(symmetric ? 2 : 1, static_cast<std::size_t>(most_bits)));
   const float lo = input.plain_float();
   const float range = static_cast<float>(input.byte() + 1) * 0x1p-4f;
+  note("converter is symmetric", symmetric);
   note("converter's bits", bits);
   note("converter's lo", lo);
   note("converter's range", range);
+  if (symmetric) return lumina::RuntimeQuantizer::symmetric(bits, range);
   return {bits, lo, lo + range};
 }
 
@@ -77,9 +81,7 @@ struct StageParameters {
     note("stages valid", valid);
   }
 
-  std::span<const float> columns() {
-    return {bias.view().data(), bias.view().cols()};
-  }
+  std::span<const float> columns() { return {bias.view().data(), bias.view().cols()}; }
 };
 
 }  // namespace fuzz
