@@ -147,6 +147,9 @@ struct Access {
   }
 };
 
+bool Record::filled() const {
+  return record_ != nullptr && record_.get_deleter().unit->filled(record_.get());
+}
 std::string_view Weights::isa() const {
   const Unit* const unit = Access::unit(*this);
   return unit->isa();

@@ -29,9 +29,7 @@ struct ReadoutStage {
   ForwardRecord* record;
 
   bool valid_for(std::size_t rows, std::size_t cols) const {
-    if (!shot_noise.valid_for(rows, cols) || !noise.valid_for(rows, cols)) return false;
-    if (record != nullptr) record->begin();  // The last check of a call: now it runs.
-    return true;
+    return shot_noise.valid_for(rows, cols) && noise.valid_for(rows, cols);
   }
 
   template <class Floats>

@@ -22,11 +22,12 @@ using dispatch::WorkspaceTag;
 
 /// Weights in one of the forms that are multiplied.
 struct Packed {
-  enum class Form { floats, borrowed, codes8, codes4 } form = Form::floats;
+  enum class Form { floats, borrowed, codes8, codes4, codes2 } form = Form::floats;
   PackedWeights floats;
   MatrixView<const float> borrowed;  ///< the caller's
   CodedWeights<8> codes8;
   CodedWeights<4> codes4;
+  CodedWeights<2> codes2;
 };
 
 // The objects behind the tags, which the other side only passes on.
@@ -90,7 +91,10 @@ PackedTag* pack(const View<const float>& view, WeightKind kind, int bits) {
       packed.floats = pack_complex_weights(w);
       break;
     case WeightKind::codes:
-      if (bits == 3 || bits == 4) {
+      if (bits == 2) {
+        packed.form = Packed::Form::codes2;
+        encode_weights(w, packed.codes2, bits);
+      } else if (bits == 3 || bits == 4) {
         packed.form = Packed::Form::codes4;
         encode_weights(w, packed.codes4, bits);
       } else {
@@ -102,18 +106,14 @@ PackedTag* pack(const View<const float>& view, WeightKind kind, int bits) {
 }
 void delete_packed(PackedTag* tag) { delete object(tag); }
 
-bool coded(const Packed& packed) {
-  return packed.form == Packed::Form::codes8 || packed.form == Packed::Form::codes4;
-}
+bool coded(const Packed& packed) { return packed.form >= Packed::Form::codes8; }
 
 /// f(the weights).
 template <class F>
-void with_codes(const Packed& packed, F f) {
-  if (packed.form == Packed::Form::codes4) {
-    f(packed.codes4);
-  } else {
-    f(packed.codes8);
-  }
+auto with_codes(const Packed& packed, F f) {
+  if (packed.form == Packed::Form::codes2) return f(packed.codes2);
+  if (packed.form == Packed::Form::codes4) return f(packed.codes4);
+  return f(packed.codes8);
 }
 
 void codes(const PackedTag* tag, std::int8_t* to) {
@@ -135,17 +135,15 @@ void scales(const PackedTag* tag, float* to) {
 
 /// f(the weights), where they are not coded.
 template <class F>
-void with_floats(const Packed& packed, F f) {
-  if (packed.form == Packed::Form::borrowed) {
-    f(packed.borrowed);
-  } else {
-    f(packed.floats);
-  }
+auto with_floats(const Packed& packed, F f) {
+  if (packed.form == Packed::Form::borrowed) return f(packed.borrowed);
+  return f(packed.floats);
 }
 
 /// The call with this epilogue, on the engine that fits its weights and DAC.
+/// Whether it ran.
 template <class EpilogueT>
-void run_engine(const Call& call, const Packed& packed, const EpilogueT& stages) {
+bool run_engine(const Call& call, const Packed& packed, const EpilogueT& stages) {
   const MatrixView<const float> x = matrix(call.x);
   const MatrixView<float> y = matrix(call.y);
   const NoiseKey key = noise_key(call.key);
@@ -153,29 +151,26 @@ void run_engine(const Call& call, const Packed& packed, const EpilogueT& stages)
   if (coded(packed)) {
     if (call.dac.bits == 0) {
       detail::report_error("lumina::dispatch::run: coded weights need a DAC");
-      return;
+      return false;
     }
-    with_codes(packed, [&](const auto& weights) {
-      fused_gemm(x, quantizer(call.dac), weights, y, stages, key, executor);
+    return with_codes(packed, [&](const auto& weights) {
+      return fused_gemm(x, quantizer(call.dac), weights, y, stages, key, executor);
     });
-    return;
   }
-  with_floats(packed, [&](const auto& weights) {
-    if (call.dac.bits != 0) {
-      fused_gemm(x, quantizer(call.dac), weights, y, stages, key, executor);
-    } else {
-      fused_gemm(x, weights, y, stages, key, executor);
-    }
+  return with_floats(packed, [&](const auto& weights) {
+    return call.dac.bits != 0
+               ? fused_gemm(x, quantizer(call.dac), weights, y, stages, key, executor)
+               : fused_gemm(x, weights, y, stages, key, executor);
   });
 }
 
 template <std::size_t Draws>
-void run_with_draws(const Call& call, const Packed& packed, ForwardRecord* record,
+bool run_with_draws(const Call& call, const Packed& packed, ForwardRecord* record,
                     detail::MagnitudeTracker* tracker) {
   const Readout readout{call.readout.gain, call.readout.shot_noise, call.readout.noise,
                         call.readout.attenuation};
   const bool has_adc = call.adc.bits != 0;
-  run_engine(
+  return run_engine(
       call, packed,
       epilogue(ReadoutStage<Draws>{{readout.gain},
                                    {readout.attenuation},
@@ -196,13 +191,12 @@ float run(const Call& call, const PackedTag* packed_tag, RecordTag* record_tag) 
   detail::MagnitudeTracker* const tracker = call.track ? &largest : nullptr;
   if (record != nullptr) record->resize(call.y.rows, call.y.cols, 1);
   if (tracker != nullptr) tracker->resize(call.y.rows, call.y.cols);
-  if (call.readout.shot_noise != 0.0f) {
-    run_with_draws<2>(call, packed, record, tracker);
-  } else if (call.readout.noise != 0.0f) {
-    run_with_draws<1>(call, packed, record, tracker);
-  } else {
-    run_with_draws<0>(call, packed, record, tracker);
-  }
+  const bool ran = call.readout.shot_noise != 0.0f
+                       ? run_with_draws<2>(call, packed, record, tracker)
+                   : call.readout.noise != 0.0f ? run_with_draws<1>(call, packed, record, tracker)
+                                                : run_with_draws<0>(call, packed, record, tracker);
+  if (!ran) return 0.0f;
+  if (record != nullptr) record->mark_filled();
   return tracker != nullptr ? tracker->largest() : 0.0f;
 }
 
@@ -340,6 +334,7 @@ const dispatch::Unit table = {
     .codes = &codes,
     .scales = &scales,
     .make_record = &make<RecordTag, ForwardRecord>,
+    .filled = [](const RecordTag* tag) { return object(tag)->filled(); },
     .delete_record = [](RecordTag* tag) { delete object(tag); },
     .make_workspace = &make<WorkspaceTag, BackwardWorkspace>,
     .delete_workspace = [](WorkspaceTag* tag) { delete object(tag); },

@@ -27,6 +27,7 @@ struct Unit {
   void (*scales)(const PackedTag*, float* to);
 
   RecordTag* (*make_record)();
+  bool (*filled)(const RecordTag*);
   void (*delete_record)(RecordTag*);
   WorkspaceTag* (*make_workspace)();
   void (*delete_workspace)(WorkspaceTag*);

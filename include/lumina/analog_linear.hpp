@@ -135,14 +135,14 @@ class AnalogLinear {
     detail::MagnitudeTracker* const tracker = config_.adc_range ? nullptr : &tracker_;
     if (tracker != nullptr) tracker_.resize(y.rows(), y.cols());
     const bool first = tracker != nullptr && adc_limit_ == 0.0f;
-    with_stages(adc(), tracker, true, [&](const auto& stages) {
-      lumina::forward(pass(x, stages, key), y, record_, executor);
+    const bool ran = with_stages(adc(), tracker, true, [&](const auto& stages) {
+      return lumina::forward(pass(x, stages, key), y, record_, executor);
     });
-    if (tracker == nullptr || !record_.filled()) return;
+    if (tracker == nullptr || !ran) return;
     adc_limit_ = std::max(adc_limit_, limit_for(tracker_.largest()));
     if (first) {
       with_stages(adc(), nullptr, true, [&](const auto& stages) {
-        lumina::forward(pass(x, stages, key), y, record_, executor);
+        return lumina::forward(pass(x, stages, key), y, record_, executor);
       });
     }
   }
@@ -198,7 +198,7 @@ class AnalogLinear {
 
   /// f(the epilogue).
   template <class F>
-  void with_stages(const RuntimeQuantizer& adc, detail::MagnitudeTracker* tracker, bool noise,
+  auto with_stages(const RuntimeQuantizer& adc, detail::MagnitudeTracker* tracker, bool noise,
                    F f) const {
     const Readout& readout = config_.readout;
     const Attenuation gain{readout.gain}, loss{readout.attenuation};
@@ -206,12 +206,10 @@ class AnalogLinear {
     const detail::TrackMagnitude track{tracker};
     const AddBias bias{bias_.empty() ? std::span<const float>(no_bias_.elements()) : bias_};
     if (noise && readout.shot_noise != 0.0f) {
-      f(epilogue(gain, readout.shot_noise_behind_gain(), additive, loss, track, adc, bias));
-    } else if (noise && readout.noise != 0.0f) {
-      f(epilogue(gain, additive, loss, track, adc, bias));
-    } else {
-      f(epilogue(gain, loss, track, adc, bias));
+      return f(epilogue(gain, readout.shot_noise_behind_gain(), additive, loss, track, adc, bias));
     }
+    if (noise && readout.noise != 0.0f) return f(epilogue(gain, additive, loss, track, adc, bias));
+    return f(epilogue(gain, loss, track, adc, bias));
   }
 
   template <class Executor>

@@ -82,26 +82,29 @@ struct RecordedFor<Epilogue<Stages...>> {
 
 /// The fused call that a pass describes, with another epilogue.
 template <class Pass, class EpilogueT, class Executor>
-void run_pass(const Pass& pass, MatrixView<float> y, const EpilogueT& epilogue,
+bool run_pass(const Pass& pass, MatrixView<float> y, const EpilogueT& epilogue,
               const Executor& executor) {
   if constexpr (std::is_same_v<decltype(pass.dac), NoDac>) {
-    fused_gemm(pass.x, pass.weights, y, epilogue, pass.key, executor);
+    return fused_gemm(pass.x, pass.weights, y, epilogue, pass.key, executor);
   } else {
-    fused_gemm(pass.x, pass.dac, pass.weights, y, epilogue, pass.key, executor);
+    return fused_gemm(pass.x, pass.dac, pass.weights, y, epilogue, pass.key, executor);
   }
 }
 
 }  // namespace detail
 
 /// y = the pass's fused call, and what backward() needs to know of it to `record`, whose memory is
-/// used again. Errors as fused_gemm's.
+/// used again. Errors, and the result, as fused_gemm's: the record is filled where the call has run
+/// to its end.
 template <class Pass, class Executor = Serial>
-void forward(const Pass& pass, MatrixView<float> y, ForwardRecord& record,
+bool forward(const Pass& pass, MatrixView<float> y, ForwardRecord& record,
              const Executor& executor = {}) {
   using EpilogueT = std::remove_cvref_t<decltype(pass.epilogue)>;
   const typename detail::RecordedFor<EpilogueT>::type recorded(pass.epilogue, record);
   record.resize(y.rows(), y.cols(), recorded.gates);
-  detail::run_pass(pass, y, recorded, executor);
+  const bool ran = detail::run_pass(pass, y, recorded, executor);
+  if (ran) record.mark_filled();
+  return ran;
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

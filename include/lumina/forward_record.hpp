@@ -36,15 +36,15 @@ class ForwardRecord {
 
   /// Room for outputs [rows, cols]. Memory is allocated only when it must grow.
   void resize(std::size_t rows, std::size_t cols, std::size_t gates) {
-    shape_ = detail::Extent(rows, cols);
-    gates_ = gates;
     filled_ = false;
     panels_ = cols / detail::kNoisePanelColumns + (cols % detail::kNoisePanelColumns != 0 ? 1 : 0);
     bits_.grow_to(rows * panels_ * gates * kPanelBytes);
+    shape_ = detail::Extent(rows, cols);
+    gates_ = gates;
   }
 
-  /// For the engine: a pass begins that fills it.
-  void begin() { filled_ = true; }
+  /// For the engine: a pass has filled it, from the first output to the last.
+  void mark_filled() { filled_ = true; }
   /// For the engine: the bits of Lanes columns from `col` on, a multiple of Lanes.
   template <std::size_t Lanes>
   void store(std::size_t gate, std::size_t row, std::size_t col, std::uint32_t bits) {
@@ -89,8 +89,9 @@ class ForwardRecord {
 };
 
 /// Stages that also record which values pass; itself a stage, for an output of floats. The record
-/// must have room for the output and live as long as the stage is used. Nothing is recorded where
-/// a stage's derivative needs the values themselves: the backward pass computes these again.
+/// must have room for the output and live as long as the stage is used; who makes the call marks it
+/// as filled. Nothing is recorded where a stage's derivative needs the values themselves: the
+/// backward pass computes these again.
 template <class... Stages>
 class Recorded {
  public:
@@ -111,9 +112,7 @@ class Recorded {
                                .c_str());
       return false;
     }
-    if (!epilogue_.valid_for(rows, cols)) return false;
-    record_->begin();  // The last check of a call: now it runs.
-    return true;
+    return epilogue_.valid_for(rows, cols);
   }
 
   template <class Floats, class Normals>

@@ -5,7 +5,8 @@
 //
 // Errors (see set_error_handler; nothing is written to y): shapes that do not fit, x or w
 // overlapping y, missing data, a stage that does not fit the output; with coded weights also more
-// inputs than 32-bit sums can hold, and a DAC or an ADC with more bits than its codes' type.
+// inputs than 32-bit sums can hold, and a DAC or an ADC with more bits than its codes' type. The
+// result of a call says whether it has run: false where a handler of errors returned.
 #pragma once
 
 #include <algorithm>
@@ -137,18 +138,18 @@ PackedWeights pack_weights_by(const Executor& executor, MatrixView<const float> 
 /// f(weights) with the form in which w is multiplied best with `rows` rows of x: as it is, or, for
 /// many, packed.
 template <class Executor, class F>
-void with_weights(MatrixView<const float> w, std::size_t rows, const Executor& executor, F f) {
-  if (BringsWorkspace<Executor> ||
-      rows <= kMostRawChunks * Native::chunk_tiles * Native::max_tile_rows) {
-    f(RawWeights(w));
-  } else if constexpr (!BringsWorkspace<Executor>) {
-    f(pack_weights_by(executor, w));
+bool with_weights(MatrixView<const float> w, std::size_t rows, const Executor& executor, F f) {
+  if constexpr (!BringsWorkspace<Executor>) {
+    if (rows > kMostRawChunks * Native::chunk_tiles * Native::max_tile_rows) {
+      return f(pack_weights_by(executor, w));
+    }
   }
+  return f(RawWeights(w));
 }
 /// f(weights).
 template <class Executor, class F>
-void with_weights(const PackedWeights& weights, std::size_t, const Executor&, F f) {
-  f(weights);
+bool with_weights(const PackedWeights& weights, std::size_t, const Executor&, F f) {
+  return f(weights);
 }
 
 }  // namespace detail
@@ -157,15 +158,15 @@ void with_weights(const PackedWeights& weights, std::size_t, const Executor&, F 
 /// one is packed on the way: piece by piece in each task, or, for large batches, once as a whole,
 /// which allocates. Without noise stages the key is unused.
 template <class Weights, class Epilogue, class Executor = Serial>
-void fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<float> y,
+bool fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<float> y,
                 const Epilogue& epilogue, const NoiseKey& key = {}, const Executor& executor = {}) {
   if (!detail::operands_valid(x, weights, y, executor) ||
       !detail::stage_valid_for(epilogue, y.rows(), y.cols())) {
-    return;
+    return false;
   }
-  detail::with_weights(weights, x.rows(), executor, [&](const auto& form) {
+  return detail::with_weights(weights, x.rows(), executor, [&](const auto& form) {
     using Operands = detail::FloatOperands<detail::Native, std::decay_t<decltype(form)>>;
-    detail::run_fused_gemm<detail::Native>(Operands(x, form), y, epilogue, key, executor);
+    return detail::run_fused_gemm<detail::Native>(Operands(x, form), y, epilogue, key, executor);
   });
 }
 
@@ -173,18 +174,18 @@ void fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<fl
 /// `weights` as above.
 template <detail::Converter Dac, detail::FloatWeights Weights, class Epilogue,
           class Executor = Serial>
-void fused_gemm(MatrixView<const float> x, const Dac& dac, const Weights& weights,
+bool fused_gemm(MatrixView<const float> x, const Dac& dac, const Weights& weights,
                 MatrixView<float> y, const Epilogue& epilogue, const NoiseKey& key = {},
                 const Executor& executor = {}) {
   if (!detail::operands_valid(x, weights, y, executor) ||
       !detail::stage_valid_for(epilogue, y.rows(), y.cols())) {
-    return;
+    return false;
   }
-  detail::with_weights(weights, x.rows(), executor, [&](const auto& form) {
+  return detail::with_weights(weights, x.rows(), executor, [&](const auto& form) {
     using Rows = detail::QuantizedRows<detail::Native>;
     using Operands = detail::PreparedOperands<detail::Native, Rows, std::decay_t<decltype(form)>>;
-    detail::run_fused_gemm<detail::Native>(Operands(Rows(x, dac), form), y, epilogue, key,
-                                           executor);
+    return detail::run_fused_gemm<detail::Native>(Operands(Rows(x, dac), form), y, epilogue, key,
+                                                  executor);
   });
 }
 
@@ -277,7 +278,7 @@ bool weights_aligned(const CodedWeightsView<Bits>& w) {
 /// symmetric DAC.
 template <detail::CodedInput X, detail::Converter Dac, detail::CodedMatrix Weights,
           detail::CodedOutput Y, class Epilogue, class Executor = Serial>
-void fused_gemm(X&& x, const Dac& dac, const Weights& weights, Y&& y, const Epilogue& epilogue,
+bool fused_gemm(X&& x, const Dac& dac, const Weights& weights, Y&& y, const Epilogue& epilogue,
                 const NoiseKey& key = {}, const Executor& executor = {}) {
   const auto x_view = detail::as_view_of<const float, const std::uint8_t>(x);
   const auto y_view = detail::as_view_of<float, std::uint8_t, std::uint16_t>(y);
@@ -286,10 +287,10 @@ void fused_gemm(X&& x, const Dac& dac, const Weights& weights, Y&& y, const Epil
                            y_view, epilogue) ||
       !detail::stage_valid_for(epilogue, y_view.rows(), y_view.cols()) ||
       !detail::weights_aligned(weights)) {
-    return;
+    return false;
   }
   using Element = std::remove_const_t<std::remove_pointer_t<decltype(x_view.data())>>;
-  detail::run_fused_gemm<detail::Native>(
+  return detail::run_fused_gemm<detail::Native>(
       detail::CodedOperands<detail::Native, Weights::stored_bits, Element>(x_view, dac,
                                                                            weights.panels()),
       y_view, epilogue, key, executor);
@@ -315,12 +316,8 @@ namespace detail {
 
 /// f(the epilogue of fused_gemm_noise_quant).
 template <class Adc, class F>
-void with_noise_quant(float noise_stddev, const Adc& adc, F f) {
-  if (noise_stddev == 0.0f) {
-    f(epilogue(adc));
-  } else {
-    f(epilogue(GaussianNoise{noise_stddev}, adc));
-  }
+bool with_noise_quant(float noise_stddev, const Adc& adc, F f) {
+  return noise_stddev == 0.0f ? f(epilogue(adc)) : f(epilogue(GaussianNoise{noise_stddev}, adc));
 }
 
 }  // namespace detail
@@ -328,42 +325,44 @@ void with_noise_quant(float noise_stddev, const Adc& adc, F f) {
 /// y = adc(x·wᵀ + noise_stddev·N(0, 1)); the normal of y(row, col) is standard_normal_at(key, row,
 /// col). noise_stddev = 0 draws none. `adc`: any quantizer.
 template <detail::Converter Adc, class Executor = Serial>
-void fused_gemm_noise_quant(MatrixView<const float> x, const PackedWeights& w, MatrixView<float> y,
+bool fused_gemm_noise_quant(MatrixView<const float> x, const PackedWeights& w, MatrixView<float> y,
                             float noise_stddev, const Adc& adc, const NoiseKey& key,
                             const Executor& executor = {}) {
-  detail::with_noise_quant(noise_stddev, adc,
-                           [&](const auto& stages) { fused_gemm(x, w, y, stages, key, executor); });
+  return detail::with_noise_quant(noise_stddev, adc, [&](const auto& stages) {
+    return fused_gemm(x, w, y, stages, key, executor);
+  });
 }
 /// The same with weights w [out, in] that are packed on the way.
 template <detail::Converter Adc, class Executor = Serial>
-void fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w,
+bool fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w,
                             MatrixView<float> y, float noise_stddev, const Adc& adc,
                             const NoiseKey& key, const Executor& executor = {}) {
-  detail::with_noise_quant(noise_stddev, adc,
-                           [&](const auto& stages) { fused_gemm(x, w, y, stages, key, executor); });
+  return detail::with_noise_quant(noise_stddev, adc, [&](const auto& stages) {
+    return fused_gemm(x, w, y, stages, key, executor);
+  });
 }
 /// Both with the number of bits written out, fused_gemm_noise_quant<8>(…).
 template <int Bits, class Executor = Serial>
-void fused_gemm_noise_quant(MatrixView<const float> x, const PackedWeights& w, MatrixView<float> y,
+bool fused_gemm_noise_quant(MatrixView<const float> x, const PackedWeights& w, MatrixView<float> y,
                             float noise_stddev, const Quantizer<Bits>& adc, const NoiseKey& key,
                             const Executor& executor = {}) {
-  fused_gemm_noise_quant<Quantizer<Bits>>(x, w, y, noise_stddev, adc, key, executor);
+  return fused_gemm_noise_quant<Quantizer<Bits>>(x, w, y, noise_stddev, adc, key, executor);
 }
 template <int Bits, class Executor = Serial>
-void fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w,
+bool fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w,
                             MatrixView<float> y, float noise_stddev, const Quantizer<Bits>& adc,
                             const NoiseKey& key, const Executor& executor = {}) {
-  fused_gemm_noise_quant<Quantizer<Bits>>(x, w, y, noise_stddev, adc, key, executor);
+  return fused_gemm_noise_quant<Quantizer<Bits>>(x, w, y, noise_stddev, adc, key, executor);
 }
 
 /// y = adc(DAC(x)·wᵀ + noise_stddev·N(0, 1)) with coded weights; x, dac and y as in fused_gemm.
 template <detail::CodedInput X, detail::Converter Dac, detail::CodedMatrix Weights,
           detail::CodedOutput Y, detail::Converter Adc, class Executor = Serial>
-void fused_gemm_noise_quant(X&& x, const Dac& dac, const Weights& weights, Y&& y,
+bool fused_gemm_noise_quant(X&& x, const Dac& dac, const Weights& weights, Y&& y,
                             float noise_stddev, const Adc& adc, const NoiseKey& key,
                             const Executor& executor = {}) {
-  detail::with_noise_quant(noise_stddev, adc, [&](const auto& stages) {
-    fused_gemm(x, dac, weights, y, stages, key, executor);
+  return detail::with_noise_quant(noise_stddev, adc, [&](const auto& stages) {
+    return fused_gemm(x, dac, weights, y, stages, key, executor);
   });
 }
 

@@ -62,7 +62,7 @@ TEST_CASE("A record keeps the bits of every number of lanes", "[forward_record]"
   check_lanes<16>();
 }
 
-TEST_CASE("A record is empty until a pass begins, and after each change of its shape",
+TEST_CASE("A record is empty until a pass has filled it, and after each change of its shape",
           "[forward_record]") {
   ForwardRecord record;
   CHECK(!record.filled());
@@ -71,7 +71,7 @@ TEST_CASE("A record is empty until a pass begins, and after each change of its s
   CHECK(record.gates() == 0);
   record.resize(3, 5, 2);
   CHECK(!record.filled());
-  record.begin();
+  record.mark_filled();
   CHECK(record.filled());
   record.resize(3, 5, 2);
   CHECK(!record.filled());
@@ -83,7 +83,7 @@ TEST_CASE("A record is empty until a pass begins, and after each change of its s
 TEST_CASE("A record that has been moved from is empty", "[forward_record]") {
   ForwardRecord record;
   record.resize(3, 5, 2);
-  record.begin();
+  record.mark_filled();
   const ForwardRecord other = std::move(record);
   CHECK(other.filled());
   CHECK(other.rows() == 3);
@@ -149,5 +149,5 @@ TEST_CASE("Recorded refuses a record without room for the output", "[forward_rec
   CHECK(!record.filled());
   record.resize(4, 5, 1);
   CHECK(stages.valid_for(4, 5));
-  CHECK(record.filled());
+  CHECK(!record.filled());  // forward() would have marked it
 }

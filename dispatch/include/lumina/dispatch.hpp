@@ -143,13 +143,14 @@ Weights borrow_weights(View<const float> w);
 Weights pack_quantized_weights(View<const float> w, int bits);
 /// pack_complex_weights: w [out, 2·in] of pairs, as [2·out, 2·in].
 Weights pack_complex_weights(View<const float> w);
-/// encode_weights: 2 … 8 bits, multiplied as integers.
+/// encode_weights: 2 … 8 bits, multiplied as integers, stored in 2, 4 or 8 bits each.
 Weights encode_weights(View<const float> w, int bits);
 
 /// ForwardRecord: one bit for each output of a call, kept for its backward pass.
 class Record {
  public:
-  bool filled() const { return record_ != nullptr; }
+  /// A call has filled it; not one that was refused, or that ended with an exception.
+  bool filled() const;
 
  private:
   friend struct Access;

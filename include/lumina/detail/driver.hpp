@@ -315,28 +315,30 @@ bool workspace_valid(std::span<std::byte> workspace, std::size_t depth, MatrixVi
   return true;
 }
 
-/// All tasks of a call, one after the other in a workspace of the caller's.
+/// All tasks of a call, one after the other in a workspace of the caller's; whether it can hold
+/// them.
 template <class Call, class Operands, class Output, class T>
-void run_tasks_in(std::span<std::byte> workspace, const Operands& operands, const Output& output,
+bool run_tasks_in(std::span<std::byte> workspace, const Operands& operands, const Output& output,
                   MatrixView<T> y, const NoiseKey& key) {
-  if (!workspace_valid<Operands>(workspace, operands.depth(), y)) return;
+  if (!workspace_valid<Operands>(workspace, operands.depth(), y)) return false;
   const Call call(operands, output, y, key, 1);
   Serial()(call.tasks(), [&](std::size_t task) { call.run(task, workspace.data()); });
+  return true;
 }
 
 /// Rows of x below which reading the weights takes so long that a matrix unit does not help.
 inline constexpr std::size_t kFewestTiledRows = 4;
 
+/// Whether the call has run; otherwise an error was reported and nothing is written.
 template <class Arch, class Operands, class T, class EpilogueT, class Executor>
-void run_fused_gemm(const Operands& operands, MatrixView<T> y, const EpilogueT& epilogue,
+bool run_fused_gemm(const Operands& operands, MatrixView<T> y, const EpilogueT& epilogue,
                     const NoiseKey& key, const Executor& executor) {
-  if (y.rows() == 0 || y.cols() == 0) return;
+  if (y.rows() == 0 || y.cols() == 0) return true;
   const auto output = make_output<Arch, T>(epilogue);
   using Output = std::decay_t<decltype(output)>;
   using Call = FusedGemm<Arch, Operands, Output>;
   if constexpr (BringsWorkspace<Executor>) {
-    run_tasks_in<Call>(executor.workspace(), operands, output, y, key);
-    return;
+    return run_tasks_in<Call>(executor.workspace(), operands, output, y, key);
   } else if constexpr (requires {
                          typename Operands::Tiled;
                          typename Arch::Tiles;
@@ -344,10 +346,11 @@ void run_fused_gemm(const Operands& operands, MatrixView<T> y, const EpilogueT& 
     if (y.rows() >= kFewestTiledRows && tiles_active()) {
       run_tasks<TiledGemm<Arch, typename Arch::Tiles, Operands, Output>>(operands, output, y, key,
                                                                          executor);
-      return;
+      return true;
     }
   }
   run_tasks<Call>(operands, output, y, key, executor);
+  return true;
 }
 
 }  // namespace detail

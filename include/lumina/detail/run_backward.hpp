@@ -136,13 +136,16 @@ bool backward_valid(const Pass& pass, MatrixView<const float> grad_y, const Forw
 /// How many outputs are worth several threads in the gradient pass.
 inline constexpr std::size_t kGradientsWorthThreads = std::size_t{1} << 16;
 
+/// False where the dot products, which a derivative needs, could not be made.
 template <class Pass, class... Stages, class Executor>
-void run_gradient_pass(const Pass& pass, const Epilogue<Stages...>& stages,
+bool run_gradient_pass(const Pass& pass, const Epilogue<Stages...>& stages,
                        MatrixView<const float> grad_y, const ForwardRecord& record,
                        MatrixView<float> gradient, float* sums, float* bias,
                        const Executor& executor) {
   using GradientPassT = GradientPass<Native, Stages...>;
-  if constexpr (GradientPassT::kNeedsValues) run_pass(pass, gradient, epilogue(), executor);
+  if constexpr (GradientPassT::kNeedsValues) {
+    if (!run_pass(pass, gradient, epilogue(), executor)) return false;
+  }
   const GradientPassT gradient_pass(stages, record, pass.key, grad_y, gradient, sums, bias);
   const auto body = [&](std::size_t panel) { gradient_pass.run(panel); };
   const std::size_t panels = divide_rounding_up(grad_y.cols(), kNoisePanelColumns);
@@ -151,6 +154,23 @@ void run_gradient_pass(const Pass& pass, const Epilogue<Stages...>& stages,
   } else {
     executor(panels, body);
   }
+  return true;
+}
+
+/// Reports a workspace of the executor's that cannot hold the two products.
+template <class Pass, class Executor>
+bool workspace_valid_for_products(const Pass& pass, const Gradients& gradients,
+                                  const Executor& executor) {
+  if constexpr (BringsWorkspace<Executor>) {
+    using Transposed = PreparedOperands<Native, TransposedRows>;
+    const std::size_t batch = pass.x.rows();
+    return (gradients.input.data() == nullptr ||
+            workspace_valid<FloatOperands<Native>>(executor.workspace(), pass.weights.rows(),
+                                                   gradients.input)) &&
+           (gradients.weights.data() == nullptr ||
+            workspace_valid<Transposed>(executor.workspace(), batch, gradients.weights));
+  }
+  return true;
 }
 
 /// The two products of a backward pass, `gradient` [batch, out] being the one by the dot products.
@@ -200,8 +220,11 @@ void run_backward(const Pass& pass, MatrixView<const float> grad_y, const Forwar
   workspace.gradient.grow_to(grad_y.rows() * grad_y.cols());
   workspace.sums.grow_to(grad_y.cols());
   const MatrixView<float> gradient(workspace.gradient.data(), grad_y.rows(), grad_y.cols());
-  run_gradient_pass(pass, pass.epilogue, grad_y, record, gradient, workspace.sums.data(),
-                    gradients.bias.data(), executor);
+  if (std::is_void_v<Tiles> && !workspace_valid_for_products(pass, gradients, executor)) return;
+  if (!run_gradient_pass(pass, pass.epilogue, grad_y, record, gradient, workspace.sums.data(),
+                         gradients.bias.data(), executor)) {
+    return;
+  }
   if constexpr (std::is_void_v<Tiles>) {
     multiply_backward(pass, gradient, gradients, workspace, executor);
   } else {
