@@ -15,6 +15,35 @@ namespace fuzz {
 
 class Input {
  public:
+  /// Floats where something changes.
+  static constexpr std::array kEdges{
+      0.0f,
+      1.0f,
+      -0.0f,
+      -1.0f,
+      0.5f,
+      -0.5f,
+      test::kInf,
+      -test::kInf,
+      test::kNaN,
+      test::kLargest,
+      -test::kLargest,
+      test::kLargest / 2,
+      -test::kLargest / 2,
+      test::kSmallestNormal,
+      -test::kSmallestNormal,
+      test::kDenormal,
+      -test::kDenormal,
+      1e-30f,
+      1e30f,
+      -1e30f,
+      3.0f,
+      255.0f,
+      65535.0f,
+      0x1p-125f,
+      0x1p125f,
+  };
+
   Input(const std::uint8_t* data, std::size_t size) : left_(data, size) {}
 
   bool empty() const { return left_.empty(); }
@@ -46,7 +75,7 @@ class Input {
     return values[byte() % N];
   }
 
-  /// Any bit pattern, or one of those where things change.
+  /// Any bit pattern, or one of kEdges.
   float any_float() {
     const std::uint8_t kind = byte();
     return kind < 0x80 ? kEdges[kind % kEdges.size()] : std::bit_cast<float>(word());
@@ -58,34 +87,6 @@ class Input {
   }
 
  private:
-  static constexpr std::array kEdges{
-      0.0f,
-      1.0f,
-      -0.0f,
-      -1.0f,
-      0.5f,
-      -0.5f,
-      test::kInf,
-      -test::kInf,
-      test::kNaN,
-      test::kLargest,
-      -test::kLargest,
-      test::kLargest / 2,
-      -test::kLargest / 2,
-      test::kSmallestNormal,
-      -test::kSmallestNormal,
-      test::kDenormal,
-      -test::kDenormal,
-      1e-30f,
-      1e30f,
-      -1e30f,
-      3.0f,
-      255.0f,
-      65535.0f,
-      0x1p-125f,
-      0x1p125f,
-  };
-
   std::span<const std::uint8_t> left_;
 };
 

@@ -83,8 +83,8 @@ class Numbers {
       case Kind::extreme:
         return scaled(engine_() % 250);
       case Kind::special:
-        return test::integer(engine_, 0, 30) == 0 ? test::any_float(engine_)
-                                                  : test::uniform(engine_, -1.0f, 1.0f);
+        return engine_() % 32 == 0 ? Input::kEdges[engine_() % Input::kEdges.size()]
+                                   : test::uniform(engine_, -1.0f, 1.0f);
       default:
         return test::any_float(engine_);
     }

@@ -72,7 +72,8 @@ struct StageParameters {
         content(!input.rarely(64)),
         valid(content && strength_valid(shot) && strength_valid(gaussian) &&
               bias.view().cols() == out) {
-    const float first = input.plain_float(), step = input.plain_float();
+    const float first = input.flag() ? input.plain_float() : 0.0f;
+    const float step = input.flag() ? input.plain_float() : 0.0f;
     std::size_t column = 0;
     bias.fill([&] { return first + step * static_cast<float>(column++ % 7); });
     note("factor", factor);
