@@ -13,8 +13,10 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <span>
@@ -65,6 +67,16 @@ struct AnalogLinearConfig {
   }
 };
 
+namespace detail {
+
+/// Each layer of a program has its own.
+inline std::uint64_t next_layer_number() {
+  static std::atomic<std::uint32_t> layers{0};
+  return layers.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace detail
+
 /// `WeightBits`: 2 … 8 multiply codes in integers; 9 … 16 what they stand for, in floats.
 /// `WeightNoise`: one of weight_noise.hpp's, drawn afresh by each load().
 template <int WeightBits, class WeightNoise = NoWeightNoise>
@@ -77,16 +89,22 @@ class AnalogLinear {
   using Weights = std::conditional_t<kCodes, CodedWeights<WeightBits>, PackedWeights>;
 
   /// Room for batches of up to `batch` rows; larger ones make it grow. Errors: those of Quantizer
-  /// for the ADC's range, a readout that is not finite, gain ≤ 0.
+  /// for the ADC's bits and range; a zero-preserving ADC with a range that is not [−hi, hi]; a
+  /// readout that is not finite or has a negative noise, gain ≤ 0. Should the handler return, each
+  /// call of the layer is an error and does nothing.
   explicit AnalogLinear(const AnalogLinearConfig& config, std::size_t batch = 0,
                         const WeightNoise& weight_noise = {})
       : config_(config), weight_noise_(weight_noise), no_bias_(1, config.out) {
+    const std::size_t errors = detail::reported_errors;
     const Readout& readout = config.readout;
     if (!(readout.gain > 0.0f && std::isfinite(readout.gain) &&
-          std::isfinite(readout.attenuation))) {
+          std::isfinite(readout.attenuation) && readout.noise >= 0.0f &&
+          std::isfinite(readout.noise) && readout.shot_noise >= 0.0f &&
+          std::isfinite(readout.shot_noise))) {
       detail::report_error(
-          "lumina::AnalogLinear: gain must be positive, gain and attenuation finite");
-      config_.readout = {};
+          "lumina::AnalogLinear: gain must be positive, noises not negative, and all of the "
+          "readout "
+          "finite");
     }
     if (config.zero_preserving_adc && config.adc_range &&
         config.adc_range->lo != -config.adc_range->hi) {
@@ -94,6 +112,8 @@ class AnalogLinear {
           "lumina::AnalogLinear: a zero-preserving ADC needs a range with lo = -hi, or a tracked "
           "one");
     }
+    static_cast<void>(adc());  // reports a range or a number of bits that no quantizer has
+    usable_ = errors == detail::reported_errors;
     workspace_.gradient.grow_to(batch * config.out);
     record_.resize(batch, config.out, kGates);
     tracker_.resize(batch, config.out);
@@ -104,9 +124,15 @@ class AnalogLinear {
   const Weights& weights() const { return weights_; }
 
   /// Takes the parameters of the next calls. `w` [out, in] is encoded, here and now; `bias` [out],
-  /// which may be empty, is read by each call. `key`: of the weight noise.
-  /// Errors: shapes that do not fit; those of encode_weights.
-  void load(MatrixView<const float> w, std::span<const float> bias = {}, const NoiseKey& key = {}) {
+  /// which may be empty, is read by each call. Without a key the weight noise is drawn afresh by
+  /// each load, and another one than that of any other layer of the program; with a key it is that
+  /// key's. backward() needs a forward() behind it. Errors: shapes that do not fit; those of
+  /// encode_weights; the layer is as before then. The result: whether the parameters were taken.
+  bool load(MatrixView<const float> w, std::span<const float> bias = {}) {
+    return load(w, bias, NoiseKey{.seed = number_, .stream = loads_});
+  }
+  bool load(MatrixView<const float> w, std::span<const float> bias, const NoiseKey& key) {
+    if (!usable()) return false;
     if (w.rows() != config_.out || w.cols() != config_.in ||
         (!bias.empty() && bias.size() != config_.out)) {
       detail::report_error((detail::Message()
@@ -114,76 +140,104 @@ class AnalogLinear {
                             << " with " << bias.size() << " biases, the layer is "
                             << detail::Shape{config_.out, config_.in})
                                .c_str());
-      return;
+      return false;
     }
+    const std::size_t errors = detail::reported_errors;
     encode(w, key);
+    if (errors != detail::reported_errors) return false;
     bias_ = bias;
     weight_key_ = key;
+    ++loads_;
+    record_.resize(record_.rows(), record_.cols(), kGates);  // it was one of other weights
+    return true;
   }
 
   /// The ADC's range is [−limit, limit] where it is tracked; 0: not known yet.
   float adc_limit() const { return adc_limit_; }
-  /// Sets it, say to what a stored layer had.
-  void set_adc_limit(float limit) { adc_limit_ = limit; }
+  /// Sets it, say to what a stored layer had; 0: not known yet. Error: a limit that is negative,
+  /// infinite, NaN, or too small or large for a quantizer; nothing is set then.
+  void set_adc_limit(float limit) {
+    if (!(limit == 0.0f || (limit >= kSmallestLimit && limit <= kLargestLimit))) {
+      detail::report_error(
+          "lumina::AnalogLinear: set_adc_limit takes 0, for a range that is not known yet, or a "
+          "limit "
+          "from 2^-100 to 2^126");
+      return;
+    }
+    adc_limit_ = limit;
+  }
 
-  /// With noise; what backward() needs is remembered. Where the ADC's range is tracked, this batch
-  /// widens it for the next ones; the very first batch sets its own.
+  /// With noise, that of `key`: the same key, the same noise. What backward() needs is remembered.
+  /// Where the ADC's range is tracked, this batch widens it for the next ones; the very first batch
+  /// sets its own, but for one without rows or with nothing but zeros in front of the ADC, after
+  /// which it is as unknown as before. The result: whether it has run.
   template <class Executor = Serial>
-  void forward(MatrixView<const float> x, MatrixView<float> y, const NoiseKey& key,
+  bool forward(MatrixView<const float> x, MatrixView<float> y, const NoiseKey& key,
                const Executor& executor = {}) {
+    if (!usable()) return false;
     key_ = key;
     detail::MagnitudeTracker* const tracker = config_.adc_range ? nullptr : &tracker_;
     if (tracker != nullptr) tracker_.resize(y.rows(), y.cols());
-    const bool first = tracker != nullptr && adc_limit_ == 0.0f;
-    const bool ran = with_stages(adc(), tracker, true, [&](const auto& stages) {
-      return lumina::forward(pass(x, stages, key), y, record_, executor);
-    });
-    if (tracker == nullptr || !ran) return;
-    adc_limit_ = std::max(adc_limit_, limit_for(tracker_.largest()));
-    if (first) {
-      with_stages(adc(), nullptr, true, [&](const auto& stages) {
+    const auto run_with = [&](const RuntimeQuantizer& adc, detail::MagnitudeTracker* observer) {
+      return with_stages(adc, observer, true, [&](const auto& stages) {
         return lumina::forward(pass(x, stages, key), y, record_, executor);
       });
-    }
+    };
+    if (!run_with(adc(), tracker)) return false;
+    if (tracker == nullptr) return true;
+    const float largest = tracker_.largest();
+    const bool first = adc_limit_ == 0.0f;
+    const float limit = std::clamp(largest, 0x1p-60f, std::numeric_limits<float>::max() / 4.0f);
+    if (largest > 0.0f) adc_limit_ = std::max(adc_limit_, limit);
+    return !first || run_with(adc_over(-limit, limit), nullptr);
   }
 
-  /// The gradients of the last forward(), whose x this is; load() must not have been called since.
-  /// Errors: see lumina::backward.
+  /// The gradients of the last forward(), whose x this is. Errors: see lumina::backward; load()
+  /// since then.
   template <class Products = F32Products, class Executor = Serial>
   void backward(MatrixView<const float> x, MatrixView<const float> grad_y,
                 const Gradients& gradients, const Products& products = {},
                 const Executor& executor = {}) {
+    if (!usable()) return;
     with_stages(adc(), nullptr, true, [&](const auto& stages) {
       lumina::backward(pass(x, stages, key_), grad_y, record_, gradients, workspace_, products,
                        executor);
     });
   }
 
-  /// Without noise of the readout. Error: a tracked range that no training has set.
+  /// Without noise of the readout. Error: a tracked range that no training has set. The result:
+  /// whether it has run.
   template <class Executor = Serial>
-  void infer(MatrixView<const float> x, MatrixView<float> y, const Executor& executor = {}) const {
-    run(x, y, false, {}, executor);
+  bool infer(MatrixView<const float> x, MatrixView<float> y, const Executor& executor = {}) const {
+    return run(x, y, false, {}, executor);
   }
-  /// With noise, as in forward(), but nothing is remembered.
+  /// With the noise of `key`, as in forward(), but nothing is remembered.
   template <class Executor = Serial>
-  void infer(MatrixView<const float> x, MatrixView<float> y, const NoiseKey& key,
+  bool infer(MatrixView<const float> x, MatrixView<float> y, const NoiseKey& key,
              const Executor& executor = {}) const {
-    run(x, y, true, key, executor);
+    return run(x, y, true, key, executor);
   }
 
  private:
   static constexpr std::size_t kGates = 1;  // the ADC
 
-  /// A range that a quantizer takes.
-  static float limit_for(float largest) {
-    return std::clamp(largest, 0x1p-60f, std::numeric_limits<float>::max() / 4.0f);
+  static constexpr float kSmallestLimit = 0x1p-100f, kLargestLimit = 0x1p+126f;
+
+  bool usable() const {
+    if (!usable_) {
+      detail::report_error("lumina::AnalogLinear: the constructor has refused the configuration");
+    }
+    return usable_;
   }
 
+  RuntimeQuantizer adc_over(float lo, float hi) const {
+    if (config_.zero_preserving_adc) return RuntimeQuantizer::symmetric(config_.adc_bits, hi);
+    return {config_.adc_bits, lo, hi};
+  }
   RuntimeQuantizer adc() const {
+    if (config_.adc_range) return adc_over(config_.adc_range->lo, config_.adc_range->hi);
     const float limit = adc_limit_ == 0.0f ? 1.0f : adc_limit_;
-    const auto range = config_.adc_range.value_or(AnalogLinearConfig::Range{-limit, limit});
-    if (config_.zero_preserving_adc) return RuntimeQuantizer::symmetric(config_.adc_bits, range.hi);
-    return {config_.adc_bits, range.lo, range.hi};
+    return adc_over(-limit, limit);
   }
 
   template <class Stages>
@@ -213,16 +267,17 @@ class AnalogLinear {
   }
 
   template <class Executor>
-  void run(MatrixView<const float> x, MatrixView<float> y, bool noise, const NoiseKey& key,
+  bool run(MatrixView<const float> x, MatrixView<float> y, bool noise, const NoiseKey& key,
            const Executor& executor) const {
+    if (!usable()) return false;
     if (!config_.adc_range && adc_limit_ == 0.0f) {
       detail::report_error(
           "lumina::AnalogLinear: the range of the ADC is tracked, but there was no "
           "forward() yet and no set_adc_limit()");
-      return;
+      return false;
     }
-    with_stages(adc(), nullptr, noise, [&](const auto& stages) {
-      fused_gemm(x, config_.dac, weights_, y, stages, key, executor);
+    return with_stages(adc(), nullptr, noise, [&](const auto& stages) {
+      return fused_gemm(x, config_.dac, weights_, y, stages, key, executor);
     });
   }
 
@@ -249,6 +304,9 @@ class AnalogLinear {
   std::span<const float> bias_;
   NoiseKey weight_key_;
   float adc_limit_ = 0.0f;
+  bool usable_ = false;
+  std::uint64_t number_ = detail::next_layer_number();
+  std::uint64_t loads_ = 0;
 
   // Of the last forward().
   NoiseKey key_;

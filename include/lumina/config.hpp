@@ -1,6 +1,7 @@
 // Version, instruction-set namespace and error hook. Everything else includes this header.
 #pragma once
 
+#include <cstddef>
 #include <cstdlib>
 
 #if defined(__cpp_exceptions)
@@ -88,7 +89,17 @@ namespace detail {
 
 inline ErrorHandler current_error_handler = &default_error_handler;
 
-inline void report_error(const char* message) { current_error_handler(message); }
+/// Errors of this thread so far. (Bare machines have one thread, and often no thread_local.)
+#if defined(__unix__) || defined(__APPLE__) || defined(_WIN32)
+inline constinit thread_local std::size_t reported_errors = 0;
+#else
+inline std::size_t reported_errors = 0;
+#endif
+
+inline void report_error(const char* message) {
+  ++reported_errors;
+  current_error_handler(message);
+}
 
 }  // namespace detail
 

@@ -220,7 +220,12 @@ concept StageOn = std::copyable<T> &&
 template <class T>
 bool stage_valid_for(const T& stage, std::size_t rows, std::size_t cols) {
   if constexpr (requires { stage.valid_for(rows, cols); }) {
-    return stage.valid_for(rows, cols);
+    return passes_or_reports([&] { return static_cast<bool>(stage.valid_for(rows, cols)); },
+                             [&] {
+                               return Message()
+                                      << "lumina: a stage refused the output " << Shape{rows, cols}
+                                      << " without a message (its valid_for() is false)";
+                             });
   } else {
     return true;
   }

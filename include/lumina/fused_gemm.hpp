@@ -156,7 +156,8 @@ bool with_weights(const PackedWeights& weights, std::size_t, const Executor&, F 
 
 /// y = epilogue(x·wᵀ). `weights`: PackedWeights, or a matrix or view w [out, in] of floats. Such a
 /// one is packed on the way: piece by piece in each task, or, for large batches, once as a whole,
-/// which allocates. Without noise stages the key is unused.
+/// which allocates. Without noise stages the key is unused; with them the default one gives each
+/// call the same noise.
 template <class Weights, class Epilogue, class Executor = Serial>
 bool fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<float> y,
                 const Epilogue& epilogue, const NoiseKey& key = {}, const Executor& executor = {}) {

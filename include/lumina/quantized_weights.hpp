@@ -117,7 +117,7 @@ void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, in
                             const Noise& noise, const NoiseKey& key) {
   if (!detail::weight_bits_valid(w, bits) || !detail::weights_quantizable(w)) return;
   const float largest = detail::largest_magnitude(w);
-  if (!noise.valid_for(largest)) return;
+  if (!detail::noise_valid_for(noise, w, largest)) return;
   const detail::PerturbedRows perturbed(w, noise.perturbation(largest), key);
   detail::pack_rows_of_weights(
       detail::QuantizedWeightRows(w, perturbed, detail::max_weight_code(bits)), packed);

@@ -186,13 +186,27 @@ concept WeightNoise = requires(const T noise, float largest_magnitude,
   { noise.gradient_stage() } -> Stage;
 };
 
+namespace detail {
+
+template <class Noise>
+bool noise_valid_for(const Noise& noise, MatrixView<const float> w, float magnitude) {
+  return passes_or_reports([&] { return static_cast<bool>(noise.valid_for(magnitude)); },
+                           [&] {
+                             return Message() << "lumina: a weight noise refused w "
+                                              << Shape{w.rows(), w.cols()}
+                                              << " without a message (its valid_for() is false)";
+                           });
+}
+
+}  // namespace detail
+
 /// Packs w [out, in] with noise into `packed`, as pack_weights(w, packed).
 /// Errors: those of the noise; `packed` is as before then.
 template <WeightNoise Noise>
 void pack_weights(MatrixView<const float> w, PackedWeights& packed, const Noise& noise,
                   const NoiseKey& key) {
   const float magnitude = detail::largest_magnitude(w);
-  if (!noise.valid_for(magnitude)) return;
+  if (!detail::noise_valid_for(noise, w, magnitude)) return;
   detail::pack_rows_of_weights(detail::PerturbedRows(w, noise.perturbation(magnitude), key),
                                packed);
 }
@@ -212,7 +226,7 @@ template <int Bits, class Noise>
 void encode_with_noise(WeightEncoder<Bits>& encoder, MatrixView<const float> w, const Noise& noise,
                        const NoiseKey& key) {
   const float magnitude = encoder.largest_magnitude();
-  if (!noise.valid_for(magnitude)) return;
+  if (!noise_valid_for(noise, w, magnitude)) return;
   encoder.encode(PerturbedRows(w, noise.perturbation(magnitude), key));
 }
 

@@ -42,6 +42,16 @@ struct Shape {
   }
 };
 
+/// check(), which reports what is wrong. Where it says false and has reported nothing, a refusal
+/// must not be silent: message() is reported.
+template <class Check, class MakeMessage>
+bool passes_or_reports(Check&& check, MakeMessage&& message) {
+  const std::size_t before = reported_errors;
+  if (check()) return true;
+  if (reported_errors == before) report_error(message().c_str());
+  return false;
+}
+
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
