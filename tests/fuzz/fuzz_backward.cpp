@@ -99,12 +99,13 @@ class Calls {
       const bool computes = shape_.batch != 0 && shape_.out != 0;
       perhaps = valid && computes && workspace.aligned() && !workspace.surely_enough();
       valid = valid && (!computes || workspace.aligned());
-      reports = fuzz::reports_of(
-          how_, [&] { lumina::forward(pass_, actual_.y, kept_.record, workspace.executor()); });
+      reports = fuzz::reports_of(how_, [&] {
+        return lumina::forward(pass_, actual_.y, kept_.record, workspace.executor());
+      });
     } else {
       const fuzz::AnyOrder executor{input_.byte()};
       reports = fuzz::reports_of(
-          how_, [&] { lumina::forward(pass_, actual_.y, kept_.record, executor); });
+          how_, [&] { return lumina::forward(pass_, actual_.y, kept_.record, executor); });
     }
     if (!perhaps)
       require((reports != 0) == !valid, "forward: what is wrong, and only that, is refused");
@@ -220,7 +221,7 @@ void with_gates(Input& input, std::size_t out, F f) {
   using namespace lumina;
   fuzz::StageParameters stages(input, out);
   f(epilogue(AddBias{stages.columns()}, Attenuation{stages.factor}, ShotNoise{stages.shot},
-             GaussianNoise{stages.gaussian}, fuzz::Picky{stages.content}, Relu{}, stages.adc),
+             GaussianNoise{stages.gaussian}, stages.picky, Relu{}, stages.adc),
     stages.valid);
 }
 /// A stage whose derivative needs what entered it, which is computed again.
@@ -230,7 +231,7 @@ void with_values(Input& input, std::size_t out, F f) {
   fuzz::StageParameters stages(input, out);
   f(epilogue(AddBias{stages.columns()}, Attenuation{stages.factor},
              ShotNoiseWithDerivative{stages.shot}, GaussianNoise{stages.gaussian},
-             SymmetricQuantizer<6>(3.0f), fuzz::Picky{stages.content}),
+             SymmetricQuantizer<6>(3.0f), stages.picky),
     stages.valid);
 }
 

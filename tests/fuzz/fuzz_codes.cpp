@@ -326,7 +326,7 @@ void check(Input& input) {
   problem.check(
       input, coded, plain,
       epilogue(AddBias{stages.columns()}, Attenuation{stages.factor}, ShotNoise{stages.shot},
-               GaussianNoise{stages.gaussian}, fuzz::Picky{stages.content}, Relu{}, stages.adc),
+               GaussianNoise{stages.gaussian}, stages.picky, Relu{}, stages.adc),
       stages.valid && adc_fits);
 }
 

@@ -105,20 +105,17 @@ struct Problem {
 };
 
 template <class Stages, class Executor>
-void call(const Problem& problem, const Problem::Views& views, const lumina::PackedWeights& packed,
+bool call(const Problem& problem, const Problem::Views& views, const lumina::PackedWeights& packed,
           const Stages& stages, const Executor& executor) {
   const auto with = [&](const auto& weights) {
     if (problem.dac) {
-      lumina::fused_gemm(views.x, *problem.dac, weights, views.y, stages, problem.key, executor);
+      return lumina::fused_gemm(views.x, *problem.dac, weights, views.y, stages, problem.key,
+                                executor);
     } else {
-      lumina::fused_gemm(views.x, weights, views.y, stages, problem.key, executor);
+      return lumina::fused_gemm(views.x, weights, views.y, stages, problem.key, executor);
     }
   };
-  if (problem.packed) {
-    with(packed);
-  } else {
-    with(views.w);
-  }
+  return problem.packed ? with(packed) : with(views.w);
 }
 
 template <class Stages>
@@ -147,11 +144,11 @@ void check(Input& input, Problem& problem, const Stages& stages, bool stages_val
     const bool computes = problem.shape.batch != 0 && problem.shape.out != 0;
     perhaps = valid && computes && workspace.aligned() && !workspace.surely_enough();
     valid = valid && (!computes || workspace.aligned());
-    reports =
-        fuzz::reports_of(how, [&] { call(problem, views, packed, stages, workspace.executor()); });
+    reports = fuzz::reports_of(
+        how, [&] { return call(problem, views, packed, stages, workspace.executor()); });
   } else {
     const fuzz::AnyOrder executor{input.byte()};
-    reports = fuzz::reports_of(how, [&] { call(problem, views, packed, stages, executor); });
+    reports = fuzz::reports_of(how, [&] { return call(problem, views, packed, stages, executor); });
   }
 
   // A call that needs less memory than the largest of its kind may do with less.
@@ -176,9 +173,9 @@ void check_noise_quant(Input& input, Problem& problem) {
   const std::size_t reports = fuzz::reports_of(how, [&] {
     if (problem.packed) {
       const lumina::PackedWeights packed = lumina::pack_weights(problem.w);
-      lumina::fused_gemm_noise_quant(views.x, packed, views.y, stddev, adc, problem.key);
+      return lumina::fused_gemm_noise_quant(views.x, packed, views.y, stddev, adc, problem.key);
     } else {
-      lumina::fused_gemm_noise_quant(views.x, views.w, views.y, stddev, adc, problem.key);
+      return lumina::fused_gemm_noise_quant(views.x, views.w, views.y, stddev, adc, problem.key);
     }
   });
   const bool valid = views.valid && fuzz::strength_valid(stddev);
@@ -207,7 +204,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::StageParameters stages(input, problem.shape.out);
     check(input, problem,
           epilogue(AddBias{stages.columns()}, Attenuation{stages.factor}, ShotNoise{stages.shot},
-                   GaussianNoise{stages.gaussian}, fuzz::Picky{stages.content}, Relu{}, stages.adc),
+                   GaussianNoise{stages.gaussian}, stages.picky, Relu{}, stages.adc),
           stages.valid);
   }
   return 0;

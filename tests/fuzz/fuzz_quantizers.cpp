@@ -83,11 +83,14 @@ void check_uniform(Input& input) {
   fuzz::note("hi", hi);
   const bool valid = uniform_range_valid(lo, hi, bits);
   for (const fuzz::OnError how : {fuzz::OnError::returns, fuzz::OnError::throws}) {
-    const std::size_t reports = fuzz::reports_of(how, [&] {
-      const lumina::RuntimeQuantizer quantizer(bits, lo, hi);
-      require(valid || (quantizer.step() > 0.0f && quantizer.lo() < quantizer.hi()),
-              "a refused quantizer, where the handler returns, is one with some range");
-    });
+    const std::size_t reports = fuzz::reports_of(
+        how,
+        [&] {
+          const lumina::RuntimeQuantizer quantizer(bits, lo, hi);
+          require(valid || (quantizer.step() > 0.0f && quantizer.lo() < quantizer.hi()),
+                  "a refused quantizer, where the handler returns, is one with some range");
+        },
+        2);
     require((reports != 0) == !valid, "what cannot be a quantizer, and only that, is refused");
   }
   if (!valid) return;

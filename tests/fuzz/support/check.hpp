@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -57,25 +58,34 @@ inline void take_report(const char* message) {
 #endif
 }
 
-/// How many errors call() reports: 0 or, since the first mistake ends it, 1.
+/// How many errors call() reports, `most` of them: the first mistake ends a call, but a constructor
+/// may go on. Where it returns a bool, that says whether there was none.
 template <class Call>
-std::size_t reports_of(OnError how, Call call) {
+std::size_t reports_of(OnError how, Call call, std::size_t most = 1) {
   reports.clear();
   on_error = how;
   const lumina::ErrorHandler before = lumina::set_error_handler(&take_report);
+  const auto run = [&call] {
+    if constexpr (std::is_same_v<decltype(call()), bool>) {
+      require(call() == reports.empty(), "a call says whether it has run");
+    } else {
+      call();
+    }
+  };
 #if defined(__cpp_exceptions)
   try {
-    call();
+    run();
   } catch (const std::invalid_argument& error) {
     require(how == OnError::throws && reports.size() == 1 && reports[0] == error.what(),
             "an exception is the report of the only mistake");
   }
 #else
-  call();
+  run();
 #endif
   lumina::set_error_handler(before);
+  require(reports.size() <= most, "the first mistake ends a call");
   for (const std::string& report : reports) {
-    require(report.starts_with("lumina::"), "an error says where it comes from");
+    require(report.starts_with("lumina"), "an error says where it comes from");
   }
   return reports.size();
 }

@@ -15,12 +15,12 @@
 
 namespace fuzz {
 
-/// A stage that has something against some outputs.
+/// A stage that may have something against an output, and says so or leaves it to the library.
 struct Picky {
-  bool content;
+  bool content, silent;
 
   bool valid_for(std::size_t, std::size_t) const {
-    if (!content) lumina::detail::report_error("lumina::Picky: not this one");
+    if (!content && !silent) lumina::detail::report_error("lumina::Picky: not this one");
     return content;
   }
   template <class Floats, class Normals>
@@ -61,7 +61,8 @@ struct StageParameters {
   test::TestMatrix bias;
   float factor, shot, gaussian;
   lumina::RuntimeQuantizer adc;
-  bool content, valid;
+  Picky picky;
+  bool valid;
 
   StageParameters(Input& input, std::size_t out)
       : bias(1, out + (input.rarely(32) ? 1 : 0)),
@@ -69,8 +70,8 @@ struct StageParameters {
         shot(strength(input)),
         gaussian(strength(input)),
         adc(converter(input)),
-        content(!input.rarely(64)),
-        valid(content && strength_valid(shot) && strength_valid(gaussian) &&
+        picky{!input.rarely(64), input.flag()},
+        valid(picky.content && strength_valid(shot) && strength_valid(gaussian) &&
               bias.view().cols() == out) {
     const float first = input.flag() ? input.plain_float() : 0.0f;
     const float step = input.flag() ? input.plain_float() : 0.0f;
