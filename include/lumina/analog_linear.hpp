@@ -25,6 +25,7 @@
 #include "backward.hpp"
 #include "coded_weights.hpp"
 #include "config.hpp"
+#include "detail/kept.hpp"
 #include "detail/magnitude_tracker.hpp"
 #include "detail/message.hpp"
 #include "epilogue.hpp"
@@ -124,14 +125,15 @@ class AnalogLinear {
   const Weights& weights() const { return weights_; }
 
   /// Takes the parameters of the next calls. `w` [out, in] is encoded, here and now; `bias` [out],
-  /// which may be empty, is read by each call. Without a key the weight noise is drawn afresh by
-  /// each load, and another one than that of any other layer of the program; with a key it is that
-  /// key's. backward() needs a forward() behind it. Errors: shapes that do not fit; those of
-  /// encode_weights; the layer is as before then. The result: whether the parameters were taken.
-  bool load(MatrixView<const float> w, std::span<const float> bias = {}) {
+  /// which may be empty, is read by each call, so it is no temporary. Without a key the weight
+  /// noise is drawn afresh by each load, and another one than that of any other layer of the
+  /// program; with a key it is that key's. backward() needs a forward() behind it. Errors: shapes
+  /// that do not fit; those of encode_weights; the layer is as before then. The result: whether the
+  /// parameters were taken.
+  bool load(MatrixView<const float> w, detail::KeptSpan<const float> bias = {}) {
     return load(w, bias, NoiseKey{.seed = number_, .stream = loads_});
   }
-  bool load(MatrixView<const float> w, std::span<const float> bias, const NoiseKey& key) {
+  bool load(MatrixView<const float> w, detail::KeptSpan<const float> bias, const NoiseKey& key) {
     if (!usable()) return false;
     if (w.rows() != config_.out || w.cols() != config_.in ||
         (!bias.empty() && bias.size() != config_.out)) {

@@ -55,18 +55,21 @@ class CodedWeights {
   std::size_t rows() const { return shape_.rows; }  ///< outputs
   std::size_t cols() const { return shape_.cols; }  ///< inputs
 
-  /// The weights as they lie in memory, valid until they are encoded again.
-  CodedWeightsView<Bits> view() const {
+  /// The weights as they lie in memory, valid until they are encoded again. (Not those of a
+  /// temporary, as all that looks into it.)
+  CodedWeightsView<Bits> view() const& {
     return {rows(),
             cols(),
             {words_.data(), words_.size()},
             {scales_.data(), scales_.size()},
             {code_sums_.data(), code_sums_.size()}};
   }
+  CodedWeightsView<Bits> view() const&& = delete;
   operator CodedWeightsView<Bits>() const { return view(); }
 
   /// What code 1 is worth, for each output; 0 where a row of w is all zeros.
-  std::span<const float> scales() const { return {scales_.data(), rows()}; }
+  std::span<const float> scales() const& { return {scales_.data(), rows()}; }
+  std::span<const float> scales() const&& = delete;
 
   std::int32_t code(std::size_t row, std::size_t col) const {
     return detail::unpack_code<stored_bits>(panel(row / detail::kPanelColumns),
@@ -86,14 +89,16 @@ class CodedWeights {
   }
 
   /// For the engine, as in CodedWeightsView.
-  const std::int32_t* panel(std::size_t index) const {
+  const std::int32_t* panel(std::size_t index) const& {
     return words_.data() + index * panel_size();
   }
+  const std::int32_t* panel(std::size_t index) const&& = delete;
   std::size_t panel_size() const { return steps() * detail::kPanelColumns; }
   std::size_t steps() const { return detail::coded_steps<Bits>(cols()); }
-  detail::CodePanels<stored_bits> panels() const {
+  detail::CodePanels<stored_bits> panels() const& {
     return {words_.data(), panel_size(), scales_.data(), code_sums_.data()};
   }
+  detail::CodePanels<stored_bits> panels() const&& = delete;
 
  private:
   friend class detail::WeightEncoder<Bits>;

@@ -17,6 +17,7 @@
 
 #include "config.hpp"
 #include "detail/arch/native.hpp"
+#include "detail/kept.hpp"
 #include "detail/message.hpp"
 #include "detail/pack_codes.hpp"
 #include "detail/pieces.hpp"
@@ -74,8 +75,9 @@ class CodedWeightsView {
   /// padded_outputs(rows). All begin at multiples of 64 bytes, which the calls check. Error: too
   /// short an array; the view is empty then.
   constexpr CodedWeightsView(std::size_t rows, std::size_t cols,
-                             std::span<const std::int32_t> words, std::span<const float> scales,
-                             std::span<const std::int32_t> code_sums)
+                             detail::KeptSpan<const std::int32_t> words,
+                             detail::KeptSpan<const float> scales,
+                             detail::KeptSpan<const std::int32_t> code_sums)
       : rows_(rows),
         cols_(cols),
         words_(words.data()),

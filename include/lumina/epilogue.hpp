@@ -39,6 +39,7 @@
 
 #include "config.hpp"
 #include "detail/arch/native.hpp"
+#include "detail/kept.hpp"
 #include "detail/message.hpp"
 #include "detail/simd.hpp"
 #include "quantizer.hpp"
@@ -75,9 +76,10 @@ Floats load_columns(std::span<const float> parameters, const Coordinates& at,
   return detail::load_first<Floats>(first, active.count);
 }
 
-/// y + bias[column]. The bias is not copied: it must live as long as the stage is used.
+/// y + bias[column]. The bias is not copied: it must live as long as the stage is used, so it is no
+/// temporary.
 struct AddBias {
-  std::span<const float> bias;
+  detail::KeptSpan<const float> bias;
 
   bool valid_for(std::size_t rows, std::size_t cols) const {
     if (bias.size() == cols) return true;
@@ -197,8 +199,10 @@ struct ShotNoiseWithDerivative {
                   const ActiveLanes&, const std::array<Floats, 1>& normals) const {
     const Floats zero(0.0f), root = square_root(abs(values));
     const Floats slope = quotient(product(Floats(0.5f * strength), normals[0]), root);
-    const Floats change = select(values > zero, slope, select(values < zero, zero - slope, zero));
-    return fused_multiply_add(gradient, change, gradient);
+    const Floats change = select(values > zero, slope, zero - slope);
+    // At 0, and for NaN, the gradient itself: 0 times an infinite one would be NaN.
+    return select((values > zero) | (values < zero), fused_multiply_add(gradient, change, gradient),
+                  gradient);
   }
 };
 

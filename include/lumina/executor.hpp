@@ -3,11 +3,16 @@
 // done. Results do not depend on it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 
 #include "config.hpp"
+#include "detail/kept.hpp"
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
 #if defined(LUMINA_WITH_TBB)
 #include <tbb/parallel_for.h>
 #include <tbb/partitioner.h>
@@ -34,7 +39,7 @@ class SerialIn {
  public:
   static constexpr std::size_t threads = 1;
 
-  constexpr explicit SerialIn(std::span<std::byte> workspace) : workspace_(workspace) {}
+  constexpr explicit SerialIn(detail::KeptSpan<std::byte> workspace) : workspace_(workspace) {}
 
   constexpr std::span<std::byte> workspace() const { return workspace_; }
 
@@ -49,27 +54,40 @@ class SerialIn {
 inline constexpr std::size_t kWorkspaceAlignment = 64;
 
 #if defined(_OPENMP)
-/// `threads` OpenMP threads; each gets neighbouring tasks. Compile with OpenMP on.
+/// `threads` OpenMP threads, but not more than there are tasks or than OpenMP has processors and
+/// threads; fewer than 1 count as 1. Each gets neighbouring tasks. Compile with OpenMP on.
 struct OpenMP {
   int threads;
+
+  int usable_threads() const {
+    const int most = std::min(omp_get_num_procs(), omp_get_thread_limit());
+    return std::max(1, std::min(threads, most));
+  }
 
   template <class Body>
   void operator()(std::size_t tasks, const Body& body) const {
     const auto count = static_cast<std::ptrdiff_t>(tasks);
-#pragma omp parallel for num_threads(threads) schedule(static)
+    const auto team = static_cast<int>(std::min<std::size_t>(
+        static_cast<std::size_t>(usable_threads()), std::max<std::size_t>(tasks, 1)));
+#pragma omp parallel for num_threads(team) schedule(static)
     for (std::ptrdiff_t task = 0; task < count; ++task) body(static_cast<std::size_t>(task));
   }
 };
 #endif
 
 #if defined(LUMINA_WITH_TBB)
-/// `threads` oneTBB threads. Define LUMINA_WITH_TBB and link oneTBB.
+/// `threads` oneTBB threads, with the same limits. Define LUMINA_WITH_TBB and link oneTBB.
 struct TBB {
   int threads;
 
+  int usable_threads() const {
+    return std::max(1, std::min(threads, tbb::this_task_arena::max_concurrency()));
+  }
+
   template <class Body>
   void operator()(std::size_t tasks, const Body& body) const {
-    tbb::task_arena arena(threads);
+    tbb::task_arena arena(static_cast<int>(std::min<std::size_t>(
+        static_cast<std::size_t>(usable_threads()), std::max<std::size_t>(tasks, 1))));
     arena.execute([&] {
       tbb::parallel_for(
           std::size_t{0}, tasks, [&](std::size_t task) { body(task); }, tbb::static_partitioner());

@@ -9,6 +9,7 @@
 #include "coded_weights.hpp"
 #include "config.hpp"
 #include "detail/as_view.hpp"
+#include "detail/kept.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"
 #include "forward_record.hpp"
@@ -46,9 +47,9 @@ struct ForwardPass {
   }
 };
 
-/// y = epilogue(x·wᵀ); no temporary weights: they are used again by backward().
+/// y = epilogue(x·wᵀ); no temporary x or weights: they are used again by backward().
 template <class EpilogueT>
-auto forward_pass(MatrixView<const float> x, const PackedWeights& weights,
+auto forward_pass(detail::KeptView<const float> x, const PackedWeights& weights,
                   const EpilogueT& epilogue, const NoiseKey& key = {}) {
   return ForwardPass<float, NoDac, PackedWeights, EpilogueT>{x, {}, weights, epilogue, key};
 }
@@ -69,6 +70,10 @@ auto forward_pass(X&& x, const Dac& dac, const Weights& weights, const EpilogueT
 template <detail::CodedInput X, detail::Converter Dac, class Weights, class EpilogueT>
 auto forward_pass(X&& x, const Dac& dac, const Weights&& temporary, const EpilogueT& epilogue,
                   const NoiseKey& key = {}) = delete;
+template <detail::CodedInput X, detail::Converter Dac, class Weights, class EpilogueT>
+requires(!detail::stays<X>) auto forward_pass(X&& temporary, const Dac& dac, const Weights& weights,
+                                              const EpilogueT& epilogue,
+                                              const NoiseKey& key = {}) = delete;
 
 namespace detail {
 

@@ -65,10 +65,21 @@ inline bool report_false(const Message& message) {
   return false;
 }
 
-/// Reports the first thing wrong with a call's operands; `weights` has rows() and cols().
+/// Packed or coded weights themselves, other matrices as views.
+template <class Weights>
+decltype(auto) as_weights(const Weights& weights) {
+  if constexpr (std::is_convertible_v<const Weights&, MatrixView<const float>>) {
+    return MatrixView<const float>(weights);
+  } else {
+    return (weights);
+  }
+}
+
+/// Reports the first thing wrong with a call's operands; `matrix` is weights.
 template <class X, class Weights, class Y, class Executor>
-bool operands_valid(MatrixView<X> x, const Weights& weights, MatrixView<Y> y,
+bool operands_valid(MatrixView<X> x, const Weights& matrix, MatrixView<Y> y,
                     const Executor& executor) {
+  const auto& weights = as_weights(matrix);
   const auto shapes = [&] {
     Message message;
     message << "lumina::fused_gemm: x is " << Shape{x.rows(), x.cols()} << ", w is "

@@ -6,6 +6,7 @@
 
 #include "coded_weights.hpp"
 #include "config.hpp"
+#include "detail/kept.hpp"
 #include "detail/message.hpp"
 #include "detail/pack_bf16.hpp"
 #include "epilogue.hpp"
@@ -20,8 +21,8 @@ inline namespace LUMINA_ISA_NAMESPACE {
 /// codes, where encode_weights was told fewer than Bits.
 template <int Bits>
 struct WeightGate {
-  MatrixView<const float> w;
-  std::span<const float> scales;
+  detail::KeptView<const float> w;
+  detail::KeptSpan<const float> scales;
   int bits = Bits;
 
   bool valid_for(std::size_t rows, std::size_t cols) const {
@@ -44,9 +45,9 @@ struct WeightGate {
 
 /// Where backward() writes. What has no data is not computed.
 struct Gradients {
-  MatrixView<float> input = {};    ///< [batch, in]
-  MatrixView<float> weights = {};  ///< [out, in]
-  std::span<float> bias = {};      ///< [out]
+  detail::KeptView<float> input = {};    ///< [batch, in]
+  detail::KeptView<float> weights = {};  ///< [out, in]
+  detail::KeptSpan<float> bias = {};     ///< [out]
 };
 
 /// The memory of backward(): the gradient by the dot products, and the packed operands of the two

@@ -1,6 +1,7 @@
 // Row-major matrices: MatrixView looks at somebody's memory, Matrix owns its own.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstring>
 #include <new>
@@ -14,7 +15,36 @@
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
-/// A view of `rows` × `cols` elements, row after row. Copying a view copies no elements.
+namespace detail {
+
+/// A matrix of another library that says how its elements lie, as Eigen's types do: data(), rows(),
+/// cols(), outerStride(), innerStride(), and IsRowMajor.
+template <class M, class T>
+concept ForeignMatrix = requires(M& matrix) {
+  { matrix.data() } -> std::convertible_to<T*>;
+  static_cast<std::size_t>(matrix.rows());
+  static_cast<std::size_t>(matrix.cols());
+  static_cast<std::size_t>(matrix.outerStride());
+  { matrix.innerStride() == 1 } -> std::convertible_to<bool>;
+  {static_cast<bool>(std::remove_cvref_t<M>::IsRowMajor)};
+};
+
+/// Its rows lie as a MatrixView's do, for all that is known when compiling.
+template <class M>
+constexpr bool is_row_major() {
+  using Type = std::remove_cvref_t<M>;
+  if constexpr (requires { static_cast<int>(Type::InnerStrideAtCompileTime); }) {
+    constexpr int stride = static_cast<int>(Type::InnerStrideAtCompileTime);
+    return static_cast<bool>(Type::IsRowMajor) && (stride == 1 || stride < 0);
+  } else {
+    return static_cast<bool>(Type::IsRowMajor);
+  }
+}
+
+}  // namespace detail
+
+/// A view of `rows` × `cols` elements, row after row. Copying a view copies no elements. Row-major
+/// matrices of Eigen convert to one; column-major ones do not compile.
 template <class T>
 class MatrixView {
  public:
@@ -38,6 +68,21 @@ class MatrixView {
   template <class U>
   requires(std::is_same_v<const U, T>) constexpr MatrixView(const MatrixView<U>& other)
       : MatrixView(other.data(), other.rows(), other.cols(), other.row_stride()) {}
+
+  /// Error: elements of a row that are not neighbours; the view is empty then.
+  template <class M>
+  requires(detail::ForeignMatrix<M, T>&& detail::is_row_major<M>()) constexpr MatrixView(M&& matrix)
+      : MatrixView(matrix.data(), static_cast<std::size_t>(matrix.rows()),
+                   static_cast<std::size_t>(matrix.cols()),
+                   static_cast<std::size_t>(matrix.outerStride())) {
+    if (!(matrix.innerStride() == 1)) {
+      rows_ = 0;
+      detail::report_error("lumina::MatrixView: the elements of a row must be neighbours");
+    }
+  }
+  template <class M>
+  requires(detail::ForeignMatrix<M, T> &&
+           !detail::is_row_major<M>()) constexpr MatrixView(M&& column_major_or_strided) = delete;
 
   constexpr T& operator()(std::size_t row, std::size_t col) const {
     return data_[row * row_stride_ + col];
@@ -138,18 +183,23 @@ class Matrix {
 
   T& operator()(std::size_t row, std::size_t col) { return data()[row * cols() + col]; }
   const T& operator()(std::size_t row, std::size_t col) const { return data()[row * cols() + col]; }
-  T* data() { return elements_.data(); }
-  const T* data() const { return elements_.data(); }
+  // What looks into the matrix is not to be had of a temporary one, which would be gone before its
+  // elements are read; as an argument one converts to a view, for as long as the call lasts.
+  T* data() & { return elements_.data(); }
+  const T* data() const& { return elements_.data(); }
+  const T* data() const&& = delete;
   std::size_t rows() const { return shape_.rows; }
   std::size_t cols() const { return shape_.cols; }
   std::size_t row_stride() const { return cols(); }
 
   /// All elements, row after row.
-  std::span<T> elements() { return {data(), elements_.size()}; }
-  std::span<const T> elements() const { return {data(), elements_.size()}; }
+  std::span<T> elements() & { return {data(), elements_.size()}; }
+  std::span<const T> elements() const& { return {data(), elements_.size()}; }
+  std::span<const T> elements() const&& = delete;
 
-  MatrixView<T> view() { return {data(), rows(), cols()}; }
-  MatrixView<const T> view() const { return {data(), rows(), cols()}; }
+  MatrixView<T> view() & { return {data(), rows(), cols()}; }
+  MatrixView<const T> view() const& { return {data(), rows(), cols()}; }
+  MatrixView<const T> view() const&& = delete;
   operator MatrixView<T>() { return view(); }
   operator MatrixView<const T>() const { return view(); }
 

@@ -27,7 +27,8 @@ class PackedWeights {
   std::size_t cols() const { return shape_.cols; }  ///< inputs
 
   /// The panel of outputs 32·index … 32·index + 31: cols() × 32 floats.
-  const float* panel(std::size_t index) const { return panels_.data() + index * panel_size(); }
+  const float* panel(std::size_t index) const& { return panels_.data() + index * panel_size(); }
+  const float* panel(std::size_t index) const&& = delete;  ///< of a temporary
   /// Floats in a panel.
   std::size_t panel_size() const { return cols() * detail::kPanelColumns; }
 

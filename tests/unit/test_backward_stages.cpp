@@ -3,7 +3,9 @@
 #include <lumina/backward.hpp>
 
 #include <array>
+#include <cmath>
 #include <cstddef>
+#include <vector>
 
 #include "support/backward_problem.hpp"
 
@@ -95,4 +97,32 @@ TEST_CASE("backward equals the oracle: gates before, between and behind", "[back
     return epilogue(ShotNoiseWithDerivative{0.4f}, Relu{}, AddBias{bias},
                     ShotNoiseWithDerivative{0.2f}, SymmetricQuantizer<8>(3.0f));
   });
+}
+
+TEST_CASE("ShotNoiseWithDerivative at 0: the gradient itself, an infinite one too", "[backward]") {
+  TestMatrix x(1, 1), w(1, 40), y(1, 40), grad_y(1, 40), by_bias(1, 40), expected(1, 40);
+  TestMatrix weights(40, 1);
+  x(0, 0) = 0.0f;
+  weights.fill([] { return 1.0f; });
+  // Values 0, −0, NaN and others meet gradients of every kind.
+  const float values[] = {0.0f, -0.0f, kNaN, 1.0f, -1.0f}, gradients[] = {kInf, -kInf, 2.0f, kNaN};
+  std::vector<float> bias;
+  for (std::size_t i = 0; i < 40; ++i) {
+    bias.push_back(values[i % 5]);
+    grad_y(0, i) = gradients[i % 4];
+  }
+  const auto packed = pack_weights(weights);
+  const auto pass =
+      forward_pass(x, packed, epilogue(AddBias{bias}, ShotNoiseWithDerivative{0.1f}), {1});
+  ForwardRecord record;
+  BackwardWorkspace workspace;
+  forward(pass, y, record);
+  backward(pass, grad_y, record, {{}, {}, {by_bias.view().data(), 40}}, workspace);
+  reference::forward_and_backward(pass, weights, grad_y, y, {{}, {}, {expected.view().data(), 40}});
+  CHECK(by_bias(0, 0) == kInf);
+  for (std::size_t i = 0; i < 40; ++i) {
+    CAPTURE(i);
+    CHECK(
+        (std::isnan(expected(0, i)) ? std::isnan(by_bias(0, i)) : by_bias(0, i) == expected(0, i)));
+  }
 }

@@ -203,7 +203,8 @@ TEST_CASE("Fewer bits than the type has, chosen at run time", "[coded_weights]")
       CodedWeights<8> coded;
       encode_weights(w, coded, bits, how);
       CAPTURE(bits.value);
-      CHECK(difference(coded.codes().view(), own_type.codes().view()) == "");
+      const Matrix<std::int8_t> codes = coded.codes(), own_codes = own_type.codes();
+      CHECK(difference(codes.view(), own_codes.view()) == "");
       CHECK(difference(coded.scales(), own_type.scales()) == "");
     }
   });

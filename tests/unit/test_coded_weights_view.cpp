@@ -88,8 +88,9 @@ TEST_CASE("CodedWeightsView: a constant", "[coded_weights_view]") {
 }
 
 TEST_CASE("CodedWeightsView: of weights that are not there", "[coded_weights_view]") {
-  CHECK(CodedWeights<4>().view().rows() == 0);
-  CHECK(errors_of([] { static_cast<void>(CodedWeights<4>().view()); }).empty());
+  const CodedWeights<4> none;
+  CHECK(none.view().rows() == 0);
+  CHECK(errors_of([&] { static_cast<void>(none.view()); }).empty());
 }
 
 TEST_CASE("CodedWeightsView: arrays that are too short", "[coded_weights_view]") {

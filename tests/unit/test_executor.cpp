@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 #include <lumina/fused_gemm.hpp>
@@ -103,3 +104,32 @@ TEST_CASE("Small problems stay on the calling thread", "[executor]") {
   reference::fused_gemm(x, w, expected, epilogue(), {});
   CHECK(difference(y, expected) == "");
 }
+
+#if defined(_OPENMP)
+TEST_CASE("OpenMP: any number of threads runs all tasks, on no more than it has processors for",
+          "[executor]") {
+  for (const int threads : {-1000000, -1, 0, 1, 3, 512, 100000, std::numeric_limits<int>::max()}) {
+    CAPTURE(threads);
+    for (const std::size_t tasks : {0u, 1u, 2u, 64u}) {
+      std::vector<int> runs(tasks);
+      std::atomic<int> team{0};
+      OpenMP{threads}(tasks, [&](std::size_t task) {
+        ++runs[task];
+        team = std::max(team.load(), omp_get_num_threads());
+      });
+      CHECK(runs == std::vector<int>(tasks, 1));
+      CHECK(team <= std::max(1, omp_get_num_procs()));
+      CHECK(static_cast<std::size_t>(team) <= tasks);
+    }
+    // A whole call, which plans for that many.
+    TestMatrix x(70, 300), w(300, 300), y(70, 300), expected(70, 300);
+    Engine engine(1);
+    x.fill_uniform(engine);
+    const auto coded = encode_weights<8>(w.fill_uniform(engine));
+    const Quantizer<8> dac(-1.0f, 1.0f);
+    fused_gemm(x, dac, coded, expected, epilogue());
+    fused_gemm(x, dac, coded, y, epilogue(), {}, OpenMP{threads});
+    CHECK(difference(y, expected) == "");
+  }
+}
+#endif

@@ -269,8 +269,10 @@ template <class Executor>
 std::size_t threads_of(const Executor& executor) {
   if constexpr (std::is_same_v<Executor, Serial>) {
     return 1;
+  } else if constexpr (requires { static_cast<std::size_t>(executor.usable_threads()); }) {
+    return static_cast<std::size_t>(executor.usable_threads());
   } else if constexpr (requires { static_cast<std::size_t>(executor.threads); }) {
-    return std::max<std::size_t>(1, static_cast<std::size_t>(executor.threads));
+    return executor.threads < 1 ? 1 : static_cast<std::size_t>(executor.threads);
   } else {
     return 16;
   }
