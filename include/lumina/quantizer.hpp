@@ -56,7 +56,8 @@ void transform_in_place(std::span<float> values, F f) {
 constexpr float step_of(double range, double codes, double lo) {
   const auto step = static_cast<float>(range / codes);
   constexpr double kRoundsToInfinity = 0x1.ffffffp+127;
-  if (static_cast<double>(step) * codes + lo < kRoundsToInfinity) return step;
+  // Differences, not the sum: they are exact where it matters, and a tiny lo decides a tie.
+  if (static_cast<double>(step) * codes - kRoundsToInfinity < -lo) return step;
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(step) - 1);
 }
 

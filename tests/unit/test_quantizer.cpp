@@ -661,3 +661,15 @@ TEST_CASE("A quantizer whose error handler returned covers [0, 1]", "[quantizer]
     CHECK(s(1.0f) == 1.0f);
   });
 }
+
+TEST_CASE("A tiny lo decides whether the highest level is beyond float", "[quantizer]") {
+  // 31·step lies in the middle between the largest float and what rounds to infinity.
+  for (const float lo : {-kSmallestNormal, -kDenormal}) {
+    const Quantizer<5> q(lo, kLargest);
+    CHECK(q.step() == static_cast<float>(static_cast<double>(kLargest) / 31.0));
+    CHECK(q.decode(31) == kLargest);
+  }
+  const Quantizer<5> from_0(0.0f, kLargest);
+  CHECK(from_0.step() < static_cast<float>(static_cast<double>(kLargest) / 31.0));
+  CHECK(from_0.decode(31) < kLargest);
+}
