@@ -114,10 +114,10 @@ class AnalogLinear {
           "one");
     }
     static_cast<void>(adc());  // reports a range or a number of bits that no quantizer has
-    usable_ = errors == detail::reported_errors;
-    workspace_.gradient.grow_to(batch * config.out);
+    workspace_.gradient.grow_to(detail::size_product(batch, config.out));
     record_.resize(batch, config.out, kGates);
     tracker_.resize(batch, config.out);
+    usable_ = errors == detail::reported_errors;
   }
 
   const AnalogLinearConfig& config() const { return config_; }

@@ -169,7 +169,7 @@ class WeightEncoder {
 
   /// Scales for the largest magnitudes of w.
   bool choose_scales(WeightScale how) {
-    coded_.next_scales_.grow_to(padded_outputs(w_.rows()));
+    if (!coded_.next_scales_.grow_to(padded_outputs(w_.rows()))) return false;
     float* const scales = coded_.next_scales_.data();
     const bool finite = scan([&](std::size_t row, std::uint32_t largest) {
       scales[row] = weight_scale(largest, max_code_);
@@ -195,7 +195,7 @@ class WeightEncoder {
       return false;
     }
     if (!scan([](std::size_t, std::uint32_t) {})) return false;
-    coded_.next_scales_.grow_to(padded_outputs(w_.rows()));
+    if (!coded_.next_scales_.grow_to(padded_outputs(w_.rows()))) return false;
     std::copy(scales.begin(), scales.end(), coded_.next_scales_.data());
     return true;
   }
@@ -206,7 +206,7 @@ class WeightEncoder {
   /// The codes of `rows`: w (PlainRows), or w with noise.
   template <class Rows>
   void encode(const Rows& rows) {
-    resize();
+    if (!resize()) return;
     // The last panel first: the scales' pass over w has left its end in the cache.
     for (std::size_t panel = panel_count(w_.rows()); panel-- > 0;) {
       const std::size_t first = panel * kPanelColumns;
@@ -233,19 +233,22 @@ class WeightEncoder {
     return true;
   }
 
-  /// Room for codes and sums, the scales, and zeros behind all of them.
-  void resize() {
-    coded_.shape_ = Extent(w_.rows(), w_.cols());
-    const std::size_t words = panel_count(w_.rows()) * coded_.panel_size();
-    coded_.words_.grow_to(words + kMostWordsBehind);
-    std::fill_n(coded_.words_.data() + words, kMostWordsBehind, 0);
-
+  /// Room for codes and sums, the scales, and zeros behind all of them; false where there is none.
+  bool resize() {
     const std::size_t padded_rows = padded_outputs(w_.rows());
-    coded_.scales_.grow_to(padded_rows);
-    coded_.code_sums_.grow_to(padded_rows);
+    const std::size_t words =
+        size_product(panel_count(w_.rows()), coded_steps<Bits>(w_.cols()), kPanelColumns);
+    coded_.shape_ = Extent();
+    if (!coded_.words_.grow_to(words + kMostWordsBehind) || !coded_.scales_.grow_to(padded_rows) ||
+        !coded_.code_sums_.grow_to(padded_rows)) {
+      return false;
+    }
+    coded_.shape_ = Extent(w_.rows(), w_.cols());
+    std::fill_n(coded_.words_.data() + words, kMostWordsBehind, 0);
     std::copy_n(coded_.next_scales_.data(), w_.rows(), coded_.scales_.data());
     std::fill_n(coded_.scales_.data() + w_.rows(), padded_rows - w_.rows(), 0.0f);
     std::fill_n(coded_.code_sums_.data() + w_.rows(), padded_rows - w_.rows(), 0);
+    return true;
   }
 
   MatrixView<const float> w_;

@@ -11,6 +11,7 @@
 // are shorter, is zeros, as it must be.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -50,14 +51,14 @@ constexpr std::size_t coded_steps(std::size_t cols) {
 /// set reads behind them.
 template <int Bits>
 constexpr std::size_t coded_word_count(std::size_t rows, std::size_t cols) {
-  const std::size_t words =
-      detail::panel_count(rows) * detail::coded_steps<Bits>(cols) * detail::kPanelColumns;
+  const std::size_t words = detail::size_product(
+      detail::panel_count(rows), detail::coded_steps<Bits>(cols), detail::kPanelColumns);
   return words == 0 ? 0 : words + detail::words_behind<detail::Native>();
 }
 
 /// How many scales, and sums of codes, `rows` outputs have, with the zeros behind them.
 constexpr std::size_t padded_outputs(std::size_t rows) {
-  return detail::round_up(rows, detail::kNoisePanelColumns);
+  return detail::round_up(std::min(rows, detail::kTooMany), detail::kNoisePanelColumns);
 }
 
 /// Coded weights w [out, in] that somebody else owns. Copying a view copies no weights.

@@ -201,8 +201,7 @@ struct ShotNoiseWithDerivative {
     const Floats slope = quotient(product(Floats(0.5f * strength), normals[0]), root);
     const Floats change = select(values > zero, slope, zero - slope);
     // At 0, and for NaN, the gradient itself: 0 times an infinite one would be NaN.
-    return select((values > zero) | (values < zero), fused_multiply_add(gradient, change, gradient),
-                  gradient);
+    return select(abs(values) > zero, fused_multiply_add(gradient, change, gradient), gradient);
   }
 };
 

@@ -10,6 +10,7 @@
 
 #include "config.hpp"
 #include "detail/message.hpp"
+#include "detail/pieces.hpp"
 #include "detail/simd.hpp"
 #include "detail/stage_traits.hpp"
 #include "epilogue.hpp"
@@ -38,7 +39,8 @@ class ForwardRecord {
   void resize(std::size_t rows, std::size_t cols, std::size_t gates) {
     filled_ = false;
     panels_ = cols / detail::kNoisePanelColumns + (cols % detail::kNoisePanelColumns != 0 ? 1 : 0);
-    bits_.grow_to(rows * panels_ * gates * kPanelBytes);
+    shape_ = detail::Extent();
+    if (!bits_.grow_to(detail::size_product(rows, panels_, gates, kPanelBytes))) return;
     shape_ = detail::Extent(rows, cols);
     gates_ = gates;
   }

@@ -132,6 +132,7 @@ template <class Executor>
 PackedWeights pack_weights_by(const Executor& executor, MatrixView<const float> w) {
   PackedWeights packed;
   float* const panels = reshape(packed, w.rows(), w.cols());
+  if (panels == nullptr) return packed;
   const auto body = [&](std::size_t panel) {
     const std::size_t first = panel * kPanelColumns;
     const std::size_t count = std::min(kPanelColumns, w.rows() - first);
@@ -313,15 +314,15 @@ bool fused_gemm(X&& x, const Dac& dac, const Weights& weights, Y&& y, const Epil
 ///   batch·in, 2048 at most, and 512·batch, 2048 at most, and 1536; each a little rounded up.
 constexpr std::size_t coded_workspace_bytes(std::size_t batch, std::size_t in) {
   using Operands = detail::CodedOperands<detail::Native, 8, float>;
-  return detail::ArraysInWorkspace<Operands>::bytes(batch, in);
+  return detail::ArraysInWorkspace<Operands>::bytes(batch, std::min(in, detail::kTooMany));
 }
 
 /// The same for weights of floats, with or without a DAC. (Unpacked ones take a piece of the stack
 /// beside: docs/numerics.md, "Memory".)
 constexpr std::size_t float_workspace_bytes(std::size_t batch, std::size_t in) {
   using Rows = detail::QuantizedRows<detail::Native>;
-  return detail::ArraysInWorkspace<detail::PreparedOperands<detail::Native, Rows>>::bytes(batch,
-                                                                                          in);
+  using Operands = detail::PreparedOperands<detail::Native, Rows>;
+  return detail::ArraysInWorkspace<Operands>::bytes(batch, std::min(in, detail::kTooMany));
 }
 
 namespace detail {

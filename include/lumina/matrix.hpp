@@ -11,6 +11,7 @@
 
 #include "config.hpp"
 #include "detail/message.hpp"
+#include "detail/pieces.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -60,6 +61,13 @@ class MatrixView {
       rows_ = 0;
       detail::report_error((detail::Message() << "lumina::MatrixView: row_stride " << row_stride
                                               << " is smaller than cols " << cols)
+                               .c_str());
+    } else if (detail::size_product(rows, rows > 1 ? row_stride : cols, sizeof(T)) ==
+               detail::kTooMany) {
+      rows_ = 0;
+      detail::report_error((detail::Message() << "lumina::MatrixView: " << detail::Shape{rows, cols}
+                                              << ", row_stride " << row_stride
+                                              << ", are more bytes than memory has addresses")
                                .c_str());
     }
   }
@@ -112,10 +120,12 @@ class AlignedBuffer {
 
  public:
   AlignedBuffer() = default;
-  /// The elements are not initialised.
-  explicit AlignedBuffer(std::size_t count) : count_(count) {
+  /// The elements are not initialised. No memory, or more of it than there are addresses:
+  /// std::bad_alloc; without exceptions an error, and no elements.
+  explicit AlignedBuffer(std::size_t count) {
     if (count == 0) return;
-    data_ = static_cast<T*>(::operator new (count * sizeof(T), std::align_val_t{kCacheLine}));
+    data_ = allocate(count);
+    if (data_ != nullptr) count_ = count;
   }
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), count_(std::exchange(other.count_, 0)) {}
@@ -126,9 +136,11 @@ class AlignedBuffer {
   }
   ~AlignedBuffer() { ::operator delete (data_, std::align_val_t{kCacheLine}); }
 
-  /// Room for at least `count` elements; those that were there are lost where it was too small.
-  void grow_to(std::size_t count) {
+  /// Room for at least `count` elements; those that were there are lost where it was too small. The
+  /// result: whether there is room, always so with exceptions.
+  bool grow_to(std::size_t count) {
     if (count_ < count) *this = AlignedBuffer(count);
+    return count_ >= count;
   }
 
   T* data() { return data_; }
@@ -140,6 +152,20 @@ class AlignedBuffer {
   }
 
  private:
+  static T* allocate(std::size_t count) {
+    const bool has_addresses = count < kTooMany / sizeof(T);
+    constexpr std::align_val_t kAlignment{kCacheLine};
+#if defined(__cpp_exceptions)
+    if (!has_addresses) throw std::bad_array_new_length();
+    return static_cast<T*>(::operator new(count * sizeof(T), kAlignment));
+#else
+    void* const memory =
+        has_addresses ? ::operator new(count * sizeof(T), kAlignment, std::nothrow) : nullptr;
+    if (memory == nullptr) report_error("lumina: out of memory");
+    return static_cast<T*>(memory);
+#endif
+  }
+
   T* data_ = nullptr;
   std::size_t count_ = 0;
 };
@@ -163,12 +189,14 @@ struct Extent {
 }  // namespace detail
 
 /// An owning matrix: 64-byte aligned, zeroed, rows close together (row_stride() == cols()).
-/// Throws std::bad_alloc (where there are exceptions) when memory runs out.
+/// Throws std::bad_alloc when memory runs out, or rows × cols is more than there is; without
+/// exceptions that is an error, and the matrix empty.
 template <class T>
 class Matrix {
  public:
   Matrix() = default;
-  Matrix(std::size_t rows, std::size_t cols) : elements_(rows * cols), shape_(rows, cols) {
+  Matrix(std::size_t rows, std::size_t cols) : elements_(detail::size_product(rows, cols)) {
+    if (elements_.size() == detail::size_product(rows, cols)) shape_ = detail::Extent(rows, cols);
     elements_.fill_with_zeros();
   }
 

@@ -6,6 +6,7 @@
 
 #include "config.hpp"
 #include "detail/pack.hpp"
+#include "detail/pieces.hpp"
 #include "matrix.hpp"
 
 namespace lumina {
@@ -15,7 +16,8 @@ class PackedWeights;
 
 namespace detail {
 
-/// Gives `packed` this shape, and room where it has too little; its panels, to be written.
+/// Gives `packed` this shape, and room where it has too little; its panels, to be written, or
+/// nullptr where there are none: it may be empty, or so large that an error was reported.
 float* reshape(PackedWeights& packed, std::size_t rows, std::size_t cols);
 
 }  // namespace detail
@@ -42,15 +44,18 @@ class PackedWeights {
 namespace detail {
 
 inline float* reshape(PackedWeights& packed, std::size_t rows, std::size_t cols) {
-  packed.panels_.grow_to(panel_count(rows) * cols * kPanelColumns);
+  packed.shape_ = Extent();
+  const std::size_t floats = size_product(panel_count(rows), cols, kPanelColumns);
+  if (!packed.panels_.grow_to(floats)) return nullptr;
   packed.shape_ = Extent(rows, cols);
-  return packed.panels_.data();
+  return floats == 0 ? nullptr : packed.panels_.data();
 }
 
 /// `weights`: PlainRows, or weights with noise.
 template <class Rows>
 void pack_rows_of_weights(const Rows& weights, PackedWeights& packed) {
   float* to = reshape(packed, weights.rows(), weights.cols());
+  if (to == nullptr) return;
   for (std::size_t first = 0; first < weights.rows(); first += kPanelColumns) {
     const std::size_t count = std::min(kPanelColumns, weights.rows() - first);
     weights.for_each_block(first, count, [&](MatrixView<const float> block) {

@@ -22,7 +22,7 @@ class MagnitudeTracker {
  public:
   void resize(std::size_t rows, std::size_t cols) {
     panels_ = divide_rounding_up(cols, kNoisePanelColumns);
-    count_ = rows * panels_ * kLanes;
+    count_ = size_product(rows, panels_, kLanes);
     slots_.grow_to(count_);
   }
 

@@ -33,6 +33,7 @@ namespace detail {
 template <class F>
 void for_each_backward_block(std::size_t outs, std::size_t ins, PackedWeights& backward, F f) {
   float* to = reshape(backward, ins, outs);
+  if (to == nullptr) return;
   for (std::size_t in = 0; in < ins; in += kPanelColumns) {
     for (std::size_t out = 0; out < outs; out += kPanelColumns) {
       const Piece inputs{in, std::min(kPanelColumns, ins - in)};
@@ -117,6 +118,7 @@ void pack_panel_rows(MatrixView<const T> m, PackedWeights& panels, F f) {
   constexpr std::size_t kTogether = 8;
   alignas(kCacheLine) float values[kTogether][kPanelColumns] = {};
   float* const first_panel = reshape(panels, m.cols(), m.rows());
+  if (first_panel == nullptr) return;
   for (std::size_t begin = 0; begin < m.rows(); begin += kTogether) {
     const std::size_t rows = std::min(kTogether, m.rows() - begin);
     for (std::size_t column = 0; column < m.cols(); column += kPanelColumns) {

@@ -37,7 +37,7 @@ class Bf16Panels {
   std::size_t depth() const { return depth_; }
   std::size_t columns() const { return columns_; }
   std::size_t panel_size() const {  ///< words
-    return round_up(depth_, kRows) / 2 * kPanelColumns;
+    return size_product(round_up(depth_, kRows) / 2, kPanelColumns);
   }
   const std::int32_t* panel(std::size_t index) const {
     return words_.data() + index * panel_size();
@@ -87,7 +87,10 @@ class Bf16Panels {
   void pack_blocks(std::size_t rows, std::size_t columns, const Get& get) {
     depth_ = rows;
     columns_ = columns;
-    words_.grow_to(panel_count(columns) * panel_size());
+    if (!words_.grow_to(size_product(panel_count(columns), panel_size()))) {
+      depth_ = columns_ = 0;
+      return;
+    }
     for (std::size_t row = 0; row < rows; row += kRows) {
       for (std::size_t column = 0; column < columns; column += kPanelColumns) {
         alignas(kCacheLine) Block<Code> block;

@@ -1,14 +1,28 @@
-// Cutting lengths into pieces.
+// Cutting lengths into pieces, and putting them together.
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
+#include <limits>
 
 #include "../config.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
+
+/// What no memory has elements for; something small may be added to it.
+inline constexpr std::size_t kTooMany = std::numeric_limits<std::size_t>::max() / 2;
+
+/// The product of lengths, or kTooMany where it is at least that.
+template <std::same_as<std::size_t>... Lengths>
+constexpr std::size_t size_product(std::size_t length, Lengths... others) {
+  bool overflows = false;
+  ((overflows |= __builtin_mul_overflow(length, others, &length)), ...);
+  const bool empty = ((others == 0) || ... || (length == 0 && !overflows));
+  return empty ? 0 : overflows || length > kTooMany ? kTooMany : length;
+}
 
 struct Piece {
   std::size_t begin, size;

@@ -217,8 +217,10 @@ void run_backward(const Pass& pass, MatrixView<const float> grad_y, const Forwar
                   const Gradients& gradients, BackwardWorkspace& workspace,
                   const Executor& executor) {
   if (!backward_valid(pass, grad_y, record, gradients)) return;
-  workspace.gradient.grow_to(grad_y.rows() * grad_y.cols());
-  workspace.sums.grow_to(grad_y.cols());
+  if (!workspace.gradient.grow_to(size_product(grad_y.rows(), grad_y.cols())) ||
+      !workspace.sums.grow_to(grad_y.cols())) {
+    return;
+  }
   const MatrixView<float> gradient(workspace.gradient.data(), grad_y.rows(), grad_y.cols());
   if (std::is_void_v<Tiles> && !workspace_valid_for_products(pass, gradients, executor)) return;
   if (!run_gradient_pass(pass, pass.epilogue, grad_y, record, gradient, workspace.sums.data(),
