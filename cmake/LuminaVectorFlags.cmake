@@ -3,9 +3,13 @@ include(CheckCXXSourceCompiles)
 
 # For projects that use lumina: says so when their flags leave it scalar code. Flags of targets
 # (target_compile_options) cannot be seen here, so it is a remark; config.hpp says it again to the
-# compiler. -DLUMINA_NO_SCALAR_MESSAGE=ON, or that definition in the flags, switches it off.
-function(lumina_check_vector_flags)
-  if(LUMINA_NO_SCALAR_MESSAGE OR NOT CMAKE_CXX_COMPILER_LOADED)
+# compiler. The variable LUMINA_NO_SCALAR_MESSAGE, or that macro in the flags, switches both off.
+# lumina_check_vector_flags(<the library's target>)
+function(lumina_check_vector_flags target)
+  if(LUMINA_NO_SCALAR_MESSAGE)
+    target_compile_definitions(${target} INTERFACE LUMINA_NO_SCALAR_MESSAGE)
+    return()
+  elseif(NOT CMAKE_CXX_COMPILER_LOADED)
     return()
   endif()
   get_directory_property(options COMPILE_OPTIONS)

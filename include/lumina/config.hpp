@@ -64,6 +64,7 @@
 #endif
 #endif
 
+#include "detail/float_modes.hpp"
 #include "detail/isa_namespace.hpp"
 
 // Once in a translation unit; a remark, no warning, also for -Werror.
