@@ -39,6 +39,7 @@
 #include "weight_noise.hpp"
 #include "weights.hpp"
 
+LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
@@ -319,3 +320,4 @@ class AnalogLinear {
 
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE

@@ -32,6 +32,7 @@
 #include "detail/scalar_math.hpp"
 #include "detail/simd.hpp"
 
+LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
@@ -359,3 +360,4 @@ inline constexpr bool has_signed_codes = requires(const T quantizer) {
 
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE
