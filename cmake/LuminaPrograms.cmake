@@ -5,6 +5,7 @@ include(LuminaIsas)
 # lumina_warnings has the warnings, and lumina_own also the executors that are there (LuminaExecutors).
 add_library(lumina_warnings INTERFACE)
 add_library(lumina_own INTERFACE)
+target_compile_definitions(lumina_own INTERFACE LUMINA_NO_SCALAR_MESSAGE)  # tests mean it
 target_link_libraries(lumina_own INTERFACE lumina_warnings)
 set(lumina_warnings -Wall -Wextra -Wconversion -Wshadow)
 if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")

@@ -323,8 +323,7 @@ static_assert(
     "lumina::dispatch: the compiler's flags name an instruction set (-march?), which units "
     "must choose themselves");
 
-extern const dispatch::Unit table;
-const dispatch::Unit table = {
+constexpr dispatch::Unit table = {
     .isas = isas,
     .isa_count = sizeof(isas) / sizeof(isas[0]),
     .force = &force,
@@ -361,4 +360,10 @@ const dispatch::Unit table = {
 
 }  // namespace unit
 }  // namespace LUMINA_ISA_NAMESPACE
+
+/// By a name that CMake knows, for that of the namespace depends on all of the flags.
+namespace dispatch {
+extern const Unit LUMINA_DISPATCH_TABLE;
+const Unit LUMINA_DISPATCH_TABLE = unit::table;
+}  // namespace dispatch
 }  // namespace lumina

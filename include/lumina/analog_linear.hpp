@@ -36,6 +36,7 @@
 #include "weight_noise.hpp"
 #include "weights.hpp"
 
+LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
@@ -250,3 +251,4 @@ class AnalogLinear {
 
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE

@@ -24,6 +24,7 @@
 #include "noise.hpp"
 #include "quantizer.hpp"
 
+LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
@@ -148,7 +149,7 @@ inline std::uint32_t checked_magnitude_bits(MatrixView<const float> w, std::size
   const std::uint32_t largest = largest_magnitude_bits(w.row(row), w.cols());
   if (largest < kInfinite) return largest;
   std::size_t col = 0;
-  while (std::abs(w(row, col)) <= std::numeric_limits<float>::max()) ++col;
+  while (col + 1 < w.cols() && std::abs(w(row, col)) <= std::numeric_limits<float>::max()) ++col;
   report_error(
       (encoding_error(w) << "; w(" << row << ", " << col << ") is infinite or NaN").c_str());
   return kNotFinite;
@@ -303,3 +304,4 @@ CodedWeights<Bits> encode_weights(MatrixView<const float> w, std::span<const flo
 
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE

@@ -12,9 +12,16 @@
 #define LUMINA_VERSION_PATCH 0
 
 // The instruction set that this translation unit is compiled for. All of the library lives in an
-// inline namespace of that name, so translation units built with different flags link into one
-// program without sharing a single inline function. (A macro, because a namespace cannot be a
-// template parameter.) Define LUMINA_NO_XSIMD to get the scalar architecture on any machine.
+// inline namespace named after it and after what else of the compiler's flags changes code
+// (detail/isa_namespace.hpp), so translation units built with different flags link into one program
+// without sharing a single inline function of the library's. (A macro, because a namespace cannot
+// be a template parameter.) Define LUMINA_NO_XSIMD to get the scalar architecture on any machine.
+//
+// What is not the library's has no such namespace: functions of the standard library and of xsimd
+// that the compiler does not inline exist once in a program, and the linker takes the first unit's.
+// With optimisation the kernels leave none behind that is compiled for vectors. At -O0 they do: a
+// program for any machine with units for newer ones must then link the units for any machine first,
+// or compile the others with -O1 at least, or link lumina::dispatch, which does that.
 #if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #define LUMINA_HAS_FMA 1  // a·b + c rounded once is one instruction
 #endif
@@ -25,39 +32,49 @@
 #define LUMINA_ISA_AVX512 1
 // (clang up to 14 spells AMX's macros without the second underline.)
 #if defined(__AVX512VNNI__) && (defined(__AMX_INT8__) || defined(__AMXINT8__))
-#define LUMINA_ISA_NAMESPACE isa_amx
+#define LUMINA_ISA_BASE isa_amx
 #define LUMINA_ISA_VNNI 1  // dot products of four codes in each 32-bit lane
 #define LUMINA_ISA_AMX 1
 #elif defined(__AVX512VNNI__)
-#define LUMINA_ISA_NAMESPACE isa_avx512_vnni
+#define LUMINA_ISA_BASE isa_avx512_vnni
 #define LUMINA_ISA_VNNI 1
 #else
-#define LUMINA_ISA_NAMESPACE isa_avx512
+#define LUMINA_ISA_BASE isa_avx512
 #endif
 #elif defined(__AVX2__) && defined(__FMA__)
 #define LUMINA_ISA_AVX2 1
 #if defined(__AVXVNNI__)
-#define LUMINA_ISA_NAMESPACE isa_avx_vnni
+#define LUMINA_ISA_BASE isa_avx_vnni
 #define LUMINA_ISA_VNNI 1
 #else
-#define LUMINA_ISA_NAMESPACE isa_avx2
+#define LUMINA_ISA_BASE isa_avx2
 #endif
 #elif defined(__aarch64__) && defined(__ARM_NEON)
 #define LUMINA_ISA_NEON 1
-#if defined(__ARM_FEATURE_DOTPROD)
-#define LUMINA_ISA_NAMESPACE isa_neon_dotprod
-#else
-#define LUMINA_ISA_NAMESPACE isa_neon
-#endif
+#define LUMINA_ISA_BASE isa_neon
 #endif
 #endif
 
-#if !defined(LUMINA_ISA_NAMESPACE)
+#if !defined(LUMINA_ISA_BASE)
 #define LUMINA_ISA_SCALAR 1
 #if defined(LUMINA_HAS_FMA)
-#define LUMINA_ISA_NAMESPACE isa_scalar_fma
+#define LUMINA_ISA_BASE isa_scalar_fma
 #else
-#define LUMINA_ISA_NAMESPACE isa_scalar
+#define LUMINA_ISA_BASE isa_scalar
+#endif
+#endif
+
+#include "detail/float_modes.hpp"
+#include "detail/isa_namespace.hpp"
+
+// Once in a translation unit; a remark, no warning, also for -Werror.
+#if defined(LUMINA_ISA_SCALAR) && !defined(LUMINA_NO_XSIMD) && !defined(LUMINA_NO_SCALAR_MESSAGE)
+#if (defined(__x86_64__) || defined(__i386__)) && !(defined(__AVX2__) && defined(__FMA__))
+#pragma message( \
+    "lumina: no vector instructions, so scalar code, five times slower. Compile with -march=native or -mavx2 -mfma; or, if this is meant, with -DLUMINA_NO_SCALAR_MESSAGE")
+#elif defined(__x86_64__) || defined(__i386__) || defined(__aarch64__)
+#pragma message( \
+    "lumina: xsimd is not on the include path, so scalar code, five times slower. Install it (8.1 or newer); or, if this is meant, compile with -DLUMINA_NO_XSIMD")
 #endif
 #endif
 

@@ -43,6 +43,7 @@
 #include "detail/simd.hpp"
 #include "quantizer.hpp"
 
+LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
@@ -298,3 +299,4 @@ constexpr Epilogue<Stages...> epilogue(const Stages&... stages) {
 
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE

@@ -14,6 +14,7 @@
 #include "detail/scalar_math.hpp"
 #include "detail/xoshiro.hpp"
 
+LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
@@ -70,14 +71,14 @@ inline NormalPair box_muller(std::uint32_t radius_word, std::uint32_t angle_word
   // As a signed integer the radius word has a magnitude, from which u in (0, 1] comes, never 0 (the
   // smallest is 2^-32, so the largest radius is 6.66), and a sign, which turns the angle by π.
   const auto signed_steps = static_cast<float>(static_cast<std::int32_t>(radius_word));
-  const float u = fused_multiply_add(std::fabs(signed_steps), 0x1p-31f, 0x1p-32f);
+  const float u = fused_multiply_add(__builtin_fabsf(signed_steps), 0x1p-31f, 0x1p-32f);
 
   // −2·ln u, with u = 2^e · (1 + f), 1 + f in [2/3, 4/3), and e in the place of u's exponent.
   const auto bits = std::bit_cast<std::int32_t>(u);
   const std::int32_t exponent = (bits - kLogPivotBits) & kExponentMask;
   const float f = std::bit_cast<float>(bits - exponent) - 1.0f;
   const float log_ratio = polynomial(kLogCoefficients, f);
-  const float radius = std::sqrt(
+  const float radius = __builtin_sqrtf(
       fused_multiply_add(static_cast<float>(exponent), kMinusTwoLn2, product(log_ratio, f)));
   const float signed_radius = std::signbit(signed_steps) ? -radius : radius;
 
@@ -122,3 +123,4 @@ inline float standard_normal_at(const NoiseKey& key, std::size_t row, std::size_
 
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE

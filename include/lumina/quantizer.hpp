@@ -25,6 +25,7 @@
 #include "detail/scalar_math.hpp"
 #include "detail/simd.hpp"
 
+LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
@@ -302,3 +303,4 @@ class SymmetricQuantizer {
 
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE

@@ -40,6 +40,7 @@
 #include "noise.hpp"
 #include "weights.hpp"
 
+LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
@@ -247,3 +248,4 @@ CodedWeights<Bits> encode_weights(MatrixView<const float> w, const Noise& noise,
 
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE

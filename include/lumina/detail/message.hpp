@@ -1,7 +1,6 @@
 // Error texts without the heap and without <cstdio>, so that firmware can afford them.
 #pragma once
 
-#include <charconv>
 #include <cstddef>
 #include <string_view>
 
@@ -23,9 +22,14 @@ class Message {
     return *this;
   }
   Message& operator<<(std::size_t number) {
+    // Not by std::to_chars, of which all units of a program share one copy (config.hpp).
     char digits[20];
-    const auto end = std::to_chars(digits, digits + sizeof(digits), number).ptr;
-    return *this << std::string_view(digits, static_cast<std::size_t>(end - digits));
+    std::size_t first = sizeof(digits);
+    do {
+      digits[--first] = static_cast<char>('0' + number % 10);
+      number /= 10;
+    } while (number != 0);
+    return *this << std::string_view(digits + first, sizeof(digits) - first);
   }
   const char* c_str() const { return text_; }
 

@@ -11,6 +11,7 @@
 #include "scalar_math.hpp"
 #include "unroll.hpp"
 
+LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
@@ -133,10 +134,10 @@ class PortableBatch {
     return map([](T x, T y) { return x < y ? y : x; }, a, b);
   }
   friend PortableBatch sqrt(const PortableBatch& a) {
-    return map([](T x) { return std::sqrt(x); }, a);
+    return map([](T x) { return __builtin_sqrtf(x); }, a);
   }
   friend PortableBatch abs(const PortableBatch& a) {
-    return map([](T x) { return std::fabs(x); }, a);
+    return map([](T x) { return __builtin_fabsf(x); }, a);
   }
   /// a₀ b₀ a₁ b₁ … of the first and of the second halves.
   friend PortableBatch zip_lo(const PortableBatch& a, const PortableBatch& b) {
@@ -161,3 +162,4 @@ class PortableBatch {
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE

@@ -2,13 +2,16 @@
 // expressions. detail/simd.hpp has the same operations for vectors.
 #pragma once
 
+#include <math.h>
+
 #include <bit>
-#include <cmath>
 #include <cstdint>
 #include <type_traits>
 
 #include "../config.hpp"
 
+// (Builtins, for <cmath>'s functions are compiled as the user says: float_modes.hpp.)
+LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
@@ -44,17 +47,30 @@ inline constexpr bool kFmaRoundsOnce = kHasFma;
 inline constexpr bool kFmaRoundsOnce = true;
 #endif
 
+/// The C library's fmaf, where there is no instruction: clang that was given
+/// -funsafe-math-optimizations would make a product and a sum of it, were it to know what it calls.
+inline float library_fma(float a, float b, float c) {
+#if defined(__clang__)
+  float (*function)(float, float, float) = &::fmaf;
+  asm("" : "+r"(function));
+  return function(a, b, c);
+#else
+  return __builtin_fmaf(a, b, c);
+#endif
+}
+
 /// a·b + c rounded once, on every machine.
 constexpr float fused_multiply_add(float a, float b, float c) {
   if (std::is_constant_evaluated() || !kFmaRoundsOnce) return fused_multiply_add_exact(a, b, c);
-  return std::fma(a, b, c);
+  if constexpr (!kHasFma) return library_fma(a, b, c);
+  return __builtin_fmaf(a, b, c);
 }
 
 /// One link of a dot product's chain: fused where the machine fuses, rounded twice where a
 /// software FMA would cost a hundred times more (docs/numerics.md, "Accumulation order").
 inline float chain_multiply_add(float a, float b, float c) {
   if constexpr (kHasFma) {
-    return std::fma(a, b, c);
+    return __builtin_fmaf(a, b, c);
   } else {
     return a * b + c;
   }
@@ -64,7 +80,7 @@ inline float chain_multiply_add(float a, float b, float c) {
 /// (compilers do so by default), and the result would depend on the compiler.
 constexpr float product(float a, float b) {
   if (std::is_constant_evaluated() || !kHasFma) return a * b;
-  return std::fma(a, b, -0.0f);
+  return __builtin_fmaf(a, b, -0.0f);
 }
 
 /// Nearest integer, ties to even, for |v| < 2^22; a result of zero is +0.
@@ -76,3 +92,4 @@ constexpr float round_half_even(float v) {
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE

@@ -19,6 +19,7 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
+LUMINA_FLOATS_AS_WRITTEN
 #if !defined(LUMINA_ISA_SCALAR)
 #include <xsimd/xsimd.hpp>
 #if XSIMD_VERSION_MAJOR < 8 || (XSIMD_VERSION_MAJOR == 8 && XSIMD_VERSION_MINOR < 1)
@@ -230,7 +231,12 @@ Floats keep_where(std::uint32_t bits, const Floats& values) {
 template <class Floats>
 Floats round_half_even(const Floats& v) {
   const Floats shift(12582912.0f);
-  return (v + shift) - shift;
+  if constexpr (is_portable<Floats>) {
+    return (v + shift) - shift;
+  } else {
+    // In registers: here, and not in xsimd, it is sure to stay as written (float_modes.hpp).
+    return Floats((v.data + shift.data) - shift.data);
+  }
 }
 
 /// Integers |v| < 2^22 in floats, as int32.
@@ -266,6 +272,7 @@ void store_first(const Floats& values, float* to, std::size_t count) {
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
