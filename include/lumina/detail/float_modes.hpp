@@ -3,8 +3,8 @@
 // break this are refused, by each unit that includes the library.
 #pragma once
 
-// (__GCC_IEC_559 tells older g++ from newer ones nothing else does: 0 also for parts of
-// -funsafe-math-optimizations and for -fsingle-precision-constant. Bare-metal Arm has always 0.)
+// (__GCC_IEC_559 is all that g++ before 12 defines, and 0 also for -fsingle-precision-constant.
+// Bare-metal Arm always has 0.)
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || \
     defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) ||                     \
     defined(__NO_SIGNED_ZEROS__) ||                                                      \
