@@ -314,7 +314,7 @@ bool fused_gemm(X&& x, const Dac& dac, const Weights& weights, Y&& y, const Epil
 ///   batch·in, 2048 at most, and 512·batch, 2048 at most, and 1536; each a little rounded up.
 constexpr std::size_t coded_workspace_bytes(std::size_t batch, std::size_t in) {
   using Operands = detail::CodedOperands<detail::Native, 8, float>;
-  return detail::ArraysInWorkspace<Operands>::bytes(batch, std::min(in, detail::kTooMany));
+  return detail::TaskArrays<Operands>::bytes(batch, std::min(in, detail::kTooMany));
 }
 
 /// The same for weights of floats, with or without a DAC. (Unpacked ones take a piece of the stack
@@ -322,7 +322,7 @@ constexpr std::size_t coded_workspace_bytes(std::size_t batch, std::size_t in) {
 constexpr std::size_t float_workspace_bytes(std::size_t batch, std::size_t in) {
   using Rows = detail::QuantizedRows<detail::Native>;
   using Operands = detail::PreparedOperands<detail::Native, Rows>;
-  return detail::ArraysInWorkspace<Operands>::bytes(batch, std::min(in, detail::kTooMany));
+  return detail::TaskArrays<Operands>::bytes(batch, std::min(in, detail::kTooMany));
 }
 
 namespace detail {

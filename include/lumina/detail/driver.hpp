@@ -53,18 +53,19 @@ class FusedGemm {
   std::size_t tasks() const { return grid_.tasks(); }
 
   void run(std::size_t task) const {
-    ArraysOnStack<Operands> arrays;
-    run_on(arrays, task);
+    with_task_arrays<Operands>(y_.rows(), operands_.depth(),
+                               [this, task](const Arrays& arrays) { run(task, arrays); });
   }
-  /// In memory that begins at a cache line and has workspace_bytes().
-  void run(std::size_t task, std::byte* workspace) const {
-    ArraysInWorkspace<Operands> arrays(workspace, y_.rows(), operands_.depth());
-    run_on(arrays, task);
+  /// In memory that begins at a cache line and has Arrays::bytes().
+  void run(std::size_t task, std::byte* memory) const {
+    run(task, Arrays(memory, Arrays::Layout::of_call(y_.rows(), operands_.depth())));
   }
 
  private:
-  template <class Arrays>
-  [[gnu::always_inline]] void run_on(Arrays& arrays, std::size_t task) const {
+  using Arrays = TaskArrays<Operands>;
+  using Blocks = typename Products::Blocks;
+
+  void run(std::size_t task, const Arrays& arrays) const {
     const std::size_t chunk = grid_.chunk(task);
     const Piece tiles = even_piece(tiles_, grid_.chunks, chunk);
     const Piece rows = rows_of_chunk(chunk);
@@ -99,7 +100,6 @@ class FusedGemm {
     }
   }
 
-  using Blocks = typename Products::Blocks;
   static constexpr std::size_t kRowsAtOnce = Arch::epilogue_rows;
   /// Then whole panels need no epilogue: tiles write their sums to y.
   static constexpr bool kSumsAreOutputs =
@@ -301,7 +301,7 @@ bool workspace_valid(std::span<std::byte> workspace, std::size_t depth, MatrixVi
     return Message() << "lumina::fused_gemm: x is " << Shape{y.rows(), depth} << ", y is "
                      << Shape{y.rows(), y.cols()} << "; ";
   };
-  const std::size_t needed = ArraysInWorkspace<Operands>::bytes(y.rows(), depth);
+  const std::size_t needed = TaskArrays<Operands>::bytes(y.rows(), depth);
   if (workspace.size() < needed) {
     report_error((calls_message() << "the workspace has " << workspace.size()
                                   << " bytes, the call needs " << needed)

@@ -172,6 +172,10 @@ class CodedOperands {
   }
   std::size_t depth_blocks(std::size_t rows) const { return Workspace::blocks(depth(), rows); }
 
+  /// What `rows` rows take in a Workspace.
+  static constexpr std::size_t row_bytes(std::size_t depth, std::size_t rows) {
+    return Workspace::bytes(depth, rows);
+  }
   /// Encodes a block of the rows' inputs, to `to`.
   InputRows<Input> input(Input* to, const Piece& rows, std::size_t block,
                          std::size_t blocks) const {

@@ -63,13 +63,13 @@ template <class Arch, class Rows>
 class SplitOperands {
  public:
   using Tiled = TiledBf16Split<Arch>;
+  using Input = std::uint16_t;
   static constexpr double kWorthThreads = 1 << 21;
 
   /// Step after step, part after part: rows of 32 bf16, side by side.
   static constexpr std::size_t kStep = Tiled::inputs_per_step;
   static constexpr std::size_t kStepBytes = kBf16Parts * kTiledRows * kTileBytes;
-  using Workspace =
-      RowWorkspace<std::uint16_t, std::max(Arch::Codes::workspace_bytes, kStepBytes), kStep>;
+  using Workspace = RowWorkspace<Input, std::max(Arch::Codes::workspace_bytes, kStepBytes), kStep>;
 
   SplitOperands(const Rows& rows, const Bf16Panels& panels) : rows_(rows), panels_(panels) {}
 
@@ -87,9 +87,12 @@ class SplitOperands {
   }
   static Upcoming upcoming(const Piece&, std::size_t) { return {}; }
 
+  /// As CodedOperands'.
+  static constexpr std::size_t row_bytes(std::size_t depth, std::size_t rows) {
+    return Workspace::bytes(depth, kBf16Parts * rows);
+  }
   /// Splits a block of the rows' inputs, to `to`.
-  TiledRows input(std::uint16_t* to, const Piece& rows, std::size_t block,
-                  std::size_t blocks) const {
+  TiledRows input(Input* to, const Piece& rows, std::size_t block, std::size_t blocks) const {
     const Piece inputs = Workspace::block(depth(), kBf16Parts * rows.size, block, blocks);
     const std::size_t part = rows.size * kStep;
     const std::size_t steps = divide_rounding_up(inputs.size, kStep);

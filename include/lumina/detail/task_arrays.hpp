@@ -1,5 +1,5 @@
-// Where a task of a fused call has its arrays: the rows that it prepares, its sums, and what makes
-// outputs of them. On the stack, or in a workspace of the caller's.
+// The arrays of a task of a fused call: the rows that it prepares, its sums, and what makes outputs
+// of them. They lie in memory of the task's (task_memory.hpp), or in a workspace of the caller's.
 #pragma once
 
 #include <algorithm>
@@ -11,77 +11,96 @@
 #include "../config.hpp"
 #include "../matrix.hpp"
 #include "pieces.hpp"
+#include "task_memory.hpp"
 #include "tile.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+/// In memory that begins at a cache line and is as large as the layout says.
 template <class Operands>
-class ArraysOnStack {
+class TaskArrays {
  public:
   using Products = typename Operands::Products;
   using Blocks = typename Products::Blocks;
-
-  auto* rows() { return rows_.elements; }
-  typename Products::Sum* sums() { return sums_; }
-  /// f(the values of a noise panel).
-  template <class F>
-  [[gnu::always_inline]] void with_values(const Operands& operands, std::size_t panel, F f) {
-    const typename Operands::Values values = operands.values(panel);
-    f(values);
-  }
-
- private:
-  typename Operands::Workspace rows_;
-  alignas(kCacheLine)
-      typename Products::Sum sums_[Blocks::chunk_tiles * Blocks::max_tile_rows * kTileStride];
-};
-
-/// The same in memory that begins at a cache line: as much of it as the call's largest task needs.
-template <class Operands>
-class ArraysInWorkspace {
- public:
-  using Products = typename Operands::Products;
   using Values = typename Operands::Values;
+  using Input = typename Products::Input;
   using Sum = typename Products::Sum;
 
-  /// For a call with `batch` rows of `depth` inputs.
-  static constexpr std::size_t bytes(std::size_t batch, std::size_t depth) {
-    return batch == 0 ? 0 : Layout(batch, depth).end;
-  }
-
-  ArraysInWorkspace(std::byte* memory, std::size_t batch, std::size_t depth)
-      : memory_(memory), layout_(batch, depth) {}
-
-  auto* rows() { return reinterpret_cast<typename Products::Input*>(memory_); }
-  Sum* sums() { return reinterpret_cast<Sum*>(memory_ + layout_.sums); }
-  template <class F>
-  void with_values(const Operands& operands, std::size_t panel, F f) {
-    f(*::new (memory_ + layout_.values) Values(operands.values(panel)));
-  }
-
- private:
   /// Where the sums, then the values begin, and all of it ends.
   struct Layout {
     std::size_t sums, values, end;
 
-    constexpr Layout(std::size_t batch, std::size_t depth) {
-      constexpr std::size_t kMostTileRows = Products::Blocks::max_tile_rows;
-      const std::size_t tiles = divide_rounding_up(batch, kMostTileRows);
+    /// For `rows` rows that are made in `row_bytes`.
+    constexpr Layout(std::size_t row_bytes, std::size_t rows)
+        : sums(round_up(row_bytes, kCacheLine)),
+          values(sums + round_up(rows * kTileStride * sizeof(Sum), kCacheLine)),
+          end(values + round_up(sizeof(Values), kCacheLine)) {}
+
+    /// For the largest task of a call with `batch` rows of `depth` inputs.
+    static constexpr Layout of_call(std::size_t batch, std::size_t depth) {
+      const std::size_t tiles = divide_rounding_up(batch, Blocks::max_tile_rows);
       const std::size_t chunks =
-          divide_rounding_up(tiles, Operands::chunk_tiles(depth, kMostTileRows));
+          divide_rounding_up(tiles, Operands::chunk_tiles(depth, Blocks::max_tile_rows));
       const std::size_t tile_rows = even_sized_piece(batch, tiles, 0).size;
       const std::size_t rows = std::min(batch, divide_rounding_up(tiles, chunks) * tile_rows);
-      sums = round_up(Operands::Workspace::bytes(depth, rows), kCacheLine);
-      values = sums + round_up(rows * kTileStride * sizeof(Sum), kCacheLine);
-      end = values + round_up(sizeof(Values), kCacheLine);
+      return {Operands::Workspace::bytes(depth, rows), rows};
     }
   };
 
-  std::byte* memory_;
-  Layout layout_;
+  /// The most rows of a task.
+  static constexpr std::size_t kMostRows = Blocks::chunk_tiles * Blocks::max_tile_rows;
+  /// The layout of any task.
+  static constexpr Layout kLargest{sizeof(typename Operands::Workspace), kMostRows};
+
+  static constexpr std::size_t bytes(std::size_t batch, std::size_t depth) {
+    return batch == 0 ? 0 : Layout::of_call(batch, depth).end;
+  }
+
+  TaskArrays(std::byte* memory, const Layout& layout)
+      : rows_(reinterpret_cast<Input*>(memory)),
+        sums_(reinterpret_cast<Sum*>(memory + layout.sums)),
+        values_(memory + layout.values) {}
+
+  Input* rows() const { return rows_; }
+  Sum* sums() const { return sums_; }
+  /// f(the values of a noise panel).
+  template <class F>
+  [[gnu::always_inline]] void with_values(const Operands& operands, std::size_t panel, F f) const {
+    f(*::new (values_) Values(operands.values(panel)));
+  }
+
+ private:
+  Input* rows_;
+  Sum* sums_;
+  std::byte* values_;
 };
+
+/// f(the arrays of a task of a call with `batch` rows of `depth` inputs).
+template <class Operands, class F>
+void with_task_arrays(std::size_t batch, std::size_t depth, const F& f) {
+  using Arrays = TaskArrays<Operands>;
+  using Layout = typename Arrays::Layout;
+  constexpr Layout kLargest = Arrays::kLargest;
+  if constexpr (kLargest.end <= kMostStackBytes) {
+    with_stack_memory<kLargest.end>([&](std::byte* memory) { f(Arrays(memory, kLargest)); });
+  } else {
+    // All rows of a chunk, or as many as there are: what fits beside the sums, without a division.
+    constexpr std::size_t kRowBytes = kMostStackBytes - (kLargest.end - kLargest.sums) - kCacheLine;
+    constexpr Layout kSmall{kRowBytes, Arrays::kMostRows};
+    static_assert(kSmall.end <= kMostStackBytes);
+    const std::size_t row_size =
+        round_up(depth, Operands::Workspace::kMultiple) * sizeof(typename Arrays::Input);
+    if (std::min(batch, Arrays::kMostRows) * row_size <= kRowBytes) {
+      with_stack_memory<kSmall.end>([&](std::byte* memory) { f(Arrays(memory, kSmall)); });
+    } else {
+      const Layout layout = Layout::of_call(batch, depth);
+      with_task_memory<kLargest.end>(layout.end,
+                                     [&](std::byte* memory) { f(Arrays(memory, layout)); });
+    }
+  }
+}
 
 /// An executor that brings a workspace for the tasks' arrays, SerialIn.
 template <class Executor>

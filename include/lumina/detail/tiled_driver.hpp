@@ -15,6 +15,7 @@
 #include "pack.hpp"
 #include "pieces.hpp"
 #include "task_grid.hpp"
+#include "task_memory.hpp"
 #include "tile_unit.hpp"
 
 namespace lumina {
@@ -49,12 +50,23 @@ class TiledGemm {
   std::size_t tasks() const { return grid_.tasks(); }
 
   void run(std::size_t task) const {
+    constexpr std::size_t kMost = kSumBytes + sizeof(typename Operands::Workspace);
+    const std::size_t rows = std::min(kTiledRows, y_.rows());
+    with_task_memory<kMost>(kSumBytes + Operands::row_bytes(operands_.depth(), rows),
+                            [this, task](std::byte* memory) { run(task, memory); });
+  }
+
+ private:
+  using Sum = typename Products::Sum;
+  static constexpr std::size_t kSumBytes = kTiledRows * kNoisePanelColumns * sizeof(Sum);
+
+  void run(std::size_t task, std::byte* memory) const {
     const Piece rows = even_piece(y_.rows(), grid_.chunks, grid_.chunk(task));
     const Piece panels = grid_.panels_of(task);
     const std::size_t blocks = operands_.depth_blocks(rows.size);
 
-    typename Operands::Workspace workspace;
-    alignas(kCacheLine) typename Products::Sum sums[kTiledRows * kNoisePanelColumns];
+    auto* const sums = reinterpret_cast<Sum*>(memory);
+    auto* const own_rows = reinterpret_cast<typename Operands::Input*>(memory + kSumBytes);
     Upcoming upcoming;
     if (const std::size_t next = grid_.chunk(task) + 1; next < grid_.chunks) {
       upcoming = operands_.upcoming(
@@ -66,7 +78,7 @@ class TiledGemm {
     for (std::size_t panel = panels.begin; panel < panels.end(); ++panel) {
       for (std::size_t block = 0; block < blocks; ++block) {
         if (blocks > 1 || panel == panels.begin) {
-          input = tiled_rows(operands_.input(workspace.elements, rows, block, blocks));
+          input = tiled_rows(operands_.input(own_rows, rows, block, blocks));
         }
         multiply(rows, panel, block, input, sums, [&] { upcoming.fetch_part(); });
       }
@@ -76,7 +88,6 @@ class TiledGemm {
     Tiles::release();
   }
 
- private:
   static constexpr std::size_t steps(std::size_t inputs) {
     return std::max<std::size_t>(1, divide_rounding_up(inputs, Products::inputs_per_step));
   }
