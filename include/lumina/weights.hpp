@@ -55,7 +55,7 @@ inline float* reshape(PackedWeights& packed, std::size_t rows, std::size_t cols)
 template <class Rows>
 void pack_rows_of_weights(const Rows& weights, PackedWeights& packed) {
   float* to = reshape(packed, weights.rows(), weights.cols());
-  if (to == nullptr || weights.cols() == 0) return;  // no rows, or any number of empty ones
+  if (to == nullptr) return;
   for (std::size_t first = 0; first < weights.rows(); first += kPanelColumns) {
     const std::size_t count = std::min(kPanelColumns, weights.rows() - first);
     weights.for_each_block(first, count, [&](MatrixView<const float> block) {

@@ -241,17 +241,21 @@ void Array::refuse_value(const std::string& condition) const {
           .c_str());
 }
 
-Layout Array::Buffer::layout() const {
-  Layout layout;
+bool Layout::operator==(const Layout& other) const {
+  return data == other.data && dimensions == other.dimensions &&
+         std::equal(sizes.begin(), sizes.begin() + kept(), other.sizes.begin()) &&
+         std::equal(strides.begin(), strides.begin() + kept(), other.strides.begin());
+}
+
+void Array::Buffer::read(Layout& layout) const {
   layout.data = buf;
   layout.dimensions = static_cast<std::size_t>(ndim);
   std::ptrdiff_t row_major = itemsize;  // what the lack of strides means: those of ctypes
-  for (std::size_t i = std::min(layout.dimensions, Layout::kMostDimensions); i-- > 0;) {
+  for (std::size_t i = layout.kept(); i-- > 0;) {
     layout.sizes[i] = static_cast<std::size_t>(shape[i]);
     layout.strides[i] = strides != nullptr ? strides[i] : row_major;
     row_major *= shape[i];
   }
-  return layout;
 }
 
 namespace {
@@ -272,7 +276,7 @@ bool Array::read_buffer(bool writable) {
       refuse_type();  // what the protocol can't describe, say a datetime64
     }
   }
-  layout_ = buffer_.layout();
+  buffer_.read(layout_);
   // Since Python 3.12 classes can have a __buffer__ of their own.
   foreign_ = (PyType_GetFlags(Py_TYPE(object_.ptr())) & Py_TPFLAGS_HEAPTYPE) != 0;
   expect_type(type_of_format(buffer_.format));
@@ -305,22 +309,20 @@ bool Array::read_torch() {
     refuse_value(std::string("of values; it is a lazy view of them: pass its .resolve_") +
                  (conjugates ? "conj()" : "neg()"));
   }
-  layout_ = torch_layout();
+  read_torch_layout(layout_);
   return true;
 }
 
-Layout Array::torch_layout() const {
+void Array::read_torch_layout(Layout& layout) const {
   const nb::tuple sizes(attribute<"shape">(object_)), strides(called<"stride">(object_));
-  Layout layout;
   layout.dimensions = sizes.size();
   if (strides.size() != layout.dimensions) refuse_value("with a stride for each dimension");
-  for (std::size_t i = 0; i < std::min(layout.dimensions, Layout::kMostDimensions); ++i) {
+  for (std::size_t i = 0; i < layout.kept(); ++i) {
     layout.sizes[i] = nb::cast<std::size_t>(sizes[i]);
     layout.strides[i] =
         nb::cast<std::ptrdiff_t>(strides[i]) * static_cast<std::ptrdiff_t>(size_of(type_));
   }
   layout.data = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(called<"data_ptr">(object_)));
-  return layout;
 }
 
 void Array::read_dlpack(bool writable) {
@@ -351,7 +353,7 @@ void Array::read_dlpack(bool writable) {
   expect_type(type_of_dtype(tensor_.dtype()));
   layout_.data = const_cast<void*>(static_cast<const void*>(tensor_.data()));
   layout_.dimensions = tensor_.ndim();
-  for (std::size_t i = 0; i < std::min(layout_.dimensions, Layout::kMostDimensions); ++i) {
+  for (std::size_t i = 0; i < layout_.kept(); ++i) {
     layout_.sizes[i] = tensor_.shape(i);
     layout_.strides[i] = static_cast<std::ptrdiff_t>(tensor_.stride(i)) *
                          static_cast<std::ptrdiff_t>(tensor_.itemsize());
@@ -363,9 +365,9 @@ void Array::expect_unmoved() const {
   if (source_ == Source::buffer) {
     Buffer buffer;
     if (PyObject_GetBuffer(object_.ptr(), &buffer, kBufferFlags) != 0) nb::raise_python_error();
-    now = buffer.layout();
+    buffer.read(now);
   } else if (source_ == Source::torch) {
-    now = torch_layout();
+    read_torch_layout(now);
   }
   if (now != layout_) {
     throw nb::value_error((std::string(name_) +

@@ -30,16 +30,18 @@ inline constexpr ElementType element_type_of<std::complex<float>> = ElementType:
 template <>
 inline constexpr ElementType element_type_of<std::uint32_t> = ElementType::uint32;
 
-/// Where an array's elements are, strides in bytes.
+/// Where an array's elements are, strides in bytes. What lies behind its dimensions is not set.
 struct Layout {
   static constexpr std::size_t kMostDimensions = 32;
 
   void* data = nullptr;
   std::size_t dimensions = 0;
-  std::array<std::size_t, kMostDimensions> sizes{};
-  std::array<std::ptrdiff_t, kMostDimensions> strides{};
+  std::array<std::size_t, kMostDimensions> sizes;
+  std::array<std::ptrdiff_t, kMostDimensions> strides;
 
-  bool operator==(const Layout&) const = default;
+  /// Dimensions for which there is room.
+  std::size_t kept() const { return dimensions < kMostDimensions ? dimensions : kMostDimensions; }
+  bool operator==(const Layout& other) const;
 };
 
 /// An argument that is an array: where its elements are. Keeps them alive.
@@ -83,7 +85,7 @@ class Array {
  private:
   bool read_buffer(bool writable);
   bool read_torch();
-  Layout torch_layout() const;
+  void read_torch_layout(Layout& layout) const;
   void read_dlpack(bool writable);
   void expect_type(ElementType type) const;
 
@@ -93,7 +95,7 @@ class Array {
   struct Buffer : Py_buffer {
     Buffer() : Py_buffer{} {}
     ~Buffer() { PyBuffer_Release(this); }  // nothing, where there is none
-    Layout layout() const;
+    void read(Layout& layout) const;
   } buffer_;
   nb::ndarray<nb::ro> tensor_;
   ElementType type_;

@@ -7,6 +7,8 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "arguments.hpp"
@@ -26,25 +28,38 @@ void watch_forks() {
   pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
 }
 
-std::unique_lock<std::mutex> Turns::take() {
+Turns::Turn::Turn(std::unique_lock<std::mutex> lock, Turns& turns)
+    : lock_(std::move(lock)), turns_(turns) {
+  turns.forks_ = forks();
+  turns.owner_ = std::this_thread::get_id();
+}
+
+Turns::Turn Turns::take() {
+  const bool forked = forks_ != forks();
+  if (!forked && owner_ == std::this_thread::get_id()) {
+    throw std::runtime_error(
+        "this generator is in the middle of a call of the same thread, which a handler of signals "
+        "has interrupted; use another one there");
+  }
   std::unique_lock lock(*mutex_, std::try_to_lock);
-  if (!lock && forks_ != forks()) {  // taken by a thread that this process has not
+  if (!lock && forked) {  // taken by a thread that this process has not
     lock.release();
-    mutex_.release();  // nobody may destroy it
+    static_cast<void>(mutex_.release());  // nobody may destroy it
     mutex_ = std::make_unique<std::mutex>();
     lock = std::unique_lock(*mutex_);
   } else if (!lock) {
     const nb::gil_scoped_release release;
     lock.lock();
   }
-  forks_ = forks();
-  return lock;
+  return {std::move(lock), *this};
 }
 
 // --- Signals -------------------------------------------------------------------------------------
 
-void Signals::look() {
+void Signals::look_if_due() {
   const Clock::time_point begin = Clock::now();
+  if (next_ == Clock::time_point{}) next_ = begin + kInterval;
+  if (begin < next_) return;
   {
     const nb::gil_scoped_acquire acquire;
     // In other threads than the main one this does nothing.

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <type_traits>
 
 #include <lumina/dispatch.hpp>
@@ -28,7 +29,7 @@ class Signals {
   /// For the calling thread, without the GIL, again and again: takes the GIL now and then for what
   /// has come. True from then on, once a handler has raised an exception, which then stays set.
   bool stopped() {
-    if (!stop_.load(std::memory_order_relaxed) && Clock::now() >= next_) look();
+    if (!stop_.load(std::memory_order_relaxed)) look_if_due();
     return stop_.load(std::memory_order_relaxed);
   }
   /// For other threads.
@@ -42,10 +43,10 @@ class Signals {
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds kInterval{20};
 
-  void look();
+  void look_if_due();
 
   std::atomic<bool> stop_ = false;
-  Clock::time_point next_ = Clock::now() + kInterval;
+  Clock::time_point next_{};  // none: this is the first time
 };
 
 /// f() without the GIL; then the exception of a signal's handler, if one has stopped it.
@@ -112,12 +113,27 @@ class Threads {
 /// had it in the parent.
 class Turns {
  public:
-  /// With the GIL.
-  std::unique_lock<std::mutex> take();
+  /// Whoever has it is at work until it goes.
+  class Turn {
+   public:
+    Turn(std::unique_lock<std::mutex> lock, Turns& turns);
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    ~Turn() { turns_.owner_ = std::thread::id(); }
+
+   private:
+    std::unique_lock<std::mutex> lock_;
+    Turns& turns_;
+  };
+
+  /// With the GIL. Error: RuntimeError, this thread has it: a handler of signals, in the middle of
+  /// a call.
+  Turn take();
 
  private:
   std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
   int forks_ = forks();  // when it was taken last
+  std::atomic<std::thread::id> owner_ = std::thread::id();
 };
 
 }  // namespace lumina::python

@@ -116,6 +116,30 @@ def test_handlers_that_do_not_raise_let_the_call_go_on():
     assert_same_bits(y, expected)
 
 
+def test_a_handler_cannot_draw_from_the_generator_that_it_interrupts():
+    rng, values, errors = lk.FastRng(1), np.empty(40_000_000, np.float32), []
+
+    def draw(*_):
+        try:
+            rng.next()
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    before = signal.signal(signal.SIGALRM, draw)
+    try:
+        for _ in range(20):
+            signal.setitimer(signal.ITIMER_REAL, 0.001, 0.005)
+            rng.fill_normal(values)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            if errors:
+                break
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert "generator" in errors[0]
+    rng.next()
+
+
 PREPARE = """
 import os, resource, sys
 import numpy as np
@@ -139,6 +163,20 @@ except MemoryError:
 """, OMP_NUM_THREADS="16")
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() in ("(2048, 512)", "MemoryError")
+
+
+@needs_proc
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0,
+                    reason="takes rights away from itself")
+@pytest.mark.parametrize("allowed", [1, 2])
+def test_few_threads_for_the_user(allowed):
+    result = run_python(PREPARE + f"""
+lk.isa()
+resource.setrlimit(resource.RLIMIT_NPROC, ({allowed}, {allowed}))
+os.setuid(65534)
+print(lk.optical_linear_infer(x, w, None, 8, threads=16).shape)
+""", OPENBLAS_NUM_THREADS="1")
+    assert result.stdout.strip() == "(2048, 512)", result.stderr
 
 
 @needs_proc
