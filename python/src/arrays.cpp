@@ -104,12 +104,6 @@ std::size_t size_of(ElementType type) {
   return type == ElementType::complex64 ? 8 : type == ElementType::int8 ? 1 : 4;
 }
 
-/// "a float32 array of shape [batch, in], 2 dimensions"
-std::string expectation(ElementType type, const std::string& shape, std::size_t dimensions) {
-  return std::string("a ") + name_of(type) + " array of shape " + shape + " (" +
-         std::to_string(dimensions) + (dimensions == 1 ? " dimension)" : " dimensions)");
-}
-
 /// Whether a MatrixView can stand for it: rows that are row-major and do not run into each other.
 template <class T>
 bool row_major(const Array& array) {
@@ -207,9 +201,9 @@ std::unique_ptr<T[]> copied(const Array& array) {
 
 }  // namespace
 
-Array::Array(nb::handle object, const char* name, ElementType type, std::string expected,
+Array::Array(nb::handle object, const char* name, ElementType type, const Expectation& expected,
              bool writable)
-    : object_(object), name_(name), expected_(std::move(expected)), type_(type) {
+    : object_(object), name_(name), expected_(expected), type_(type) {
   if (!read_buffer(writable) && !read_torch()) read_dlpack(writable);
   if (dimensions() > Layout::kMostDimensions) refuse_value();
   if (data() == nullptr && element_count() != 0) {  // a tensor of torch.compile, say
@@ -229,16 +223,27 @@ void Array::refuse_type() const {
     advice = std::string("; convert it, say by .astype('") + name_of(type_) + "')";
   }
   throw nb::type_error(
-      (std::string(name_) + " must be " + expected_ + ", not " + description() + advice).c_str());
+      (std::string(name_) + " must be " + expected_.text(type_) + ", not " + description() + advice)
+          .c_str());
 }
 void Array::refuse_value() const {
   throw nb::value_error(
-      (std::string(name_) + " must be " + expected_ + ", not " + description()).c_str());
+      (std::string(name_) + " must be " + expected_.text(type_) + ", not " + description())
+          .c_str());
 }
 void Array::refuse_value(const std::string& condition) const {
-  throw nb::value_error(
-      (std::string(name_) + ", " + description() + ", must be " + expected_ + ", " + condition)
-          .c_str());
+  throw nb::value_error((std::string(name_) + ", " + description() + ", must be " +
+                         expected_.text(type_) + ", " + condition)
+                            .c_str());
+}
+
+std::string Expectation::text(ElementType type) const {
+  if (dimensions == 0) return words_or_shape;
+  const std::string shape = words_or_shape != nullptr
+                                ? words_or_shape
+                                : "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
+  return std::string("a ") + name_of(type) + " array of shape " + shape + " (" +
+         std::to_string(dimensions) + (dimensions == 1 ? " dimension)" : " dimensions)");
 }
 
 bool Layout::operator==(const Layout& other) const {
@@ -432,7 +437,7 @@ std::string Array::description() const {
 
 template <class T>
 InputMatrix<T>::InputMatrix(nb::handle object, const char* name, const char* shape)
-    : array_(object, name, element_type_of<T>, expectation(element_type_of<T>, shape, 2), false) {
+    : array_(object, name, element_type_of<T>, {shape, 2}, false) {
   if (array_.dimensions() != 2) array_.refuse_value();
   if (row_major<T>(array_)) {
     view_ = view_of<const T>(array_);
@@ -445,7 +450,7 @@ InputMatrix<T>::InputMatrix(nb::handle object, const char* name, const char* sha
 InputVector::InputVector(nb::handle object, const char* name, const char* shape) {
   if (object.is_none()) return;
   constexpr ElementType kType = ElementType::float32;
-  array_ = std::make_unique<Array>(object, name, kType, expectation(kType, shape, 1), false);
+  array_ = std::make_unique<Array>(object, name, kType, Expectation(shape, 1), false);
   if (array_->dimensions() != 1) array_->refuse_value();
   count_ = array_->size(0);
   if (array_->contiguous()) {
@@ -461,10 +466,7 @@ OutputMatrix<T>::OutputMatrix(nb::handle object, const char* name, nb::handle li
                               std::size_t rows, std::size_t cols)
     : object_(object.is_none() ? new_array(like, nb::make_tuple(rows, cols), element_type_of<T>)
                                : nb::borrow(object)),
-      array_(object_, name, element_type_of<T>,
-             expectation(element_type_of<T>,
-                         "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")", 2),
-             true) {
+      array_(object_, name, element_type_of<T>, {rows, cols}, true) {
   if (array_.dimensions() != 2 || array_.size(0) != rows || array_.size(1) != cols) {
     array_.refuse_value();
   }

@@ -44,13 +44,29 @@ struct Layout {
   bool operator==(const Layout& other) const;
 };
 
+/// What an error says that an array must be; a text is made of it only then.
+struct Expectation {
+  /// In words: "a contiguous float32 array".
+  Expectation(const char* words) : words_or_shape(words) {}
+  /// With that many dimensions: "[batch, in]".
+  Expectation(const char* shape, std::size_t count) : words_or_shape(shape), dimensions(count) {}
+  /// With exactly that shape.
+  Expectation(std::size_t row_count, std::size_t col_count)
+      : dimensions(2), rows(row_count), cols(col_count) {}
+
+  std::string text(ElementType type) const;
+
+  const char* words_or_shape = nullptr;
+  std::size_t dimensions = 0, rows = 0, cols = 0;
+};
+
 /// An argument that is an array: where its elements are. Keeps them alive.
 class Array {
  public:
-  /// `expected`: what the errors say it must be, say "a float32 array of shape [batch, in]".
   /// Errors: TypeError, if it is no array, or one of another type; ValueError, if it is not in the
   /// CPU's memory, wants a gradient, or, where `writable`, is read-only.
-  Array(nb::handle object, const char* name, ElementType type, std::string expected, bool writable);
+  Array(nb::handle object, const char* name, ElementType type, const Expectation& expected,
+        bool writable);
   Array(const Array&) = delete;
   Array& operator=(const Array&) = delete;
 
@@ -91,7 +107,7 @@ class Array {
 
   nb::handle object_;
   const char* name_;
-  std::string expected_;
+  Expectation expected_;
   struct Buffer : Py_buffer {
     Buffer() : Py_buffer{} {}
     ~Buffer() { PyBuffer_Release(this); }  // nothing, where there is none
