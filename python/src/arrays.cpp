@@ -395,10 +395,16 @@ void Array::count_write() const {
   }
   if (increment.is_valid()) {
     increment(object_);
-  } else {  // a copy to itself moves nothing
-    const nb::object alias = called<"detach">(object_);
-    alias.attr("copy_")(alias);
+    return;
   }
+  // A copy to itself moves nothing; of a view that autograd would not have written, an alias takes it.
+  const auto copy_to_itself = [](nb::handle tensor) {
+    PyObject* const arguments[] = {tensor.ptr(), tensor.ptr()};
+    return nb::steal(PyObject_VectorcallMethod(interned<"copy_">(), arguments, 2, nullptr));
+  };
+  if (copy_to_itself(object_).is_valid()) return;
+  forget_error();
+  if (!copy_to_itself(called<"detach">(object_)).is_valid()) nb::raise_python_error();
 }
 
 std::size_t Array::element_count() const {
