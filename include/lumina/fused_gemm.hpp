@@ -311,7 +311,7 @@ bool fused_gemm(X&& x, const Dac& dac, const Weights& weights, Y&& y, const Epil
 
 /// How much memory SerialIn needs for a call with coded weights, x [batch, in]. It depends on the
 /// instruction set; on the scalar one, which microcontrollers have, it is in bytes
-///   batch·in, 2048 at most, and 512·batch, 2048 at most, and 1536; each a little rounded up.
+///   batch·in, 2048 at most, and 512·batch, 2048 at most, and 1024; each a little rounded up.
 constexpr std::size_t coded_workspace_bytes(std::size_t batch, std::size_t in) {
   using Operands = detail::CodedOperands<detail::Native, 8, float>;
   return detail::TaskArrays<Operands>::bytes(batch, std::min(in, detail::kTooMany));

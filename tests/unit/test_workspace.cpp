@@ -117,8 +117,8 @@ TEST_CASE("Workspace: how much it is", "[workspace]") {
   STATIC_REQUIRE(coded_workspace_bytes(10000, 60000) <=
                  detail::Native::Codes::workspace_bytes + 50000);
 #if defined(LUMINA_ISA_SCALAR)
-  STATIC_REQUIRE(coded_workspace_bytes(1, 144) == 192 + 512 + 1536);
-  STATIC_REQUIRE(coded_workspace_bytes(10000, 60000) == 2048 + 2048 + 1536);
+  STATIC_REQUIRE(coded_workspace_bytes(1, 144) == 192 + 512 + 1024 + 64);
+  STATIC_REQUIRE(coded_workspace_bytes(10000, 60000) == 2048 + 2048 + 1024 + 64);
 #endif
 }
 

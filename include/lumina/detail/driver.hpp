@@ -86,11 +86,16 @@ class FusedGemm {
         in_place = columns_of(panel) % kPanelColumns == 0;
         if (in_place) to = {&y_(rows.begin, panel * kNoisePanelColumns), y_.row_stride()};
       }
+      bool begun = false;
+      if constexpr (requires { operands_.begin_sums(panel, rows.size, sums); }) {
+        begun = operands_.begin_sums(panel, rows.size, sums);
+      }
       for (std::size_t block = 0; block < blocks; ++block) {
         if (blocks > 1 || panel == panels.begin) {
           input = operands_.input(arrays.rows(), rows, block, blocks);
         }
-        multiply({chunk, tiles, rows, panel, panel + 1 == panels.end(), block}, input, to);
+        multiply({chunk, tiles, rows, panel, panel + 1 == panels.end(), block, begun || block > 0},
+                 input, to);
       }
       if (in_place) continue;
       arrays.with_values(operands_, panel, [&](const auto& values) {
@@ -145,6 +150,7 @@ class FusedGemm {
     std::size_t panel;
     bool last_of_group;
     std::size_t block;  ///< of the depth
+    bool continues;     ///< add to the sums that are there
   };
 
   /// Weights of some columns of a noise panel.
@@ -165,7 +171,7 @@ class FusedGemm {
       const Word* const weights =
           operands_.weights(first_panel, operands_.block_begin(part.rows.size, part.block));
       multiply_tiles(part, {columns, weights, operands_.panel_size(), true}, input, to,
-                     part.block > 0);
+                     part.continues);
     }
   }
 
@@ -187,7 +193,7 @@ class FusedGemm {
         operands_.raw_weights().pack({part.panel * kNoisePanelColumns + now.begin, now.size},
                                      {first_input + k, steps}, workspace);
         multiply_tiles(part, {now, workspace.panels, steps * kPanelColumns, false},
-                       {input.first + k, input.stride, steps}, to, part.block > 0 || k > 0);
+                       {input.first + k, input.stride, steps}, to, part.continues || k > 0);
       }
     }
   }
@@ -206,7 +212,7 @@ class FusedGemm {
           .steps = steps,
           .w = operands_.raw_weights().inputs(first + column, first_input),
           .w_stride = operands_.raw_weights().row_stride(),
-          .continue_sums = part.block > 0,
+          .continue_sums = part.continues,
           .sums_stride = to.stride};
       raw_tile_kernel<Arch>(part.rows.size)(operands, to.sums + columns.begin + column);
     }

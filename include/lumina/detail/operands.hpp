@@ -8,6 +8,7 @@
 //   depth_blocks()    pieces into which the depth is cut, so that a chunk's rows fit there
 //   input(...)        a chunk's rows in the form that tiles read
 //   kPacks            whether a task packs the weights: raw_weights() instead of weights(...)
+//   begin_sums(...)   where sums do not begin at 0 (only codes)
 //   Values, values()  from a panel's sums to floats
 #pragma once
 
@@ -194,8 +195,7 @@ class CodedOperands {
   }
 
   /// fma(sum, unit, base): what one code of x times one of w is worth, and what x = dac.offset()
-  /// makes. Codes of x that have signs are multiplied without: counted from the lowest one, which
-  /// the sums of w's codes make good.
+  /// makes.
   class Values {
    public:
     using Floats = typename Arch::template Batch<float>;
@@ -203,28 +203,44 @@ class CodedOperands {
 
     Values(const UniformQuantizer& dac, const float* scales, const std::int32_t* code_sums) {
       const Floats step(dac.step()), offset(dac.offset());
-      const Ints subtracted(Codes::input_bias + dac.lowest());
       for (std::size_t i = 0; i < kNoisePanelColumns; i += Floats::size) {
         const Floats scale = Floats::load_aligned(scales + i);
         const Ints code_sum = Ints::load_aligned(code_sums + i);
         product(step, scale).store_aligned(unit_ + i);
         product(product(offset, scale), to_float(code_sum)).store_aligned(base_ + i);
-        (code_sum * subtracted).store_aligned(bias_ + i);
+        if constexpr (Codes::input_bias != 0) {
+          (code_sum * Ints(Codes::input_bias)).store_aligned(bias_ + i);
+        }
       }
     }
     [[gnu::always_inline]] Floats operator()(const std::int32_t* sums, std::size_t column) const {
       Ints sum = Ints::load_aligned(sums + column);
       if constexpr (StoredBits != 8) sum = sum >> (8 - StoredBits);
-      return fused_multiply_add(to_float(sum + Ints::load_aligned(bias_ + column)),
-                                Floats::load_aligned(unit_ + column),
+      if constexpr (Codes::input_bias != 0) sum = sum + Ints::load_aligned(bias_ + column);
+      return fused_multiply_add(to_float(sum), Floats::load_aligned(unit_ + column),
                                 Floats::load_aligned(base_ + column));
     }
 
    private:
     alignas(kCacheLine) float unit_[kNoisePanelColumns];
     alignas(kCacheLine) float base_[kNoisePanelColumns];
-    alignas(kCacheLine) std::int32_t bias_[kNoisePanelColumns];
+    alignas(kCacheLine) std::int32_t bias_[Codes::input_bias != 0 ? kNoisePanelColumns : 1];
   };
+  /// Codes of x that have signs are multiplied without: counted from the lowest one. Their sums
+  /// begin at what that is too much, which the sums of w's codes know; true where that is not 0.
+  bool begin_sums(std::size_t noise_panel, std::size_t rows, std::int32_t* sums) const {
+    if (!dac_.is_symmetric()) return false;
+    using Ints = typename Arch::template Batch<std::int32_t>;
+    const std::int32_t* const code_sums = weights_.code_sums + noise_panel * kNoisePanelColumns;
+    const Ints lowest(dac_.lowest() * (1 << (8 - StoredBits)));
+    for (std::size_t i = 0; i < kNoisePanelColumns; i += Ints::size) {
+      const Ints first = Ints::load_aligned(code_sums + i) * lowest;
+      for (std::size_t row = 0; row < rows; ++row) {
+        first.store_aligned(sums + row * kNoisePanelColumns + i);
+      }
+    }
+    return true;
+  }
   /// For a panel of 128 columns.
   Values values(std::size_t noise_panel) const {
     const std::size_t first = noise_panel * kNoisePanelColumns;

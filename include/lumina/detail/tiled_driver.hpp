@@ -76,11 +76,16 @@ class TiledGemm {
     TiledRows input{};
     Tiles::configure(TileShapes(rows.size));
     for (std::size_t panel = panels.begin; panel < panels.end(); ++panel) {
+      bool begun = false;
+      if constexpr (requires { operands_.begin_sums(panel, rows.size, sums); }) {
+        begun = operands_.begin_sums(panel, rows.size, sums);
+      }
       for (std::size_t block = 0; block < blocks; ++block) {
         if (blocks > 1 || panel == panels.begin) {
           input = tiled_rows(operands_.input(own_rows, rows, block, blocks));
         }
-        multiply(rows, panel, block, input, sums, [&] { upcoming.fetch_part(); });
+        multiply(rows, panel, block, begun || block > 0, input, sums,
+                 [&] { upcoming.fetch_part(); });
       }
       finisher_.template finish_chunk<Arch::epilogue_rows>(rows, panel, columns(panel), sums,
                                                            operands_.values(panel), [] {});
@@ -97,14 +102,15 @@ class TiledGemm {
   std::size_t column_panels(std::size_t panel) const { return panel_count(columns(panel)); }
 
   template <class Between>
-  void multiply(const Piece& rows, std::size_t panel, std::size_t block, const TiledRows& input,
-                typename Products::Sum* sums, const Between& between) const {
+  void multiply(const Piece& rows, std::size_t panel, std::size_t block, bool continues,
+                const TiledRows& input, typename Products::Sum* sums,
+                const Between& between) const {
     for (std::size_t i = 0; i < column_panels(panel); ++i) {
       const TiledOperands operands{
           .x = input,
           .weights = operands_.weights(panel * (kNoisePanelColumns / kPanelColumns) + i,
                                        operands_.block_begin(rows.size, block)),
-          .continue_sums = block > 0};
+          .continue_sums = continues};
       if (rows.size > kTileRows) {
         multiply_in_tiles<Products, Tiles, 2>(operands, sums + i * kPanelColumns, between);
       } else {
