@@ -1,4 +1,4 @@
-"""OpticalLinear computes with the weights it has at the time of a pass, whatever has changed them."""
+"""OpticalLinear computes with the weights that it has, whatever has changed them."""
 
 import copy
 import multiprocessing

@@ -5,7 +5,7 @@ import copy
 import io
 
 import pytest
-from nn_support import assert_close, backend, inputs, make_layer, torch
+from nn_support import assert_close, backend, computation, inputs, make_layer, torch
 
 from lumina_kernel.nn import operators
 from torch.utils.checkpoint import checkpoint
@@ -148,7 +148,9 @@ def test_traced(backend, training, options):
 
 
 @needs_operators
-def test_dispatch_modes_see_the_layer(backend):
+@pytest.mark.parametrize("outputs", [1, 8, 37, 128, 300])
+@pytest.mark.parametrize("options", [{}, dict(seed=5, precision=12)], ids=str)
+def test_dispatch_modes_see_the_layer(backend, outputs, options):
     from torch.utils._python_dispatch import TorchDispatchMode
 
     seen = []
@@ -158,13 +160,31 @@ def test_dispatch_modes_see_the_layer(backend):
             seen.append(str(operator))
             return operator(*args, **(kwargs or {}))
 
-    layer = layer_of()
+    layer = make_layer(16, outputs, "lumina_micro_v1", bias=True, **options)
     twin = copy.deepcopy(layer)
     with Log():
         results = results_of(layer, layer)
     for result, expected in zip(results, results_of(twin, twin)):
         assert_close(result, expected, 1e-6)
     assert "lumina_kernel.optical_linear.default" in seen
+
+
+def test_a_record_returns_to_weights_like_its_own():
+    _core = computation("native")._core
+    weights = _core.CodedWeights(torch.rand(20, 16), 8)
+    y, bits = torch.empty(4, 20), torch.full((4, 3), 255, dtype=torch.uint8)
+    record, converter = _core.ForwardRecord(), (8, 0.0, 1.0, False)
+    arguments = (None, converter, (1.0, 0.0, 0.0, 1.0), converter, False, 0, 0, 0, record, False, 1)
+    _core.forward(torch.rand(4, 16), weights, y, *arguments)
+    with pytest.raises(ValueError, match="4 rows of 3 bytes"):
+        record.save(torch.empty(4, 2, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="2 bytes for a row of 20 outputs, not 3"):
+        _core.ForwardRecord().restore(weights, bits[:, :2].contiguous())
+    record.save(bits)
+    other, again = _core.ForwardRecord(), torch.zeros_like(bits)
+    other.restore(weights, bits)
+    other.save(again)
+    assert torch.equal(bits, again)
 
 
 @needs_operators

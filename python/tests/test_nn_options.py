@@ -1,4 +1,4 @@
-"""Attributes of OpticalLinear that are set later: what the next pass computes with, and print shows."""
+"""Attributes of OpticalLinear that are set later: the next pass and print show them."""
 
 import pytest
 from nn_support import backend, inputs, make_layer, torch

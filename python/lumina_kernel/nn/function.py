@@ -35,10 +35,8 @@ def run(
         return _LayerFunction.apply(
             x, weight, bias, weights, frozen, passes, kind, number, limit, remember
         )
-    y, _, limit, _ = passes.run(
-        _detached(x), weights, _detached(bias), kind, number, limit, keep=False
-    )
-    return y, limit
+    result = passes.run(_detached(x), weights, _detached(bias), kind, number, limit, keep=False)
+    return result.y, result.limit
 
 
 def refuse_forward_mode(ctx: Any, *_: Any) -> None:
@@ -70,12 +68,11 @@ class _LayerFunction(Function):
         limit: float,
         remember: bool,
     ) -> Tuple[Tensor, float]:
-        y, used, limit, kept = passes.run(
+        y, ctx.settings, _, limit, kept = passes.run(
             _detached(x), weights, _detached(bias), kind, number, limit, True, remember
         )
         ctx.save_for_backward(x, *kept.tensors)
         ctx.kept_rest = kept.rest
-        ctx.settings = kind.at(used)
         ctx.frozen = frozen
         return y, limit
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..checks import checked_int
 
 _WORDS = 1 << 64
+_lock = threading.Lock()  # of what passes and layers count
 
 
 def drawn(generator: Optional[torch.Generator] = None) -> Tensor:
@@ -38,11 +39,10 @@ class _Streams:
 
     def __init__(self) -> None:
         self._of_marks: Dict[int, Dict[int, int]] = {}
-        self._lock = threading.Lock()
 
     def take(self, seed: int) -> int:
         mark = drawn().item()
-        with self._lock:
+        with _lock:
             streams = self._of_marks.setdefault(seed, {})
             return streams.setdefault(mark, len(streams))
 
@@ -100,8 +100,9 @@ class NoiseKeys:
     def next(self, number: int, rank: int) -> int:
         """The key of a pass that has drawn `number`: 0 … 2^63 − 1."""
         if self.seed is not None:
-            self._count += 1
-            return mixed(self.seed, self._stream, self._count - 1)
+            with _lock:
+                count, self._count = self._count, self._count + 1
+            return mixed(self.seed, self._stream, count)
         if self.generator is not None:
             return drawn(self.generator).item()
         return number if rank == 0 else mixed(number, rank)

@@ -82,6 +82,11 @@ def call(
             "OpticalLinear: a graph that is stored can't draw from the layer's own generator; make "
             "it of a layer without seed and generator, or in eval()"
         )
+    if stored and kind.learns and passes.group is not None:
+        raise RuntimeError(
+            "OpticalLinear: a graph that is stored does not know the layer's process group; make "
+            "it in eval(), or give an output_range"
+        )
     if kind.learns and _is_transformed():
         raise RuntimeError(
             "OpticalLinear: within torch.func the tracked range can't follow the batches; call "
@@ -141,10 +146,10 @@ def _forward(
     before = limit.item() if kind.tracked else 0.0
     if kind.tracked and before == 0.0 and not kind.learns:
         raise RuntimeError(
-            "OpticalLinear: the ADC's range is tracked and not known yet, and a graph can't take it "
-            "from a batch in eval(): call the layer itself before, or give an output_range"
+            "OpticalLinear: the ADC's range is tracked and not known yet, and a graph can't take "
+            "it from a batch in eval(): call the layer itself before, or give an output_range"
         )
-    y, used, after, kept = Passes.of(passes).run(
+    y, _, used, after, kept = Passes.of(passes).run(
         x.detach(),
         _encoded(weight, kind),
         None if bias is None else bias.detach(),

@@ -111,7 +111,8 @@ class OpticalLinear(nn.Module):
         kind = _checked_options(device, dtype)
         shape = (self._out_features, self._in_features)
         self.weight = nn.Parameter(torch.empty(shape, **kind))
-        self.register_parameter("bias", nn.Parameter(torch.empty(shape[:1], **kind)) if bias else None)
+        bias_values = nn.Parameter(torch.empty(shape[:1], **kind)) if bias else None
+        self.register_parameter("bias", bias_values)
         self.register_buffer("adc_limit", None)
         self._frozen: Optional[FrozenWeights] = None
         self._take(Options(profile, input_range, output_range, zero_preserving))
@@ -167,20 +168,18 @@ class OpticalLinear(nn.Module):
             raise ValueError("input must be one tensor, not a nested one")
         _check_kind("input", input, weight)
         _check_kind("weight", weight, weight)
-        if input.dim() == 0 or input.shape[-1] != self._in_features:
-            raise ValueError(
-                f"input is {list(input.shape)}, but must be [..., {self._in_features}] for a "
-                f"weight {list(weight.shape)}"
-            )
-        if weight.shape != (self._out_features, self._in_features):
-            raise ValueError(
-                f"weight must be {[self._out_features, self._in_features]}, not "
-                f"{list(weight.shape)}"
-            )
         if bias is not None:
             _check_kind("bias", bias, weight)
-            if bias.shape != (self._out_features,):
-                raise ValueError(f"bias must be {[self._out_features]}, not {list(bias.shape)}")
+        ins, outs = self._in_features, self._out_features
+        if input.dim() == 0 or input.shape[-1] != ins:
+            raise ValueError(
+                f"input is {list(input.shape)}, but must be [..., {ins}] for a weight "
+                f"{list(weight.shape)}"
+            )
+        if weight.shape != (outs, ins):
+            raise ValueError(f"weight must be {[outs, ins]}, not {list(weight.shape)}")
+        if bias is not None and bias.shape != (outs,):
+            raise ValueError(f"bias must be {[outs]}, not {list(bias.shape)}")
 
     def _take(self, options: Options) -> None:
         """All of them, or none and an error."""
@@ -276,6 +275,8 @@ class OpticalLinear(nn.Module):
 
 
 def _check_kind(name: str, tensor: Tensor, weight: Tensor) -> None:
+    if tensor.dtype in _FLOATS and tensor.layout == torch.strided and tensor.is_cpu:
+        return
     if tensor.dtype not in _FLOATS:
         raise TypeError(
             f"{name} {list(tensor.shape)} must be float32, float64, float16 or bfloat16, not "
@@ -283,7 +284,7 @@ def _check_kind(name: str, tensor: Tensor, weight: Tensor) -> None:
         )
     if tensor.layout != torch.strided:
         raise ValueError(f"{name} {list(tensor.shape)} must be dense, not {tensor.layout}")
-    if not tensor.is_cpu and not (tensor.is_meta and weight.is_meta):
+    if not (tensor.is_meta and weight.is_meta):
         raise ValueError(f"{name} {list(tensor.shape)} must be on the CPU, not {tensor.device}")
 
 

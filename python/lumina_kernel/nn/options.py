@@ -40,9 +40,9 @@ class Options(NamedTuple):
         bits = profile.bits
         if bits <= _MOST_CODED_BITS and in_features > _MOST_CODED_INPUTS:
             raise ValueError(
-                f"in_features must be at most {_MOST_CODED_INPUTS} with {bits} bits, as the sums of "
-                f"up to {_MOST_CODED_BITS} bits' codes are 32-bit integers, not {in_features}; with "
-                "a higher precision there is no such limit"
+                f"in_features must be at most {_MOST_CODED_INPUTS} with {bits} bits, as sums of up "
+                f"to {_MOST_CODED_BITS} bits' codes are 32-bit integers, not {in_features}; with a "
+                "higher precision there is no such limit"
             )
         input_range = checked_range("input_range", input_range, bits)
         if output_range is not None:

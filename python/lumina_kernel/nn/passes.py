@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from . import ranks, recomputation, selection
+from .converters import Converter
 from .noise_keys import NoiseKeys
-from .recomputation import Drawn, History
+from .recomputation import History
 from .selection import Kept, LayerSettings
 
 # A tracked range is kept within what an ADC can have.
@@ -37,12 +38,13 @@ class PassKind(NamedTuple):
         if not self.tracked:
             return self.settings
         dac, readout, adc = self.settings
-        return LayerSettings(dac, readout, adc._replace(lo=-limit, hi=limit))
+        return LayerSettings(dac, readout, Converter(adc.bits, -limit, limit, adc.symmetric))
 
 
 class PassResult(NamedTuple):
     y: Tensor
-    used: float  #: the limit of the ADC
+    settings: LayerSettings
+    used: float  #: the limit of their ADC, where it is tracked
     limit: float  #: the one that the next pass is to have
     kept: Optional[Kept]
 
@@ -102,15 +104,17 @@ class Passes:
             largest = forward(x, weights, bias, some, key, False, True)[1] if x.numel() else 0.0
             limit = self._widened(0.0, largest, kind)
             used = limit or SMALLEST_LIMIT  # a batch of zeros says nothing
-            y, _, kept = forward(x, weights, bias, kind.at(used), key, keep, False)
+            settings = kind.at(used)
+            y, _, kept = forward(x, weights, bias, settings, key, keep, False)
         else:
             track = kind.learns and not again
-            y, largest, kept = forward(x, weights, bias, kind.at(used), key, keep, track)
+            settings = kind.at(used)
+            y, largest, kept = forward(x, weights, bias, settings, key, keep, track)
             if track:
                 limit = self._widened(limit, largest, kind)
         if remember and number is not None and not again:
-            self.history.record(number, Drawn(key, used))
-        return PassResult(y, used, limit, kept)
+            self.history.record(number, (key, used))
+        return PassResult(y, settings, used, limit, kept)
 
     def _widened(self, limit: float, largest: float, kind: PassKind) -> float:
         if kind.learns:

@@ -9,9 +9,12 @@ draws the same, and finds under it what the first one had.
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, NamedTuple, Optional
+from collections import OrderedDict
+from typing import Optional, Set, Tuple
 
 import torch
+
+Drawn = Tuple[Optional[int], float]
 
 if hasattr(torch._C, "_current_graph_task_id"):
 
@@ -29,7 +32,11 @@ else:  # before torch 2.1
         return frame is not None
 
 
-KNOWS_HOOKS = hasattr(torch._C._autograd, "_top_saved_tensors_default_hooks")
+try:
+    torch._C._autograd._top_saved_tensors_default_hooks(False)
+    KNOWS_HOOKS = True
+except (AttributeError, TypeError):  # torch does not say it yet
+    KNOWS_HOOKS = False
 
 
 def hooked() -> bool:
@@ -39,42 +46,36 @@ def hooked() -> bool:
     )
 
 
-class Drawn(NamedTuple):
-    """What a pass had that another run would not find."""
-
-    key: Optional[int]  #: of its noise
-    limit: float  #: of its ADC, where that is tracked
-
-
-class _Entry(NamedTuple):
-    drawn: Optional[Drawn]  #: None: two passes, that can't be told apart
-    recalled: bool = False
-
-
 class History:
-    """What the last passes of a layer have drawn, by their number."""
+    """What the last passes of a layer have drawn, by their number: the key of the noise, or None,
+    and the ADC's limit, where that is tracked."""
 
     LENGTH = 4096
 
     def __init__(self) -> None:
-        self._entries: Dict[int, _Entry] = {}
+        self._drawn: OrderedDict[int, Optional[Drawn]] = OrderedDict()  # None: one of several
+        self._recalled: Set[int] = set()
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._drawn)
 
     def record(self, number: int, drawn: Drawn) -> None:
-        known = self._entries.pop(number, None)
-        # After the same manual_seed() a second pass draws the first one's number. Where that has
-        # been run again already it is over; otherwise either may be asked for.
-        ambiguous = known is not None and not known.recalled and known.drawn != drawn
-        self._entries[number] = _Entry(None if ambiguous else drawn)
-        if len(self._entries) > self.LENGTH:
-            del self._entries[next(iter(self._entries))]
+        entries = self._drawn
+        if number in entries:
+            # After the same manual_seed() a second pass draws the first one's number. Where that
+            # has been run again already it is over; otherwise either may be asked for.
+            known = entries.pop(number)
+            if number in self._recalled:
+                self._recalled.remove(number)
+            elif known != drawn:
+                drawn = None
+        entries[number] = drawn
+        if len(entries) > self.LENGTH:
+            self._recalled.discard(entries.popitem(last=False)[0])
 
     def recall(self, number: int) -> Drawn:
         """Error: RuntimeError, it is not known."""
-        entry = self._entries.get(number)
-        if entry is None:
+        if number not in self._drawn:
             raise RuntimeError(
                 "OpticalLinear: a forward pass within a backward pass must be the recomputation of "
                 "an earlier one, but this layer knows none that has drawn the same number from "
@@ -82,11 +83,12 @@ class History:
                 f"with preserve_rng_state=True, and a layer knows its last {self.LENGTH} passes; "
                 "in another mode, train() or eval(), than the first run it can't be found either"
             )
-        self._entries[number] = entry._replace(recalled=True)
-        if entry.drawn is None:
+        self._recalled.add(number)
+        drawn = self._drawn[number]
+        if drawn is None:
             raise RuntimeError(
                 "OpticalLinear: two forward passes with different noise or ranges have drawn the "
                 "same number from torch's default generator, so it is not known which one is to be "
                 "recomputed. Call torch.manual_seed() once, not before each of them"
             )
-        return entry.drawn
+        return drawn
