@@ -222,7 +222,22 @@ def test_is_refused_by_name_where_it_cannot_be():
     else:
         with pytest.raises(RuntimeError, match="torch.jit.trace.*torch 2.5 or newer"):
             torch.jit.trace(layer, x)
-        assert "torch.onnx.export need torch 2.5" in text_of(caught.value)
+        assert "torch.jit.trace, and what uses it, needs torch 2.5" in text_of(caught.value)
+        vmap = pytest.importorskip("functorch").vmap
+        with torch.no_grad(), pytest.raises(RuntimeError, match="torch.func.*torch 2.5 or newer"):
+            vmap(layer)(inputs(3, 4, 16))
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_refuses_to_lose_tangents(backend, grad):
+    from torch.autograd import forward_ad
+
+    layer = layer_of(output_range=RANGE).eval().requires_grad_(grad)
+    with forward_ad.dual_level():
+        x = forward_ad.make_dual(inputs(4, 16), inputs(4, 16))
+        with pytest.raises(RuntimeError, match="no forward-mode derivatives"):
+            layer(x)
+        layer(inputs(4, 16))
 
 
 def text_of(error):

@@ -6,6 +6,7 @@ from typing import Any, Optional, Tuple
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.autograd.function import Function, once_differentiable
 
 from . import recomputation, selection
@@ -27,9 +28,10 @@ def run(
     """(y, the limit that Passes.run() gives); y has gradients by x, weight and bias, where they
     want them. `weights`: `weight` in encoded form. A backward pass by a weight or bias that is
     `frozen` raises RuntimeError."""
-    if torch.is_grad_enabled() and (
-        x.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
-    ):
+    if (
+        torch.is_grad_enabled()
+        and (x.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad))
+    ) or forward_ad._current_level >= 0:  # tangents must not be lost silently
         # Recorded as it is, it is not run again; unless a hook drops what it keeps.
         remember = recomputation.hooked()
         return _LayerFunction.apply(

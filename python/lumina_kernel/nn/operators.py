@@ -49,10 +49,11 @@ if AVAILABLE:
 else:
 
     def needed(x: Tensor, weight: Tensor) -> bool:
-        if _is_tracing():
+        wrapped = not (torch._C._has_storage(x) and torch._C._has_storage(weight))
+        if wrapped or _is_tracing():
             raise RuntimeError(
-                "OpticalLinear: torch.jit.trace and torch.onnx.export need torch 2.5 or newer, not "
-                f"{torch.__version__}"
+                f"OpticalLinear: {'torch.func' if wrapped else 'torch.jit.trace'}, and what uses "
+                f"it, needs torch 2.5 or newer, not {torch.__version__}"
             )
         return False
 
