@@ -225,11 +225,7 @@ template <class T>
 bool stage_valid_for(const T& stage, std::size_t rows, std::size_t cols) {
   if constexpr (requires { stage.valid_for(rows, cols); }) {
     return passes_or_reports([&] { return static_cast<bool>(stage.valid_for(rows, cols)); },
-                             [&] {
-                               return Message()
-                                      << "lumina: a stage refused the output " << Shape{rows, cols}
-                                      << " without a message (its valid_for() is false)";
-                             });
+                             "a stage refused the output", {rows, cols});
   } else {
     return true;
   }

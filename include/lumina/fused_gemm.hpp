@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 
@@ -213,28 +214,28 @@ namespace detail {
 template <class Dac, class Y, class EpilogueT>
 bool codes_valid(const Dac& dac, const Shape& x, const Shape& w, MatrixView<Y>,
                  const EpilogueT& epilogue) {
-  Message message;
-  message << "lumina::fused_gemm: x is " << x << ", w is " << w << "; ";
+  const auto refuse = [&](std::string_view before, auto number, std::string_view behind)
+      __attribute__((noinline)) {
+    return report_false(Message() << "lumina::fused_gemm: x is " << x << ", w is " << w << "; "
+                                  << before << static_cast<std::size_t>(number) << behind);
+  };
   if (const int bits = bits_of(dac); bits > 8) {
-    return report_false(message << "the DAC has " << static_cast<std::size_t>(bits)
-                                << " bits; codes are multiplied with 8 at most");
+    return refuse("the DAC has ", bits, " bits; codes are multiplied with 8 at most");
   }
   if (x.cols > kMostCodedInputs) {
-    return report_false(message << "the sums of codes hold " << kMostCodedInputs
-                                << " inputs at most");
+    return refuse("the sums of codes hold ", kMostCodedInputs, " inputs at most");
   }
   if constexpr (!std::is_same_v<Y, float>) {
     constexpr std::size_t kLast = std::tuple_size_v<std::decay_t<decltype(epilogue.stages())>> - 1;
     const auto& adc = std::get<kLast>(epilogue.stages());
     if (adc.is_symmetric()) {
-      return report_false(message << "the codes of a symmetric ADC have signs; an output of codes "
-                                     "needs one whose codes count from 0, or take y of float");
+      return refuse("the symmetric ADC has ", bits_of(adc),
+                    " bits and codes with signs; an output of codes needs one whose codes count "
+                    "from 0, or take y of float");
     }
-    const int bits = bits_of(adc);
-    if (bits > std::numeric_limits<Y>::digits) {
-      return report_false(message << "the ADC has " << static_cast<std::size_t>(bits)
-                                  << " bits, the elements of y "
-                                  << static_cast<std::size_t>(std::numeric_limits<Y>::digits));
+    if (const int bits = bits_of(adc); bits > std::numeric_limits<Y>::digits) {
+      return refuse("the ADC has ", bits,
+                    sizeof(Y) == 1 ? " bits, the elements of y 8" : " bits, the elements of y 16");
     }
   }
   return true;

@@ -42,6 +42,19 @@ constexpr bool is_row_major() {
   }
 }
 
+/// What is wrong with a view: rows that run into each other, or too many of them.
+[[gnu::cold, gnu::noinline]] inline void report_view(std::size_t rows, std::size_t cols,
+                                                     std::size_t row_stride) {
+  Message message;
+  message << "lumina::MatrixView: " << Shape{rows, cols} << ", row_stride " << row_stride;
+  if (rows > 1 && row_stride < cols) {
+    message << " is smaller than cols " << cols;
+  } else {
+    message << ", are more bytes than memory has addresses";
+  }
+  report_error(message.c_str());
+}
+
 }  // namespace detail
 
 /// A view of `rows` × `cols` elements, row after row. Copying a view copies no elements. Row-major
@@ -57,18 +70,10 @@ class MatrixView {
   /// `row_stride`: elements from one row's beginning to the next one's, at least `cols`.
   constexpr MatrixView(T* data, std::size_t rows, std::size_t cols, std::size_t row_stride)
       : data_(data), rows_(rows), cols_(cols), row_stride_(row_stride) {
-    if (rows > 1 && row_stride < cols) {
+    if ((rows > 1 && row_stride < cols) ||
+        detail::size_product(rows, rows > 1 ? row_stride : cols, sizeof(T)) == detail::kTooMany) {
       rows_ = 0;
-      detail::report_error((detail::Message() << "lumina::MatrixView: row_stride " << row_stride
-                                              << " is smaller than cols " << cols)
-                               .c_str());
-    } else if (detail::size_product(rows, rows > 1 ? row_stride : cols, sizeof(T)) ==
-               detail::kTooMany) {
-      rows_ = 0;
-      detail::report_error((detail::Message() << "lumina::MatrixView: " << detail::Shape{rows, cols}
-                                              << ", row_stride " << row_stride
-                                              << ", are more bytes than memory has addresses")
-                               .c_str());
+      detail::report_view(rows, cols, row_stride);
     }
   }
 

@@ -125,19 +125,14 @@ class UniformQuantizer {
   template <class Floats, std::size_t Count>
   [[gnu::always_inline]] std::array<Floats, Count> codes_of_lanes(
       const std::array<Floats, Count>& values) const {
-    if (is_symmetric()) [[unlikely]] {
-      return nearest_codes(
-          values, [this](const Floats& position) __attribute__((always_inline)) {
-            // One of the two is 0; where the position is NaN both are.
-            const Floats zero(0.0f);
-            return min_or_second(max_or_second(position, zero), Floats(top_)) +
-                   max_or_second(min_or_second(position, zero), Floats(bottom_));
-          });
-    }
     return nearest_codes(
         values, [this](const Floats& position) __attribute__((always_inline)) {
-          // A value below the range, NaN too, is 0.
-          return min_or_second(max_or_second(position, Floats(0.0f)), Floats(top_));
+          // What is below 0, NaN too, becomes 0; where codes have signs it is added.
+          const Floats zero(0.0f);
+          const Floats upper = min_or_second(max_or_second(position, zero), Floats(top_));
+          if (!is_symmetric()) [[likely]]
+            return upper;
+          return upper + max_or_second(min_or_second(position, zero), Floats(bottom_));
         });
   }
   /// What codes with their signs, as floats, stand for.

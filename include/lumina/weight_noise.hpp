@@ -192,11 +192,7 @@ namespace detail {
 template <class Noise>
 bool noise_valid_for(const Noise& noise, MatrixView<const float> w, float magnitude) {
   return passes_or_reports([&] { return static_cast<bool>(noise.valid_for(magnitude)); },
-                           [&] {
-                             return Message() << "lumina: a weight noise refused w "
-                                              << Shape{w.rows(), w.cols()}
-                                              << " without a message (its valid_for() is false)";
-                           });
+                           "a weight noise refused w", {w.rows(), w.cols()});
 }
 
 }  // namespace detail

@@ -28,8 +28,8 @@
 
 namespace lumina::dispatch {
 
-// --- Instruction sets
-// ------------------------------------------------------------------------------- Names: scalar,
+// --- Instruction sets ----------------------------------------------------------------------------
+// Names: scalar,
 // avx2, avx_vnni, avx512, avx512_vnni, amx, neon, neon_dotprod.
 
 /// Those that this machine has and the library was compiled for, the best one first.

@@ -72,8 +72,7 @@
 #define LUMINA_TAG_VECTORS
 #endif
 
-// --- x86: what came with the first AVX2 (x86-64-v3), all of it or by name
-// -----------------------------
+// --- x86: what came with the first AVX2 (x86-64-v3), all of it or by name ------------------------
 #if defined(__BMI__) && defined(__BMI2__) && defined(__LZCNT__) && defined(__MOVBE__) && \
     defined(__F16C__)
 #define LUMINA_TAG_V3 _v3
@@ -87,8 +86,7 @@
 #define LUMINA_TAG_V3
 #endif
 
-// --- x86: what came with AVX-512 VNNI, all of it or by name, and later
-// --------------------------------
+// --- x86: what came with AVX-512 VNNI, all of it or by name, and later ---------------------------
 #if defined(__AVX512IFMA__) && defined(__AVX512VBMI__) && defined(__AVX512VBMI2__) && \
     defined(__AVX512BITALG__) && defined(__AVX512VPOPCNTDQ__)
 #define LUMINA_TAG_V4 _icl
@@ -120,8 +118,7 @@
                   LUMINA_TAG_IF(__AVXIFMA__, _avxifma), LUMINA_TAG_IF(__AVXVNNIINT8__, _int8), \
                   LUMINA_TAG_IF(__AVXVNNIINT16__, _int16), )
 
-// --- Arm
-// --------------------------------------------------------------------------------------------
+// --- Arm -----------------------------------------------------------------------------------------
 #if defined(__aarch64__)
 #define LUMINA_TAG_ARM                                                                      \
   LUMINA_TAG_JOIN(                                                                          \

@@ -46,13 +46,20 @@ struct Shape {
   }
 };
 
-/// check(), which reports what is wrong. Where it says false and has reported nothing, a refusal
-/// must not be silent: message() is reported.
-template <class Check, class MakeMessage>
-bool passes_or_reports(Check&& check, MakeMessage&& message) {
+[[gnu::cold, gnu::noinline]] inline void report_silent_refusal(const char* refusal,
+                                                               const Shape& shape) {
+  report_error((Message() << "lumina: " << refusal << " " << shape
+                          << " without a message (its valid_for() is false)")
+                   .c_str());
+}
+
+/// check(), which reports what is wrong. Where it says false and has reported nothing, `refusal`
+/// says what happened: no refusal is silent.
+template <class Check>
+bool passes_or_reports(Check&& check, const char* refusal, const Shape& shape) {
   const std::size_t before = reported_errors;
   if (check()) return true;
-  if (reported_errors == before) report_error(message().c_str());
+  if (reported_errors == before) report_silent_refusal(refusal, shape);
   return false;
 }
 
