@@ -90,6 +90,7 @@ x, w = np.ones((3000, 3000), np.float32), np.ones((3000, 3000), np.float32)
 y = np.full({60_000_000 if name in ("fill_normal", "quantizer") else (3000, 3000)}, 0.3, np.float32)
 coded, q, rng = lk.CodedWeights(w), lk.Quantizer(8, 0.0, 1.0), lk.FastRng(1)
 state, last = rng.__getstate__(), y.flat[-1]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
 threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 begin = time.monotonic()
 try:

@@ -12,7 +12,8 @@
 // g++ finds uninitialised values in its own intrinsics for AVX-512. It asks the place of the
 // intrinsic and each function that it was inlined into whether to warn: so this is for the
 // intrinsics' headers (arch/ files get them from here), and, should the user have included them
-// before, for what follows. unroll.hpp, through which nearly all vectors go, does the same.
+// before, for what follows. unroll.hpp, through which nearly all vectors go, and arch/avx512.hpp do
+// the same.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"

@@ -10,6 +10,13 @@
 #include "generic.hpp"
 #include "turned_eights.hpp"
 
+// False alarms inside of g++'s intrinsics, see simd.hpp.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
@@ -92,3 +99,7 @@ struct Avx512 : GenericOperations, TurnedEights {
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
