@@ -25,9 +25,13 @@ void* allocate(std::size_t size, std::size_t alignment = alignof(std::max_align_
   if (alignment <= alignof(std::max_align_t)) return std::malloc(std::max<std::size_t>(size, 1));
   return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
-void* allocate_or_abort(std::size_t size, std::size_t alignment = alignof(std::max_align_t)) {
+void* allocate_or_throw(std::size_t size, std::size_t alignment = alignof(std::max_align_t)) {
   void* const memory = allocate(size, alignment);
+#if LUMINA_TEST_EXCEPTIONS
+  if (memory == nullptr) throw std::bad_alloc();
+#else
   if (memory == nullptr) std::abort();
+#endif
   return memory;
 }
 /// Not inlined: g++ would warn that free() meets a pointer of operator new, which is the plan here.
@@ -37,15 +41,15 @@ std::size_t number(std::align_val_t alignment) { return static_cast<std::size_t>
 
 }  // namespace
 
-void* operator new(std::size_t size) { return allocate_or_abort(size); }
-void* operator new[](std::size_t size) { return allocate_or_abort(size); }
+void* operator new(std::size_t size) { return allocate_or_throw(size); }
+void* operator new[](std::size_t size) { return allocate_or_throw(size); }
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
 void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
 void* operator new(std::size_t size, std::align_val_t a) {
-  return allocate_or_abort(size, number(a));
+  return allocate_or_throw(size, number(a));
 }
 void* operator new[](std::size_t size, std::align_val_t a) {
-  return allocate_or_abort(size, number(a));
+  return allocate_or_throw(size, number(a));
 }
 void* operator new(std::size_t size, std::align_val_t a, const std::nothrow_t&) noexcept {
   return allocate(size, number(a));
