@@ -137,11 +137,11 @@ void add_lumina_normals(bench::Contest& contest) {
   }));
   contest.add(filled("lumina: noise lanes, kept in registers", [] {
     return [](Buffer<float>& out, std::size_t turn) {
-      using Lanes = lumina::detail::NoiseLanes<lumina::detail::Native>;
+      using Lanes = lumina::detail::NoiseGenerator<lumina::detail::Native>;
       Lanes lanes(turn);
-      Lanes::Block sum = lanes.next_block();
+      Lanes::Round sum = lanes.next_round();
       for (std::size_t i = sum.size() * sum[0].size; i < kCount; i += sum.size() * sum[0].size) {
-        const Lanes::Block block = lanes.next_block();
+        const Lanes::Round block = lanes.next_round();
         for (std::size_t j = 0; j < sum.size(); ++j) sum[j] = sum[j] + block[j];
       }
       Lanes::store(sum, out.data());

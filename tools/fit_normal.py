@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the polynomials of include/lumina/detail/normal_constants.hpp.
+"""Prints the polynomials of include/lumina/detail/random/normal_constants.hpp.
 
 Minimax fits by Remez exchange in 50 digits, then each coefficient rounded to float.
 Needs mpmath (PyPI).

@@ -7,9 +7,9 @@
 
 #include <benchmark/benchmark.h>
 
-#include <lumina/detail/arch/native.hpp>
-#include <lumina/detail/simd.hpp>
-#include <lumina/detail/unroll.hpp>
+#include <lumina/detail/base/unroll.hpp>
+#include <lumina/detail/isa/native.hpp>
+#include <lumina/detail/simd/vectors.hpp>
 #include <lumina/matrix.hpp>
 
 namespace bench {

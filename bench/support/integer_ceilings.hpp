@@ -9,8 +9,8 @@
 
 #include <benchmark/benchmark.h>
 
-#include <lumina/detail/arch/native.hpp>
-#include <lumina/detail/unroll.hpp>
+#include <lumina/detail/base/unroll.hpp>
+#include <lumina/detail/isa/native.hpp>
 
 #if defined(LUMINA_ISA_AVX512) || defined(LUMINA_ISA_AVX2)
 #include <immintrin.h>
@@ -84,16 +84,16 @@ inline constexpr double kAmxOperations = 2.0 * kAmxSteps * 4 * (16 * 16 * 64);
 /// kAmxOperations multiplications and additions by tiles that are loaded once: four of sums, each
 /// from one of two tiles of inputs and one of two of weights. Only where amx_usable().
 [[gnu::noinline]] inline void amx_burst() {
-  using Tiles = lumina::detail::AmxTiles;
-  constexpr std::size_t kRow = lumina::detail::kTileBytes;
-  alignas(64) std::uint8_t numbers[4][lumina::detail::kTileRows * kRow];
+  using Tiles = lumina::detail::AmxUnit;
+  constexpr std::size_t kRow = lumina::detail::kUnitTileBytes;
+  alignas(64) std::uint8_t numbers[4][lumina::detail::kUnitTileRows * kRow];
   for (std::size_t i = 0; i < 4; ++i) {
     for (std::size_t j = 0; j < sizeof numbers[i]; ++j) {
       numbers[i][j] = static_cast<std::uint8_t>((151 * i + 77 * j + 13) ^ j >> 5);
     }
   }
   benchmark::DoNotOptimize(numbers);
-  Tiles::configure(lumina::detail::TileShapes(2 * lumina::detail::kTileRows));
+  Tiles::configure(lumina::detail::TileConfig(2 * lumina::detail::kUnitTileRows));
   lumina::detail::unroll<4>([&](auto i) __attribute__((always_inline)) {
     Tiles::zero<i>();
     Tiles::load<4 + i>(numbers[i], kRow);

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include <lumina/config.hpp>
-#include <lumina/detail/arch/native.hpp>
+#include <lumina/detail/isa/native.hpp>
 
 namespace bench {
 

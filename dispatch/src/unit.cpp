@@ -287,7 +287,9 @@ bool all_finite(const View<const float>& view) {
   const MatrixView<const float> values = matrix(view);
   constexpr std::uint32_t kInfinite = 0x7f800000u;
   for (std::size_t row = 0; row < values.rows(); ++row) {
-    if (detail::largest_magnitude_bits(values.row(row), values.cols()) >= kInfinite) return false;
+    if (detail::largest_magnitude_bits<detail::Native::Batch<float>>(values.row(row),
+                                                                     values.cols()) >= kInfinite)
+      return false;
   }
   return true;
 }
@@ -317,10 +319,10 @@ float normal_at(const dispatch::Key& key, std::size_t row, std::size_t col) {
 /// A FastRng's members, for bytes that come from elsewhere.
 struct RngImage {
   std::uint64_t words[4];
-  detail::NoiseLanes<detail::Native>::State lanes;
+  detail::NoiseGenerator<detail::Native>::State lanes;
   unsigned char lanes_seeded;
   std::size_t next_normal;
-  std::array<float, detail::kNoiseBlockColumns> normals;
+  std::array<float, detail::kNormalsPerRound> normals;
 };
 static_assert(sizeof(RngImage) == sizeof(FastRng) && std::is_trivially_copyable_v<FastRng>);
 
@@ -328,7 +330,7 @@ bool set_rng(RngTag* tag, const std::byte* from) {
   RngImage image;
   std::memcpy(&image, from, sizeof(image));
   const std::uint64_t any = image.words[0] | image.words[1] | image.words[2] | image.words[3];
-  if (any == 0 || image.next_normal > detail::kNoiseBlockColumns) return false;
+  if (any == 0 || image.next_normal > detail::kNormalsPerRound) return false;
   image.lanes_seeded = image.lanes_seeded != 0 ? 1 : 0;
   std::memcpy(static_cast<void*>(object(tag)), &image, sizeof(image));
   return true;

@@ -21,9 +21,9 @@
 #include <type_traits>
 
 #include "config.hpp"
-#include "detail/arch/native.hpp"
-#include "detail/bf16_split.hpp"
-#include "detail/run_backward.hpp"
+#include "detail/isa/native.hpp"
+#include "detail/training/backward.hpp"
+#include "detail/training/bf16_split.hpp"
 #include "executor.hpp"
 #include "forward_pass.hpp"
 #include "forward_record.hpp"

@@ -3,7 +3,7 @@
 //   w(out, in) ≈ scale[out] · code(out, in),   |code| ≤ 2^(Bits−1) − 1,   2 ≤ Bits ≤ 8
 //
 // Encoded once for each update of the weights, used for many calls. Codes of 8 to 5 bits are stored
-// in 8 bits, those of 4 and 3 bits in 4, those of 2 bits in 2 (detail/pack_codes.hpp).
+// in 8 bits, those of 4 and 3 bits in 4, those of 2 bits in 2 (detail/packing/code_panels.hpp).
 #pragma once
 
 #include <algorithm>
@@ -16,10 +16,12 @@
 
 #include "coded_weights_view.hpp"
 #include "config.hpp"
-#include "detail/message.hpp"
-#include "detail/pack_codes.hpp"
-#include "detail/pieces.hpp"
-#include "detail/products.hpp"
+#include "detail/base/message.hpp"
+#include "detail/base/range.hpp"
+#include "detail/packing/code_panels.hpp"
+#include "detail/rows/matrix.hpp"
+#include "detail/rows/weight_scale.hpp"
+#include "detail/simd/largest_magnitude.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
 #include "quantizer.hpp"
@@ -122,18 +124,6 @@ class CodedWeights {
 
 namespace detail {
 
-/// The largest symmetric code of so many bits.
-constexpr std::int32_t max_weight_code(int bits) { return (std::int32_t{1} << (bits - 1)) - 1; }
-
-/// Weights as large as the largest magnitude get the code ±max_code. The smallest denormal float is
-/// the smallest scale: it represents weights exactly for which max_code would be too fine.
-inline float weight_scale(std::uint32_t largest_magnitude_bits, std::int32_t max_code) {
-  const auto limit = std::bit_cast<float>(largest_magnitude_bits);
-  if (limit == 0.0f) return 0.0f;
-  return std::max(step_of(static_cast<double>(limit), max_code, 0.0),
-                  std::numeric_limits<float>::denorm_min());
-}
-
 /// What is wrong with w and its like.
 inline Message encoding_error(MatrixView<const float> w) {
   return Message() << "lumina::encode_weights: w is " << Shape{w.rows(), w.cols()};
@@ -151,7 +141,7 @@ inline bool weights_there(MatrixView<const float> w) {
 inline constexpr std::uint32_t kNotFinite = 0xffffffffu;
 inline std::uint32_t checked_magnitude_bits(MatrixView<const float> w, std::size_t row) {
   constexpr auto kInfinite = std::bit_cast<std::uint32_t>(std::numeric_limits<float>::infinity());
-  const std::uint32_t largest = largest_magnitude_bits(w.row(row), w.cols());
+  const std::uint32_t largest = largest_magnitude_bits<Native::Batch<float>>(w.row(row), w.cols());
   if (largest < kInfinite) return largest;
   std::size_t col = 0;
   while (col + 1 < w.cols() && std::abs(w(row, col)) <= std::numeric_limits<float>::max()) ++col;
@@ -241,12 +231,12 @@ class WeightEncoder {
     const std::size_t words =
         size_product(panel_count(w_.rows()), coded_steps<Bits>(w_.cols()), kPanelColumns);
     coded_.shape_ = Extent();
-    if (!coded_.words_.grow_to(words + kMostWordsBehind) || !coded_.scales_.grow_to(padded_rows) ||
+    if (!coded_.words_.grow_to(words + kMaxWordsBehind) || !coded_.scales_.grow_to(padded_rows) ||
         !coded_.code_sums_.grow_to(padded_rows)) {
       return false;
     }
     coded_.shape_ = Extent(w_.rows(), w_.cols());
-    std::fill_n(coded_.words_.data() + words, kMostWordsBehind, 0);
+    std::fill_n(coded_.words_.data() + words, kMaxWordsBehind, 0);
     std::copy_n(coded_.next_scales_.data(), w_.rows(), coded_.scales_.data());
     std::fill_n(coded_.scales_.data() + w_.rows(), padded_rows - w_.rows(), 0.0f);
     std::fill_n(coded_.code_sums_.data() + w_.rows(), padded_rows - w_.rows(), 0);

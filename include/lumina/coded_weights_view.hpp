@@ -17,35 +17,17 @@
 #include <span>
 
 #include "config.hpp"
-#include "detail/arch/native.hpp"
-#include "detail/kept.hpp"
-#include "detail/message.hpp"
-#include "detail/pack_codes.hpp"
-#include "detail/pieces.hpp"
-#include "detail/products.hpp"
+#include "detail/base/kept.hpp"
+#include "detail/base/message.hpp"
+#include "detail/base/range.hpp"
+#include "detail/isa/native.hpp"
+#include "detail/kernels/code_dot.hpp"
+#include "detail/packing/code_panels.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
-
-namespace detail {
-
-/// AMX reads whole blocks of 16 rows of words, so up to 15 behind the last panel.
-inline constexpr std::size_t kMostWordsBehind = 15 * kPanelColumns;
-template <class Arch>
-constexpr std::size_t words_behind() {
-  return requires { typename Arch::Tiles; }
-  ? kMostWordsBehind : 0;
-}
-
-/// Rows of words in a panel.
-template <int Bits>
-constexpr std::size_t coded_steps(std::size_t cols) {
-  return divide_rounding_up(cols, kCodesPerWord<stored_bits(Bits)>);
-}
-
-}  // namespace detail
 
 /// How many words weights [rows, cols] are, with the zeros that this translation unit's instruction
 /// set reads behind them.
@@ -53,12 +35,12 @@ template <int Bits>
 constexpr std::size_t coded_word_count(std::size_t rows, std::size_t cols) {
   const std::size_t words = detail::size_product(
       detail::panel_count(rows), detail::coded_steps<Bits>(cols), detail::kPanelColumns);
-  return words == 0 ? 0 : words + detail::words_behind<detail::Native>();
+  return words == 0 ? 0 : words + detail::Native::words_behind;
 }
 
 /// How many scales, and sums of codes, `rows` outputs have, with the zeros behind them.
 constexpr std::size_t padded_outputs(std::size_t rows) {
-  return detail::round_up(std::min(rows, detail::kTooMany), detail::kNoisePanelColumns);
+  return detail::round_up(std::min(rows, detail::kTooMany), detail::kBlockColumns);
 }
 
 /// Coded weights w [out, in] that somebody else owns. Copying a view copies no weights.
@@ -96,7 +78,7 @@ class CodedWeightsView {
   constexpr std::span<const float> scales() const { return {scales_, rows_}; }
   /// Σ code over the inputs, for each output.
   constexpr std::span<const std::int32_t> code_sums() const { return {code_sums_, rows_}; }
-  /// The codes, in panels of 32 outputs (detail/pack_codes.hpp).
+  /// The codes, in panels of 32 outputs (detail/packing/code_panels.hpp).
   constexpr std::span<const std::int32_t> words() const {
     return {words_, detail::panel_count(rows_) * panel_size()};
   }

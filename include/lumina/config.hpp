@@ -14,9 +14,10 @@
 
 // The instruction set that this translation unit is compiled for. All of the library lives in an
 // inline namespace named after it and after what else of the compiler's flags changes code
-// (detail/isa_namespace.hpp), so translation units built with different flags link into one program
-// without sharing a single inline function of the library's. (A macro, because a namespace cannot
-// be a template parameter.) Define LUMINA_NO_XSIMD to get the scalar architecture on any machine.
+// (detail/base/isa_namespace.hpp), so translation units built with different flags link into one
+// program without sharing a single inline function of the library's. (A macro, because a namespace
+// cannot be a template parameter.) Define LUMINA_NO_XSIMD to get the scalar architecture on any
+// machine.
 //
 // What is not the library's has no such namespace: functions of the standard library and of xsimd
 // that the compiler does not inline exist once in a program, and the linker takes the first unit's.
@@ -65,8 +66,8 @@
 #endif
 #endif
 
-#include "detail/float_modes.hpp"
-#include "detail/isa_namespace.hpp"
+#include "detail/base/float_modes.hpp"
+#include "detail/base/isa_namespace.hpp"
 
 // Once in a translation unit; a remark, no warning, also for -Werror.
 #if defined(LUMINA_ISA_SCALAR) && !defined(LUMINA_NO_XSIMD) && !defined(LUMINA_NO_SCALAR_MESSAGE)

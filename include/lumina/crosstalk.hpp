@@ -15,7 +15,7 @@
 #include <cstddef>
 
 #include "config.hpp"
-#include "detail/simd.hpp"
+#include "detail/simd/vectors.hpp"
 #include "fused_gemm.hpp"
 #include "matrix.hpp"
 

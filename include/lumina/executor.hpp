@@ -8,7 +8,7 @@
 #include <span>
 
 #include "config.hpp"
-#include "detail/kept.hpp"
+#include "detail/base/kept.hpp"
 
 #if defined(_OPENMP)
 #include <omp.h>

@@ -8,10 +8,10 @@
 #include <span>
 
 #include "config.hpp"
-#include "detail/arch/native.hpp"
-#include "detail/noise_lanes.hpp"
-#include "detail/scalar_math.hpp"
-#include "detail/xoshiro.hpp"
+#include "detail/base/scalar_math.hpp"
+#include "detail/isa/native.hpp"
+#include "detail/random/noise_generator.hpp"
+#include "detail/random/xoshiro.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -20,8 +20,9 @@ inline namespace LUMINA_ISA_NAMESPACE {
 /// std::uniform_random_bit_generator.
 ///
 /// Normals come from a sequence of their own: the first one asked for takes one 64-bit word as the
-/// seed of eight lanes (detail/noise_lanes.hpp). However the calls are split (normal() three times
-/// and fill_normal of five, or fill_normal of eight), the normals are the same, on every machine.
+/// seed of eight lanes (detail/random/noise_generator.hpp). However the calls are split (normal()
+/// three times and fill_normal of five, or fill_normal of eight), the normals are the same, on
+/// every machine.
 class FastRng {
  public:
   using result_type = std::uint64_t;
@@ -59,15 +60,15 @@ class FastRng {
   void fill_normal(std::span<float> out, float mean = 0.0f, float stddev = 1.0f);
 
  private:
-  using Lanes = detail::NoiseLanes<detail::Native>;
-  static constexpr std::size_t block_size = detail::kNoiseBlockColumns;
+  using Generator = detail::NoiseGenerator<detail::Native>;
+  static constexpr std::size_t block_size = detail::kNormalsPerRound;
 
   constexpr void advance(const std::array<std::uint64_t, 4>& polynomial);
   void refill();
-  Lanes lanes();
+  Generator lanes();
 
   std::uint64_t state_[4]{};
-  typename Lanes::State lanes_{};
+  typename Generator::State lanes_{};
   bool lanes_seeded_ = false;
   std::size_t next_normal_ = block_size;  // index into normals_: those before it are used up
   std::array<float, block_size> normals_{};
@@ -88,21 +89,21 @@ constexpr void FastRng::advance(const std::array<std::uint64_t, 4>& polynomial) 
   next_normal_ = block_size;
 }
 
-inline FastRng::Lanes FastRng::lanes() {
-  if (lanes_seeded_) return Lanes(lanes_);
+inline FastRng::Generator FastRng::lanes() {
+  if (lanes_seeded_) return Generator(lanes_);
   lanes_seeded_ = true;
-  return Lanes((*this)());
+  return Generator((*this)());
 }
 
 inline void FastRng::refill() {
-  Lanes generator = lanes();
-  Lanes::store(generator.next_block(), normals_.data());
+  Generator generator = lanes();
+  Generator::store(generator.next_round(), normals_.data());
   lanes_ = generator.state();
   next_normal_ = 0;
 }
 
 inline void FastRng::fill_normal(std::span<float> out, float mean, float stddev) {
-  using Floats = Lanes::Floats;
+  using Floats = Generator::Floats;
   std::size_t done = 0;
   const auto from_buffer = [&] {
     while (done < out.size() && next_normal_ < block_size) {
@@ -111,13 +112,13 @@ inline void FastRng::fill_normal(std::span<float> out, float mean, float stddev)
   };
   from_buffer();
   if (out.size() - done >= block_size) {
-    Lanes generator = lanes();
+    Generator generator = lanes();
     for (; out.size() - done >= block_size; done += block_size) {
-      Lanes::Block block = generator.next_block();
+      Generator::Round block = generator.next_round();
       for (Floats& values : block) {
         values = detail::fused_multiply_add(Floats(stddev), values, Floats(mean));
       }
-      Lanes::store(block, out.data() + done);
+      Generator::store(block, out.data() + done);
     }
     lanes_ = generator.state();
   }

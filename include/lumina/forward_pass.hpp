@@ -8,8 +8,7 @@
 
 #include "coded_weights.hpp"
 #include "config.hpp"
-#include "detail/as_view.hpp"
-#include "detail/kept.hpp"
+#include "detail/engine/arguments.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"
 #include "forward_record.hpp"

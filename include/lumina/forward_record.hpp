@@ -10,10 +10,10 @@
 #include <type_traits>
 
 #include "config.hpp"
-#include "detail/message.hpp"
-#include "detail/pieces.hpp"
-#include "detail/simd.hpp"
-#include "detail/stage_traits.hpp"
+#include "detail/base/message.hpp"
+#include "detail/base/range.hpp"
+#include "detail/epilogue/stage_traits.hpp"
+#include "detail/simd/vectors.hpp"
 #include "epilogue.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
@@ -39,7 +39,7 @@ class ForwardRecord {
   /// Room for outputs [rows, cols]. Memory is allocated only when it must grow.
   void resize(std::size_t rows, std::size_t cols, std::size_t gates) {
     filled_ = false;
-    panels_ = cols / detail::kNoisePanelColumns + (cols % detail::kNoisePanelColumns != 0 ? 1 : 0);
+    panels_ = cols / detail::kBlockColumns + (cols % detail::kBlockColumns != 0 ? 1 : 0);
     shape_ = detail::Extent();
     if (!bits_.grow_to(detail::size_product(rows, panels_, gates, kPanelBytes))) return;
     shape_ = detail::Extent(rows, cols);
@@ -77,11 +77,11 @@ class ForwardRecord {
   }
 
  private:
-  static constexpr std::size_t kPanelBytes = detail::kNoisePanelColumns / 8;
+  static constexpr std::size_t kPanelBytes = detail::kBlockColumns / 8;
 
   std::size_t offset(std::size_t gate, std::size_t row, std::size_t col) const {
-    const std::size_t panel = row * panels_ + col / detail::kNoisePanelColumns;
-    return (panel * gates_ + gate) * kPanelBytes + col % detail::kNoisePanelColumns / 8;
+    const std::size_t panel = row * panels_ + col / detail::kBlockColumns;
+    return (panel * gates_ + gate) * kPanelBytes + col % detail::kBlockColumns / 8;
   }
   std::uint8_t* at(std::size_t gate, std::size_t row, std::size_t col) {
     return bits_.data() + offset(gate, row, col);

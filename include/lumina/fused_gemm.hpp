@@ -22,14 +22,14 @@
 #include "coded_weights.hpp"
 #include "coded_weights_view.hpp"
 #include "config.hpp"
-#include "detail/arch/native.hpp"
-#include "detail/as_view.hpp"
-#include "detail/driver.hpp"
-#include "detail/message.hpp"
-#include "detail/pack.hpp"
-#include "detail/prepared_rows.hpp"
-#include "detail/raw_weights.hpp"
-#include "detail/task_arrays.hpp"
+#include "detail/base/message.hpp"
+#include "detail/engine/arguments.hpp"
+#include "detail/engine/loop.hpp"
+#include "detail/engine/scratch.hpp"
+#include "detail/isa/native.hpp"
+#include "detail/packing/float_panels.hpp"
+#include "detail/packing/unpacked_weights.hpp"
+#include "detail/rows/quantized.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"
 #include "matrix.hpp"
@@ -124,7 +124,7 @@ concept FloatWeights =
     std::is_same_v<T, PackedWeights> || std::is_convertible_v<const T&, MatrixView<const float>>;
 
 /// Chunks of rows beyond which packing w once is less work than packing pieces of it for each.
-inline constexpr std::size_t kMostRawChunks = 2;
+inline constexpr std::size_t kMaxUnpackedChunks = 2;
 /// Weights whose packing is worth several threads.
 inline constexpr std::size_t kPackingWorthThreads = std::size_t{1} << 16;
 
@@ -153,11 +153,11 @@ PackedWeights pack_weights_by(const Executor& executor, MatrixView<const float> 
 template <class Executor, class F>
 bool with_weights(MatrixView<const float> w, std::size_t rows, const Executor& executor, F f) {
   if constexpr (!BringsWorkspace<Executor>) {
-    if (rows > kMostRawChunks * Native::chunk_tiles * Native::max_tile_rows) {
+    if (rows > kMaxUnpackedChunks * Native::chunk_tiles * Native::max_tile_rows) {
       return f(pack_weights_by(executor, w));
     }
   }
-  return f(RawWeights(w));
+  return f(UnpackedWeights(w));
 }
 /// f(weights).
 template <class Executor, class F>

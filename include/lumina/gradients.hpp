@@ -6,9 +6,10 @@
 
 #include "coded_weights.hpp"
 #include "config.hpp"
-#include "detail/kept.hpp"
-#include "detail/message.hpp"
-#include "detail/pack_bf16.hpp"
+#include "detail/base/kept.hpp"
+#include "detail/base/message.hpp"
+#include "detail/engine/arguments.hpp"
+#include "detail/training/bf16_panels.hpp"
 #include "epilogue.hpp"
 #include "matrix.hpp"
 #include "weights.hpp"

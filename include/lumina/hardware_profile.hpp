@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "config.hpp"
-#include "detail/message.hpp"
+#include "detail/base/message.hpp"
 #include "epilogue.hpp"
 
 namespace lumina {

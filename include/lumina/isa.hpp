@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "config.hpp"
-#include "detail/arch/native.hpp"
-#include "detail/message.hpp"
+#include "detail/base/message.hpp"
+#include "detail/isa/native.hpp"
 
 #if defined(LUMINA_ISA_AMX)
 #include <atomic>
@@ -58,11 +58,11 @@ inline std::atomic<bool>& amx_active() {
 }
 
 /// Whether coded calls use the architecture's matrix unit.
-inline bool tiles_active() { return amx_active(); }
+inline bool matrix_unit_active() { return amx_active(); }
 
 #else
 
-inline bool tiles_active() { return false; }
+inline bool matrix_unit_active() { return false; }
 
 #endif
 

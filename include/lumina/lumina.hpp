@@ -1,25 +1,37 @@
 // LuminaKernel: neural layers on simulated noisy k-bit analog hardware, in one pass.
 #pragma once
 
-#include "analog_linear.hpp"
-#include "backward.hpp"
+#include "config.hpp"
+#include "isa.hpp"
+
+// Values.
+#include "fast_rng.hpp"
+#include "hardware_profile.hpp"
+#include "matrix.hpp"
+#include "noise.hpp"
+#include "quantizer.hpp"
+
+// Stages.
+#include "epilogue.hpp"
+#include "stage.hpp"
+#include "stages.hpp"
+
+// Weights.
 #include "coded_weights.hpp"
 #include "coded_weights_view.hpp"
 #include "complex_weights.hpp"
-#include "config.hpp"
 #include "crosstalk.hpp"
-#include "epilogue.hpp"
-#include "executor.hpp"
-#include "fast_rng.hpp"
-#include "forward_pass.hpp"
-#include "forward_record.hpp"
-#include "fused_gemm.hpp"
-#include "gradients.hpp"
-#include "hardware_profile.hpp"
-#include "isa.hpp"
-#include "matrix.hpp"
-#include "noise.hpp"
 #include "quantized_weights.hpp"
-#include "quantizer.hpp"
 #include "weight_noise.hpp"
 #include "weights.hpp"
+
+// Calls.
+#include "executor.hpp"
+#include "fused_gemm.hpp"
+
+// Training.
+#include "analog_linear.hpp"
+#include "backward.hpp"
+#include "forward_pass.hpp"
+#include "forward_record.hpp"
+#include "gradients.hpp"

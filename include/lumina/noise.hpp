@@ -1,7 +1,7 @@
 // The noise of one element: a pure function of (seed, stream, row, column).
 //
 // docs/numerics.md defines the stream so that it can be written again elsewhere. This header is
-// that definition in plain scalar code; detail/noise_lanes.hpp computes the same bits in vectors.
+// that definition in plain scalar code; detail/random/ computes the same bits in vectors.
 #pragma once
 
 #include <bit>
@@ -10,49 +10,18 @@
 #include <cstdint>
 
 #include "config.hpp"
-#include "detail/normal_constants.hpp"
-#include "detail/scalar_math.hpp"
-#include "detail/xoshiro.hpp"
+#include "detail/base/scalar_math.hpp"
+#include "detail/layout/float_panels.hpp"
+#include "detail/random/noise_field.hpp"
+#include "detail/random/normal_constants.hpp"
+#include "detail/random/xoshiro.hpp"
+#include "noise_key.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
-/// Names a noise field: one normal for every (row, column). The same key is the same noise, in
-/// every call and program, and so is NoiseKey{}, which calls have where none is given: whoever
-/// wants other noise in each call counts `stream` up.
-struct NoiseKey {
-  std::uint64_t seed = 0;
-  std::uint64_t stream = 0;      ///< say, the layer or the step: streams are independent.
-  std::uint64_t row_offset = 0;  ///< added to each row: where a shard of a batch begins.
-};
-
 namespace detail {
-
-/// A panel: this many columns share one seeding of the generator.
-inline constexpr std::size_t kNoisePanelColumns = 128;
-/// Two steps of the generator yield this many normals.
-inline constexpr std::size_t kNoiseBlockColumns = 32;
-inline constexpr std::size_t kNoiseLanes = 8;
-
-/// What seed, stream and draw contribute to the seeding. Draw d is the d-th independent normal of
-/// an element: the first noise stage of an epilogue uses draw 0, the next draw 1, and so on.
-constexpr std::uint64_t noise_field_state(const NoiseKey& key, std::uint64_t draw) {
-  SplitMix64 hash{key.seed};
-  hash.state = hash() ^ key.stream;
-  hash.state = hash() ^ draw;
-  return hash();
-}
-
-/// … and the row, counted from the beginning of the unsharded batch …
-constexpr std::uint64_t noise_row_state(std::uint64_t field_state, std::uint64_t global_row) {
-  return SplitMix64{field_state ^ global_row}();
-}
-
-/// … and the panel: the state of the SplitMix64 that seeds the panel's eight lanes.
-constexpr std::uint64_t noise_panel_state(std::uint64_t row_state, std::uint64_t panel) {
-  return row_state ^ panel;
-}
 
 /// Horner's rule, each step rounded once; coefficients lowest power first.
 template <std::size_t Count>
@@ -101,26 +70,24 @@ inline NormalPair box_muller(std::uint32_t radius_word, std::uint32_t angle_word
 inline float standard_normal_at(const NoiseKey& key, std::size_t row, std::size_t col,
                                 std::size_t draw = 0) {
   using namespace detail;
-  const std::uint64_t row_state =
-      noise_row_state(noise_field_state(key, draw), key.row_offset + row);
-  const std::size_t word = col % (kNoiseBlockColumns / 2);  // 16 32-bit words in a step
+  const NoiseField::Row field_row = NoiseField(key, draw).row(row);
+  const std::size_t word = col % (kNormalsPerRound / 2);  // 16 32-bit words in a step
   const std::size_t lane = word / 2;
 
   // Lane l is an Xoshiro256++ whose state is the outputs 4·l … 4·l + 3 of a SplitMix64.
-  SplitMix64 seeder{noise_panel_state(row_state, col / kNoisePanelColumns) +
-                    4 * lane * SplitMix64::increment};
+  SplitMix64 seeder{field_row.seed_of(col / kBlockColumns) + 4 * lane * SplitMix64::increment};
   std::uint64_t state[4];
   for (std::uint64_t& s : state) s = seeder();
 
   // Each block of 32 columns takes two steps: radii, then angles.
-  const std::size_t block = col % kNoisePanelColumns / kNoiseBlockColumns;
+  const std::size_t block = col % kBlockColumns / kNormalsPerRound;
   for (std::size_t step = 0; step < 2 * block; ++step) xoshiro256pp_next<WordOperations>(state);
   const std::uint64_t radius_lane = xoshiro256pp_next<WordOperations>(state);
   const std::uint64_t angle_lane = xoshiro256pp_next<WordOperations>(state);
   const int shift = word % 2 == 0 ? 0 : 32;
   const NormalPair pair = box_muller(static_cast<std::uint32_t>(radius_lane >> shift),
                                      static_cast<std::uint32_t>(angle_lane >> shift));
-  return col % kNoiseBlockColumns < kNoiseBlockColumns / 2 ? pair.cosine : pair.sine;
+  return col % kNormalsPerRound < kNormalsPerRound / 2 ? pair.cosine : pair.sine;
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -27,10 +27,10 @@
 #include <type_traits>
 
 #include "config.hpp"
-#include "detail/arch/native.hpp"
-#include "detail/message.hpp"
-#include "detail/scalar_math.hpp"
-#include "detail/simd.hpp"
+#include "detail/base/message.hpp"
+#include "detail/base/scalar_math.hpp"
+#include "detail/isa/native.hpp"
+#include "detail/simd/vectors.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {

@@ -9,8 +9,8 @@
 #include <tuple>
 
 #include "config.hpp"
-#include "detail/portable_batch.hpp"
-#include "detail/scalar_math.hpp"
+#include "detail/base/scalar_math.hpp"
+#include "detail/simd/portable_batch.hpp"
 #include "epilogue.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"

@@ -10,9 +10,9 @@
 
 #include "backward.hpp"
 #include "config.hpp"
-#include "detail/portable_batch.hpp"
-#include "detail/scalar_math.hpp"
-#include "detail/stage_traits.hpp"
+#include "detail/base/scalar_math.hpp"
+#include "detail/epilogue/stage_traits.hpp"
+#include "detail/simd/portable_batch.hpp"
 #include "epilogue.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"

@@ -32,9 +32,10 @@
 
 #include "coded_weights.hpp"
 #include "config.hpp"
-#include "detail/message.hpp"
-#include "detail/perturb.hpp"
-#include "detail/simd.hpp"
+#include "detail/base/message.hpp"
+#include "detail/rows/noisy.hpp"
+#include "detail/simd/largest_magnitude.hpp"
+#include "detail/simd/vectors.hpp"
 #include "epilogue.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
@@ -72,7 +73,7 @@ struct GradientPerturbed {
 inline float largest_magnitude(MatrixView<const float> w) {
   std::uint32_t largest = 0;
   for (std::size_t row = 0; row < w.rows(); ++row) {
-    largest = std::max(largest, largest_magnitude_bits(w.row(row), w.cols()));
+    largest = std::max(largest, largest_magnitude_bits<Native::Batch<float>>(w.row(row), w.cols()));
   }
   return std::bit_cast<float>(largest);
 }
@@ -204,8 +205,7 @@ void pack_weights(MatrixView<const float> w, PackedWeights& packed, const Noise&
                   const NoiseKey& key) {
   const float magnitude = detail::largest_magnitude(w);
   if (!detail::noise_valid_for(noise, w, magnitude)) return;
-  detail::pack_rows_of_weights(detail::PerturbedRows(w, noise.perturbation(magnitude), key),
-                               packed);
+  detail::pack_rows_of_weights(detail::NoisyRows(w, noise.perturbation(magnitude), key), packed);
 }
 
 /// Packs w [out, in] with noise.
@@ -224,7 +224,7 @@ void encode_with_noise(WeightEncoder<Bits>& encoder, MatrixView<const float> w, 
                        const NoiseKey& key) {
   const float magnitude = encoder.largest_magnitude();
   if (!noise_valid_for(noise, w, magnitude)) return;
-  encoder.encode(PerturbedRows(w, noise.perturbation(magnitude), key));
+  encoder.encode(NoisyRows(w, noise.perturbation(magnitude), key));
 }
 
 }  // namespace detail

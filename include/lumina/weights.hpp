@@ -5,8 +5,9 @@
 #include <cstddef>
 
 #include "config.hpp"
-#include "detail/pack.hpp"
-#include "detail/pieces.hpp"
+#include "detail/base/range.hpp"
+#include "detail/packing/float_panels.hpp"
+#include "detail/rows/matrix.hpp"
 #include "matrix.hpp"
 
 namespace lumina {
@@ -22,7 +23,7 @@ float* reshape(PackedWeights& packed, std::size_t rows, std::size_t cols);
 
 }  // namespace detail
 
-/// f32 weights w [out, in], packed (detail/pack.hpp). Made by pack_weights.
+/// f32 weights w [out, in], packed (detail/packing/float_panels.hpp). Made by pack_weights.
 class PackedWeights {
  public:
   std::size_t rows() const { return shape_.rows; }  ///< outputs

@@ -93,24 +93,23 @@ lumina::MatrixView<const float> weights_in_floats(const CodedLayer<Bits, X, Y>& 
 /// encode_weights; it allocates.
 template <class Report>
 void check_weight_encoding(Report&& report, float* w) {
-  for_each_coded_layer(
-      [&]<int Bits, class X, class Y>(const char*, const CodedLayer<Bits, X, Y>& layer) {
-        const auto coded = lumina::encode_weights<Bits>(weights_in_floats(layer, w));
-        const auto panels = coded.panels();
-        const std::size_t outputs =
-            lumina::detail::round_up(layer.out, lumina::detail::kNoisePanelColumns);
-        report("words of weights", 0, layer.word_count,
-               panels.panel_size * lumina::detail::panel_count(layer.out));
-        for (std::size_t i = 0; i < layer.word_count; ++i) {
-          report("word of weights", i, static_cast<std::uint32_t>(layer.words[i]),
-                 static_cast<std::uint32_t>(panels.words[i]));
-        }
-        for (std::size_t i = 0; i < outputs; ++i) {
-          report("scale of weights", i, bits_of(layer.scales[i]), bits_of(panels.scales[i]));
-          report("sum of codes", i, static_cast<std::uint32_t>(layer.code_sums[i]),
-                 static_cast<std::uint32_t>(panels.code_sums[i]));
-        }
-      });
+  for_each_coded_layer([&]<int Bits, class X, class Y>(const char*,
+                                                       const CodedLayer<Bits, X, Y>& layer) {
+    const auto coded = lumina::encode_weights<Bits>(weights_in_floats(layer, w));
+    const auto panels = coded.panels();
+    const std::size_t outputs = lumina::detail::round_up(layer.out, lumina::detail::kBlockColumns);
+    report("words of weights", 0, layer.word_count,
+           panels.panel_size * lumina::detail::panel_count(layer.out));
+    for (std::size_t i = 0; i < layer.word_count; ++i) {
+      report("word of weights", i, static_cast<std::uint32_t>(layer.words[i]),
+             static_cast<std::uint32_t>(panels.words[i]));
+    }
+    for (std::size_t i = 0; i < outputs; ++i) {
+      report("scale of weights", i, bits_of(layer.scales[i]), bits_of(panels.scales[i]));
+      report("sum of codes", i, static_cast<std::uint32_t>(layer.code_sums[i]),
+             static_cast<std::uint32_t>(panels.code_sums[i]));
+    }
+  });
 }
 
 }  // namespace golden

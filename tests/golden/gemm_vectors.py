@@ -175,7 +175,7 @@ def coded_text():
     shapes = [layer.shape for layer in layers]
     return tables.header(
         "Layers behind a DAC. Operands are made as operands.hpp says; beside them what encode_weights\n"
-        "makes of the weights: words as docs/numerics.md and detail/pack_codes.hpp have them; scales and\n"
+        "makes of the weights: words as docs/numerics.md and detail/packing/code_panels.hpp have them; scales and\n"
         "sums of codes, filled up with zeros to a multiple of 128.",
         """template <class Y>
 struct Expected {

@@ -2,7 +2,7 @@
 """The noise field again, in another language, by the definition in docs/numerics.md.
 
 Exact rational arithmetic, each operation rounded to float32 by hand: nothing is shared with the C++
-code but the polynomials, which are read from detail/normal_constants.hpp. Writes the golden values:
+code but the polynomials, which are read from detail/random/normal_constants.hpp. Writes the golden values:
 
     python3 tests/golden/noise_field.py > tests/golden/noise_field.hpp
 """
@@ -53,7 +53,7 @@ def bits_of(x):
 
 
 def constants():
-    text = (ROOT / "include/lumina/detail/normal_constants.hpp").read_text()
+    text = (ROOT / "include/lumina/detail/random/normal_constants.hpp").read_text()
 
     def values(name):
         body = re.search(name + r"(?:\[\d+\])? =\s*\{?([^;}]*)", text).group(1)

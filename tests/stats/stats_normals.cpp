@@ -48,13 +48,12 @@ void report(const std::string& name, double measured, double expected, double de
 /// Row `row` of a noise field, columns 0 … out.size() − 1 (whole panels).
 void fill_row(const NoiseKey& key, std::uint64_t row, std::vector<float>& out,
               std::size_t draw = 0) {
-  using Lanes = NoiseLanes<Native>;
-  const std::uint64_t row_state =
-      noise_row_state(noise_field_state(key, draw), key.row_offset + row);
-  for (std::size_t first = 0; first < out.size(); first += kNoisePanelColumns) {
-    Lanes lanes(noise_panel_state(row_state, first / kNoisePanelColumns));
-    for (std::size_t block = 0; block < kNoisePanelColumns; block += kNoiseBlockColumns) {
-      Lanes::store(lanes.next_block(), out.data() + first + block);
+  using Lanes = NoiseGenerator<Native>;
+  const NoiseField::Row field_row = NoiseField(key, draw).row(row);
+  for (std::size_t first = 0; first < out.size(); first += kBlockColumns) {
+    Lanes lanes(field_row.seed_of(first / kBlockColumns));
+    for (std::size_t block = 0; block < kBlockColumns; block += kNormalsPerRound) {
+      Lanes::store(lanes.next_round(), out.data() + first + block);
     }
   }
 }
@@ -306,16 +305,16 @@ TEST_CASE("The noise field: neighbours are independent", "[stats]") {
 
 TEST_CASE("The noise field: first columns of consecutive seeds, streams and rows", "[stats]") {
   // Seeding, not stepping: only the first panel of each.
-  std::vector<float> previous(kNoisePanelColumns), current(kNoisePanelColumns);
+  std::vector<float> previous(kBlockColumns), current(kBlockColumns);
   const auto walk = [&](const char* name, auto key_of) {
     Moments moments;
     Pairs pairs;
-    for (std::size_t i = 0; i * kNoisePanelColumns < samples() / 4; ++i) {
+    for (std::size_t i = 0; i * kBlockColumns < samples() / 4; ++i) {
       current.swap(previous);
       const NoiseKey key = key_of(i);
       fill_row(key, 0, current);
       moments.add(current);
-      if (i >= 1) pairs.add(current.data(), previous.data(), kNoisePanelColumns);
+      if (i >= 1) pairs.add(current.data(), previous.data(), kBlockColumns);
     }
     print_title(name, moments.count, " samples");
     moments.report_all();

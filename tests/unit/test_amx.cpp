@@ -1,17 +1,17 @@
 // The real matrix unit: only where there is one (cpu_check.cpp). The loops around it are tested in
-// test_tile_unit.cpp too, on an emulated one.
+// test_matrix_unit.cpp too, on an emulated one.
 #include <lumina/fused_gemm.hpp>
 
 #include <cstdint>
 #include <cstring>
 #include <string>
 
-#include <lumina/detail/bf16_split.hpp>
+#include <lumina/detail/training/bf16_split.hpp>
 #include <lumina/isa.hpp>
 #include <lumina/reference.hpp>
 
 #include "support/catch.hpp"
-#include "support/emulated_tiles.hpp"
+#include "support/emulated_matrix_unit.hpp"
 #include "support/random_matrix.hpp"
 #include "support/same_bits.hpp"
 
@@ -24,7 +24,7 @@ namespace {
 template <class Tiles>
 void dot_of_tiles(std::size_t x_rows, const std::uint8_t (&x)[16][64],
                   const std::int8_t (&w)[16][64], std::int32_t (&sums)[16][16]) {
-  Tiles::configure(detail::TileShapes(x_rows));
+  Tiles::configure(detail::TileConfig(x_rows));
   Tiles::fence();
   Tiles::template load<0>(sums, sizeof(sums[0]));
   Tiles::template load<4>(x, sizeof(x[0]));
@@ -38,7 +38,7 @@ void dot_of_tiles(std::size_t x_rows, const std::uint8_t (&x)[16][64],
 template <class Tiles>
 void dot_of_bf16_tiles(std::size_t x_rows, const std::uint16_t (&x)[16][32],
                        const std::uint16_t (&w)[16][32], float (&sums)[16][16]) {
-  Tiles::configure(detail::TileShapes(x_rows));
+  Tiles::configure(detail::TileConfig(x_rows));
   Tiles::fence();
   Tiles::template load<0>(sums, sizeof(sums[0]));
   Tiles::template load<4>(x, sizeof(x[0]));
@@ -69,7 +69,7 @@ TEST_CASE("The unit's instructions do what the emulation does", "[amx]") {
         sums[row][i / 4] = expected[row][i / 4] = static_cast<std::int32_t>(engine() % 1000);
       }
     }
-    dot_of_tiles<detail::AmxTiles>(x_rows, x, w, sums);
+    dot_of_tiles<detail::AmxUnit>(x_rows, x, w, sums);
     dot_of_tiles<EmulatedTiles>(x_rows, x, w, expected);
     CAPTURE(x_rows);
     CHECK(std::memcmp(sums, expected, sizeof(sums)) == 0);
@@ -90,7 +90,7 @@ TEST_CASE("The unit's instruction for bf16 does what the emulation does", "[amx]
             float_of(static_cast<std::uint32_t>(bf16_of(engine, first, last)) << 16);
       }
     }
-    dot_of_bf16_tiles<detail::AmxTiles>(x_rows, x, w, sums);
+    dot_of_bf16_tiles<detail::AmxUnit>(x_rows, x, w, sums);
     dot_of_bf16_tiles<EmulatedTiles>(x_rows, x, w, expected);
     CAPTURE(x_rows, first, last);
     CHECK(std::memcmp(sums, expected, sizeof(sums)) == 0);
@@ -114,8 +114,8 @@ TEST_CASE("Split products on AMX equal those of the emulation", "[amx]") {
     panels.pack(weights);
     g.fill_uniform(engine);
     const detail::ScaledRows<detail::Native> rows(g.constant(), weights.scales());
-    detail::run_bf16_split<detail::Native, detail::AmxTiles>(rows, panels, y.view(), epilogue(),
-                                                             NoiseKey{}, Serial{});
+    detail::run_bf16_split<detail::Native, detail::AmxUnit>(rows, panels, y.view(), epilogue(),
+                                                            NoiseKey{}, Serial{});
     detail::run_bf16_split<detail::Native, EmulatedTiles>(rows, panels, expected.view(), epilogue(),
                                                           NoiseKey{}, Serial{});
     CAPTURE(batch, out, in);

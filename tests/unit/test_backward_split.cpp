@@ -12,7 +12,7 @@
 #include <lumina/reference_backward.hpp>
 
 #include "support/catch.hpp"
-#include "support/emulated_tiles.hpp"
+#include "support/emulated_matrix_unit.hpp"
 #include "support/executors.hpp"
 #include "support/random_matrix.hpp"
 #include "support/same_bits.hpp"
@@ -24,7 +24,7 @@ using namespace test;
 namespace {
 
 /// 2^-24 times the magnitudes that are added up, and once more for what a scale and a step round:
-/// detail/bf16_split.hpp.
+/// detail/training/bf16_split.hpp.
 double bound(std::size_t depth, double magnitudes) {
   const double steps = std::ceil(static_cast<double>(depth) / 32.0);
   return (16.0 + 3.1 * steps + 4.0) * 0x1p-24 * magnitudes + 0x1p-120;

@@ -1,6 +1,6 @@
 // Products of floats with integers in bf16, on an emulated matrix unit: so they are tested on
 // machines without one.
-#include <lumina/detail/bf16_split.hpp>
+#include <lumina/detail/training/bf16_split.hpp>
 
 #include <array>
 #include <bit>
@@ -11,11 +11,11 @@
 #include <vector>
 
 #include <lumina/coded_weights.hpp>
-#include <lumina/detail/prepared_rows.hpp>
+#include <lumina/detail/rows/quantized.hpp>
 #include <lumina/quantizer.hpp>
 
 #include "support/catch.hpp"
-#include "support/emulated_tiles.hpp"
+#include "support/emulated_matrix_unit.hpp"
 #include "support/executors.hpp"
 #include "support/random_matrix.hpp"
 #include "support/same_bits.hpp"

@@ -52,7 +52,7 @@ std::vector<float> scales_per_output(View w, int bits) {
 }
 
 /// "" where `coded` says and holds what w with these scales must give: scales, codes, weights, sums
-/// of codes, and every bit of the panels as detail/pack_codes.hpp describes them.
+/// of codes, and every bit of the panels as detail/packing/code_panels.hpp describes them.
 template <int Bits>
 std::string coding_error(const CodedWeights<Bits>& coded, View w, std::span<const float> scales) {
   std::ostringstream text;

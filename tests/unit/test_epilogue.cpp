@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <vector>
 
-#include <lumina/detail/stage_traits.hpp>
+#include <lumina/detail/epilogue/stage_traits.hpp>
 #include <lumina/noise.hpp>
 
 #include "support/catch.hpp"

@@ -1,7 +1,7 @@
-// The error bounds that detail/noise_lanes.hpp states for the functions inside Box–Muller, measured
-// against the C library in double, in every lane. The bounds were found by going through all 2^31
-// radii and all 2^31 angles; here a part of them is visited.
-#include <lumina/detail/noise_lanes.hpp>
+// The error bounds that detail/random/noise_generator.hpp states for the functions inside
+// Box–Muller, measured against the C library in double, in every lane. The bounds were found by
+// going through all 2^31 radii and all 2^31 angles; here a part of them is visited.
+#include <lumina/detail/random/noise_generator.hpp>
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 #include <numbers>
 #include <vector>
 
-#include <lumina/detail/arch/native.hpp>
+#include <lumina/detail/isa/native.hpp>
 
 #include "support/catch.hpp"
 #include "support/random_matrix.hpp"

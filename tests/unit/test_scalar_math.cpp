@@ -1,4 +1,4 @@
-#include <lumina/detail/scalar_math.hpp>
+#include <lumina/detail/base/scalar_math.hpp>
 
 #include <cmath>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Each vector operation against its scalar twin, in every lane, for the native vectors and for
 // PortableBatch.
-#include <lumina/detail/simd.hpp>
+#include <lumina/detail/simd/vectors.hpp>
 
 #include <array>
 #include <cmath>
@@ -8,9 +8,9 @@
 #include <memory>
 #include <vector>
 
-#include <lumina/detail/arch/native.hpp>
-#include <lumina/detail/scalar_math.hpp>
-#include <lumina/detail/xoshiro.hpp>
+#include <lumina/detail/base/scalar_math.hpp>
+#include <lumina/detail/isa/native.hpp>
+#include <lumina/detail/random/xoshiro.hpp>
 
 #include "support/catch.hpp"
 #include "support/random_matrix.hpp"

@@ -7,7 +7,7 @@
 #include <functional>
 
 #include "support/catch.hpp"
-#include "support/emulated_tiles.hpp"
+#include "support/emulated_matrix_unit.hpp"
 #include "support/random_matrix.hpp"
 #include "support/same_bits.hpp"
 

@@ -12,7 +12,8 @@ using namespace test;
 
 namespace {
 
-/// "" where `packed` holds w as detail/pack.hpp says: panel[k][column], filled up with zeros.
+/// "" where `packed` holds w as detail/packing/float_panels.hpp says: panel[k][column], filled up
+/// with zeros.
 std::string layout_error(const PackedWeights& packed, lumina::MatrixView<const float> w) {
   std::ostringstream text;
   for (std::size_t panel = 0; panel * 32 < w.rows(); ++panel) {

@@ -11,7 +11,7 @@
 
 #include "check.hpp"
 #include "problem.hpp"
-#include "support/emulated_tiles.hpp"
+#include "support/emulated_matrix_unit.hpp"
 #include "support/random_matrix.hpp"
 
 namespace fuzz {

@@ -40,13 +40,13 @@ int write_rng(std::uint64_t seed) {
 }
 
 int write_noise(std::uint64_t seed) {
-  constexpr std::size_t kSteps = 2 * kNoisePanelColumns / kNoiseBlockColumns;
-  const std::uint64_t field_state = noise_field_state({seed, 0, 0}, 0);
+  constexpr std::size_t kSteps = 2 * kBlockColumns / kNormalsPerRound;
+  const NoiseField field(lumina::NoiseKey{seed, 0, 0});
   std::uint64_t row = 0;
   return write_forever([&](std::vector<std::uint64_t>& block) {
-    const std::uint64_t row_state = noise_row_state(field_state, row++);
+    const NoiseField::Row field_row = field.row(row++);
     for (std::uint64_t panel = 0; panel < 4; ++panel) {
-      SplitMix64 seeder{noise_panel_state(row_state, panel)};
+      SplitMix64 seeder{field_row.seed_of(panel)};
       std::uint64_t lanes[kNoiseLanes][4];
       for (auto& lane : lanes) {
         for (std::uint64_t& word : lane) word = seeder();

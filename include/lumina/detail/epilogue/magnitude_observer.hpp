@@ -1,0 +1,80 @@
+// The largest magnitude of what passes through an epilogue, for ADCs whose range follows it.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+#include "../../config.hpp"
+#include "../../epilogue.hpp"
+#include "../../matrix.hpp"
+#include "../base/range.hpp"
+#include "../isa/native.hpp"
+#include "../simd/vectors.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// A vector of magnitudes for every row and panel of 128 columns: one task owns it, so that threads
+/// need no agreement.
+class MagnitudeTracker {
+ public:
+  void resize(std::size_t rows, std::size_t cols) {
+    panels_ = ceil_div(cols, kBlockColumns);
+    count_ = size_product(rows, panels_, kLanes);
+    slots_.grow_to(count_);
+  }
+
+  float largest() const {
+    float result = 0.0f;
+    for (std::size_t i = 0; i < count_; ++i) result = std::max(result, slots_.data()[i]);
+    return result;
+  }
+
+  /// NaN is passed over.
+  template <class Floats>
+  [[gnu::always_inline]] void add(const Floats& values, const Coordinates& at,
+                                  const ActiveLanes& active) {
+    static_assert(Floats::size == kLanes);
+    float* const slot = slots_.data() + (at.row * panels_ + at.column / kBlockColumns) * kLanes;
+    Floats magnitudes = abs(values);
+    if (active.count < Floats::size) {
+      alignas(kCacheLine) float lanes[Floats::size];
+      magnitudes.store_aligned(lanes);
+      magnitudes = load_first<Floats>(lanes, active.count);
+    }
+    const bool first = at.column % kBlockColumns == 0;
+    const Floats before = first ? Floats(0.0f) : Floats::load_aligned(slot);
+    max_or_second(magnitudes, before).store_aligned(slot);
+  }
+
+ private:
+  static constexpr std::size_t kLanes = Native::Batch<float>::size;
+
+  AlignedBuffer<float> slots_;
+  std::size_t panels_ = 0;
+  std::size_t count_ = 0;
+};
+
+/// A stage that leaves values as they are and shows them to a tracker, if there is one.
+struct TrackMagnitude {
+  MagnitudeTracker* tracker;
+
+  template <class Floats, class Normals>
+  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
+               const Normals&) const {
+    if constexpr (Floats::size == Native::Batch<float>::size) {
+      if (tracker != nullptr) tracker->add(values, at, active);
+    }
+    return values;
+  }
+  template <class Floats>
+  Floats backward(const Floats& gradient) const {
+    return gradient;
+  }
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,48 @@
+// What an architecture inherits unless it has a better instruction. Each isa/ file names its
+// vectors (Batch, Quad, Column) and its block sizes, which scalar.hpp explains.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "../../config.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+struct ArchDefaults {
+  /// Whether loops over the vectors of a block of noise are written out (unroll.hpp).
+  static constexpr bool unrolls_vectors = true;
+  /// What a task has on its stack for pieces of weights that are not packed: a third of the
+  /// smallest first-level caches, for the weights themselves run through them too.
+  static constexpr std::size_t unpacked_part_floats = 4096;
+
+  /// Words that the architecture reads behind the last panel of codes.
+  static constexpr std::size_t words_behind = 0;
+
+  /// 64-bit lanes rotated left by Bits.
+  template <int Bits, class Words>
+  static Words rotate_left(const Words& words) {
+    return (words << Bits) | (words >> (64 - Bits));
+  }
+
+  /// The lanes, which hold codes, to memory as smaller integers side by side.
+  template <class Ints, class Code>
+  static void store_codes(const Ints& codes, Code* to) {
+    alignas(64) std::int32_t lanes[Ints::size];
+    codes.store_aligned(lanes);
+    for (std::size_t i = 0; i < Ints::size; ++i) to[i] = static_cast<Code>(lanes[i]);
+  }
+
+  /// Four vectors of codes below 256.
+  template <class Ints>
+  static void store_code_bytes(const std::array<Ints, 4>& codes, std::uint8_t* to) {
+    for (std::size_t i = 0; i < 4; ++i) store_codes(codes[i], to + i * Ints::size);
+  }
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,100 @@
+// NEON of 64-bit Arm: 32 registers of 4 floats.
+#pragma once
+
+#include <arm_neon.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "../simd/transpose.hpp"
+#include "../simd/vectors.hpp"
+#include "defaults.hpp"
+#include "integer_dot.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// Codes as signed bytes, the inputs' less 128.
+struct NeonCodeUnit {
+  using Sums = xsimd::batch<std::int32_t, xsimd::neon64>;
+  static constexpr int input_bias = 128;
+
+#if defined(__ARM_FEATURE_DOTPROD)
+  /// The dot product takes one element of a register, so nothing need be broadcast.
+  [[gnu::always_inline]] static int8x8_t four_inputs(const std::uint8_t* x) {
+    std::uint32_t word;
+    std::memcpy(&word, x, sizeof(word));
+    return vcreate_s8(word);
+  }
+  [[gnu::always_inline]] static Sums dot(int8x8_t inputs, const Sums& w, const Sums& sums) {
+    return vdotq_lane_s32(sums, vreinterpretq_s8_s32(w), inputs, 0);
+  }
+#else
+  [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
+    // Two products of −128 … 127 and −127 … 127 fit into 16 bits.
+    const int8x16_t inputs = vreinterpretq_s8_s32(x), weights = vreinterpretq_s8_s32(w);
+    const int16x8_t low = vmull_s8(vget_low_s8(inputs), vget_low_s8(weights));
+    const int16x8_t high = vmull_high_s8(inputs, weights);
+    return vpadalq_s16(sums, vpaddq_s16(low, high));
+  }
+#endif
+};
+
+struct Neon : ArchDefaults {
+#if defined(__ARM_FEATURE_DOTPROD)
+  static constexpr const char* name = "neon_dotprod";
+#else
+  static constexpr const char* name = "neon";
+#endif
+  template <class T>
+  using Batch = xsimd::batch<T, xsimd::neon64>;
+  using Quad = xsimd::batch<float, xsimd::neon64>;  ///< four floats
+
+  // Block sizes, see scalar.hpp. 6 × 16 accumulators are 24 registers, 4 hold weights, 1 an input.
+  // A single row uses each weight once, so that not all 16 of its vectors must be there at a time.
+  static constexpr std::size_t max_tile_rows = 6;
+  static constexpr std::size_t chunk_tiles = 8;
+  static constexpr std::size_t unpacked_rows = 0;
+  static constexpr std::size_t epilogue_rows = 1;
+  static constexpr std::size_t tile_columns(std::size_t rows) {
+    return rows <= 1 ? 64 : rows <= 2 ? 32 : 16;
+  }
+
+  /// Codes; see scalar.hpp. Unpacking takes registers that a single row's 64 sums would not leave,
+  /// and so do four products that are added in pairs, where there is no dot product.
+#if defined(__ARM_FEATURE_DOTPROD)
+  static constexpr std::size_t most_code_rows = 6, most_wide_code_rows = 2;
+#else
+  static constexpr std::size_t most_code_rows = 4, most_wide_code_rows = 1;
+#endif
+  struct Codes : ByteDot<NeonCodeUnit> {
+    static constexpr std::size_t max_tile_rows = most_code_rows;
+    static constexpr std::size_t chunk_tiles = 48 / most_code_rows;
+    static constexpr std::size_t workspace_bytes = std::size_t{1} << 17;
+    static constexpr std::size_t tile_columns(std::size_t rows) {
+      return rows <= most_wide_code_rows ? 32 : 16;
+    }
+  };
+
+  /// Four neighbouring elements of Column::size rows, turned.
+  using Column = Quad;
+  static std::array<Column, 4> turned(const float* from, std::size_t row_stride) {
+    return transposed_4x4<Quad>(from, row_stride);
+  }
+
+  /// Lane-wise product modulo 2^64.
+  static Batch<std::uint64_t> multiply_low(const Batch<std::uint64_t>& a, std::uint64_t b) {
+    // NEON has no 64-bit product; the integer unit has, and two lanes are two instructions.
+    alignas(16) std::uint64_t lanes[2];
+    a.store_aligned(lanes);
+    for (std::uint64_t& lane : lanes) lane *= b;
+    return Batch<std::uint64_t>::load_aligned(lanes);
+  }
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,172 @@
+// The microkernel: a tile of dot products, kept in registers over the whole depth. One template
+// for every architecture and kind of number (detail/kernels/code_dot.hpp); its sizes come from
+// detail/isa/.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "../../config.hpp"
+#include "../base/prefetch.hpp"
+#include "../base/unroll.hpp"
+#include "../layout/float_panels.hpp"
+#include "../simd/vectors.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// What a tile multiplies: rows of inputs with columns of one or several panels. A step takes one
+/// row of a panel, 32 words side by side, and as many inputs as a word covers.
+template <class Products>
+struct TileOperands {
+  const typename Products::Input* x;
+  std::size_t x_stride;
+  std::size_t steps;
+  const typename Products::Word* weights;
+  std::size_t panel_size;  ///< words from one panel to the next
+  bool continue_sums;      ///< add to the sums that are there
+  std::size_t sums_stride;
+  Prefetch next_weights;
+};
+
+/// The same pointer, of which the compiler no longer knows how it was computed. Without this it
+/// derives all row pointers from one and keeps their distances on the stack.
+template <class T>
+const T* unrelated(const T* pointer) {
+#if defined(__GNUC__)
+  asm("" : "+r"(pointer));
+#endif
+  return pointer;
+}
+
+/// Nothing passes here. Otherwise g++ for Arm, which orders instructions before it assigns
+/// registers, has more inputs under way than there are registers, and sums go to the stack.
+[[gnu::always_inline]] inline void keep_order() {
+#if defined(__GNUC__) && defined(__aarch64__)
+  asm volatile("");
+#endif
+}
+
+/// Sums that wait for their epilogue lie in rows of this many.
+inline constexpr std::size_t kSumStride = kBlockColumns;
+
+/// sums[row][column] = Σ x[row][k]·w[k][column], one chain over ascending k for each.
+template <class Products, std::size_t Rows, std::size_t Columns>
+void multiply_tile(const TileOperands<Products>& operands, typename Products::Sum* sums) {
+  using Sums = typename Products::Sums;
+  constexpr std::size_t vectors = Columns / Sums::size;
+
+  const std::size_t x_stride = operands.x_stride, sums_stride = operands.sums_stride;
+  Prefetch next_weights = operands.next_weights;
+
+  // A pointer for every three rows: p, p + stride and p + 2·stride are addresses that x86 forms
+  // itself, so that all rows fit into the general registers.
+  constexpr std::size_t groups = (Rows + 2) / 3;
+  const typename Products::Input* x[groups];
+  unroll<groups>([&](auto g) __attribute__((always_inline)) {
+    x[g] = unrelated(operands.x + 3 * g * x_stride);
+  });
+  // And one for every panel.
+  constexpr std::size_t panels = (Columns + kPanelColumns - 1) / kPanelColumns;
+  const typename Products::Word* weights[panels];
+  unroll<panels>([&](auto p) __attribute__((always_inline)) {
+    weights[p] = unrelated(operands.weights + p * operands.panel_size);
+  });
+
+  Sums chain[Rows][vectors];
+  if (operands.continue_sums) {
+    unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
+      chain[i / vectors][i % vectors] =
+          Sums::load_unaligned(sums + i / vectors * sums_stride + i % vectors * Sums::size);
+    });
+  } else {
+    unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
+      chain[i / vectors][i % vectors] = Sums(typename Products::Sum{0});
+    });
+  }
+
+  const auto step = [&](std::size_t s) __attribute__((always_inline)) {
+    unroll<Products::parts>([&](auto part) __attribute__((always_inline)) {
+      typename Products::Weights w[vectors];
+      unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+        constexpr std::size_t column = v * Sums::size;
+        w[v] = Products::template weights<part>(weights[column / kPanelColumns] +
+                                                s * kPanelColumns + column % kPanelColumns);
+      });
+      unroll<Rows>([&](auto row) __attribute__((always_inline)) {
+        const auto input = Products::template input<part>(x[row / 3] + row % 3 * x_stride +
+                                                          s * Products::inputs_per_step);
+        unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+          chain[row][v] = Products::multiply_add(input, w[v], chain[row][v]);
+        });
+        keep_order();
+      });
+    });
+  };
+  const auto advance = [&](std::size_t steps) __attribute__((always_inline)) {
+    unroll<groups>([&](auto g) __attribute__((always_inline)) {
+      x[g] += steps * Products::inputs_per_step;
+    });
+    unroll<panels>([&](auto p)
+                       __attribute__((always_inline)) { weights[p] += steps * kPanelColumns; });
+  };
+  std::size_t s = 0;
+  for (; s + Products::steps_in_round <= operands.steps; s += Products::steps_in_round) {
+    if (next_weights.bytes != 0) {
+      unroll<3>([&](auto i) __attribute__((always_inline)) {
+        prefetch_to_second_level(next_weights.address + i * next_weights.bytes);
+      });
+      next_weights.address += 3 * next_weights.bytes;
+    }
+    unroll<Products::steps_in_round>([&](auto i) __attribute__((always_inline)) { step(i); });
+    advance(Products::steps_in_round);
+  }
+  for (; s < operands.steps; ++s) {
+    step(0);
+    advance(1);
+  }
+
+  unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
+    chain[i / vectors][i % vectors].store_unaligned(sums + i / vectors * sums_stride +
+                                                    i % vectors * Sums::size);
+  });
+}
+
+template <class Products>
+using TileKernel = void (*)(const TileOperands<Products>&, typename Products::Sum* sums);
+
+/// The most rows for which the architecture makes tiles at least this wide.
+template <class Blocks>
+constexpr std::size_t most_rows_of_width(std::size_t columns) {
+  std::size_t rows = 0;
+  while (rows < Blocks::max_tile_rows && Blocks::tile_columns(rows + 1) >= columns) ++rows;
+  return rows;
+}
+
+/// The kernel for `rows` × `columns`, where rows ≤ most_rows_of_width(columns) and columns is a
+/// power of two down to the architecture's narrowest tile.
+template <class Products, std::size_t Columns = kBlockColumns>
+TileKernel<Products> tile_kernel(std::size_t rows, std::size_t columns) {
+  using Blocks = typename Products::Blocks;
+  constexpr std::size_t most_rows = most_rows_of_width<Blocks>(Columns);
+  if constexpr (most_rows > 0) {
+    if (columns == Columns) {
+      static constexpr auto table = []<std::size_t... I>(std::index_sequence<I...>) {
+        return std::array<TileKernel<Products>, most_rows>{
+            &multiply_tile<Products, I + 1, Columns>...};
+      }
+      (std::make_index_sequence<most_rows>{});
+      return table[rows - 1];
+    }
+  }
+  if constexpr (Columns > Blocks::tile_columns(Blocks::max_tile_rows)) {
+    return tile_kernel<Products, Columns / 2>(rows, columns);
+  } else {
+    return nullptr;
+  }
+}
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,123 @@
+#include <lumina/fused_gemm.hpp>
+
+#include <cstddef>
+
+#include "support/catch.hpp"
+#include "support/executors.hpp"
+#include "support/random_matrix.hpp"
+#include "support/same_bits.hpp"
+#include "support/shared_kernels.hpp"
+
+using namespace lumina;
+using namespace test;
+
+namespace {
+
+struct Shape {
+  std::size_t batch, in, out;
+};
+
+/// The most rows for which w is not packed as a whole.
+constexpr std::size_t kMaxRows =
+    detail::kMaxUnpackedChunks * detail::Native::chunk_tiles * detail::Native::max_tile_rows;
+
+/// Weights as they are against packed ones, bit for bit, without and with a DAC.
+template <class Fill, class Executor = Serial>
+void check(Engine& engine, const Shape& shape, std::size_t gap, Fill fill,
+           const Executor& executor = {}) {
+  const auto [batch, in, out] = shape;
+  TestMatrix x(batch, in, in + gap), w(out, in, in + 2 * gap), y(batch, out, out + 3 * gap);
+  TestMatrix expected(batch, out);
+  x.fill(fill);
+  w.fill(fill);
+  const PackedWeights packed = pack_weights(w);
+  const NoiseKey key{engine(), engine(), engine()};
+  const auto stages = epilogue(GaussianNoise{0.5f});
+  const Quantizer<12> dac(-0.9f, 0.8f);
+  CAPTURE(batch, in, out, gap);
+
+  fused_gemm(x.view(), w.view(), y, stages, key, executor);
+  fused_gemm(x.view(), packed, expected, stages, key);
+  REQUIRE(difference(y, expected) == "");
+  fused_gemm(x.view(), w.view(), y, epilogue(), key, executor);
+  fused_gemm(x.view(), packed, expected, epilogue(), key);
+  REQUIRE(difference(y, expected) == "");
+  fused_gemm(x.view(), dac, w.constant(), y, stages, key, executor);
+  fused_gemm(x.view(), dac, packed, expected, stages, key);
+  REQUIRE(difference(y, expected) == "");
+  REQUIRE(y.gaps_untouched());
+  REQUIRE(w.gaps_untouched());
+}
+
+void check(Engine& engine, const Shape& shape, std::size_t gap = 0) {
+  check(engine, shape, gap, [&] { return uniform(engine, -1.0f, 1.0f); });
+}
+
+}  // namespace
+
+TEST_CASE("Weights that nobody packed: random shapes and strides", "[unpacked_weights]") {
+  Engine engine(1);
+  for (int i = 0; i < 150; ++i) {
+    check(engine, {integer(engine, 1, 150), integer(engine, 0, 150), integer(engine, 1, 150)},
+          i % 2 == 0 ? 0 : integer(engine, 1, 20));
+  }
+  for (int i = 0; i < 40; ++i) {
+    check(engine, {integer(engine, 1, 8), integer(engine, 100, 700), integer(engine, 1, 300)},
+          i % 2 == 0 ? 0 : integer(engine, 1, 20));
+  }
+}
+
+TEST_CASE("Weights that nobody packed: every tail of inputs and of outputs", "[unpacked_weights]") {
+  Engine engine(2);
+  for (std::size_t in = 0; in <= 140; ++in) {
+    check(engine, {1, in, 128});
+    check(engine, {3, in, 32}, 1);
+    check(engine, {13, in, 70});
+  }
+  for (std::size_t out = 1; out <= 170; ++out) {
+    check(engine, {1, 37, out});
+    check(engine, {5, 35, out}, 1);
+  }
+}
+
+TEST_CASE("Weights that nobody packed: every number of rows", "[unpacked_weights]") {
+  Engine engine(3);
+  for (std::size_t batch = 1; batch <= kMaxRows + 5; ++batch) check(engine, {batch, 70, 130});
+  for (std::size_t batch = 1; batch <= 14; ++batch) check(engine, {batch, 300, 128}, 3);
+}
+
+TEST_CASE("Weights that nobody packed: tall, wide and deep", "[unpacked_weights]") {
+  Engine engine(4);
+  check(engine, {1, 4096, 40});
+  check(engine, {1, 40, 1030});
+  check(engine, {2, 784, 512});
+  // Deeper than the workspace in which rows wait behind a DAC.
+  check(engine, {1, 70000, 33});
+  check(engine, {2 * kMaxRows, 1500, 33});
+  check(engine, {kMaxRows, 3000, 33});
+}
+
+TEST_CASE("Weights that nobody packed: the same bits with every executor", "[unpacked_weights]") {
+  Engine engine(5);
+  for (const Shape& shape : {Shape{1, 2100, 520}, Shape{kMaxRows, 300, 300},
+                             Shape{kMaxRows + 1, 600, 300}, Shape{300, 100, 300}}) {
+    for_each_executor([&](const auto& executor, const char* name) {
+      CAPTURE(name);
+      check(
+          engine, shape, 1, [&] { return uniform(engine, -1.0f, 1.0f); }, executor);
+    });
+  }
+}
+
+TEST_CASE("Weights that nobody packed: infinities, NaN, denormals and huge numbers",
+          "[unpacked_weights]") {
+  Engine engine(6);
+  for (const Shape& shape : {Shape{1, 50, 130}, Shape{4, 33, 70}, Shape{20, 40, 64}}) {
+    check(engine, shape, 0, [&] {
+      return integer(engine, 0, 9) == 0 ? any_float(engine) : uniform(engine, -1.0f, 1.0f);
+    });
+    check(engine, shape, 0, [&] { return uniform(engine, -1.0f, 1.0f) * 0x1p-70f; });
+    check(engine, shape, 0, [&] { return uniform(engine, -3e38f, 3e38f); });
+    check(engine, shape, 0, [] { return -0.0f; });
+  }
+}
