@@ -121,8 +121,8 @@ bench::Call bare(const std::shared_ptr<Problem>& problem) {
     fused_gemm(problem->x[set], *w, problem->y[set], epilogue());
     fused_gemm(problem->grad_y[set], *w_transposed, problem->grad_x[set], epilogue());
     const TransposedRows rows(problem->grad_y[set]);
-    run_fused_gemm<Native>(PreparedOperands<Native, TransposedRows>(rows, *inputs),
-                           problem->grad_w.view(), epilogue(), NoiseKey{}, Serial{});
+    run(float_problem(rows, panels_of(*inputs)), problem->grad_w.view(), epilogue(), NoObserver{},
+        NoiseKey{}, Serial{});
   };
   call(0);
   return call;

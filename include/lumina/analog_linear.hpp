@@ -20,6 +20,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <type_traits>
 
 #include "backward.hpp"
@@ -182,8 +183,12 @@ class AnalogLinear {
     detail::MagnitudeTracker* const tracker = config_.adc_range ? nullptr : &tracker_;
     if (tracker != nullptr) tracker_.resize(y.rows(), y.cols());
     const auto run_with = [&](const RuntimeQuantizer& adc, detail::MagnitudeTracker* observer) {
-      return with_stages(adc, observer, true, [&](const auto& stages) {
-        return lumina::forward(pass(x, stages, key), y, record_, executor);
+      return with_stages(adc, true, [&](const auto& stages) {
+        // What enters the ADC: the last stage but for the bias.
+        using Stages = std::remove_cvref_t<decltype(stages.stages())>;
+        constexpr std::size_t kAdc = std::tuple_size_v<Stages> - 2;
+        return detail::run_forward(pass(x, stages, key), y, record_,
+                                   detail::MagnitudeObserver<kAdc>{observer}, executor);
       });
     };
     if (!run_with(adc(), tracker)) return false;
@@ -202,7 +207,7 @@ class AnalogLinear {
                 const Gradients& gradients, const Products& products = {},
                 const Executor& executor = {}) {
     if (!usable()) return;
-    with_stages(adc(), nullptr, true, [&](const auto& stages) {
+    with_stages(adc(), true, [&](const auto& stages) {
       lumina::backward(pass(x, stages, key_), grad_y, record_, gradients, workspace_, products,
                        executor);
     });
@@ -255,18 +260,16 @@ class AnalogLinear {
 
   /// f(the epilogue).
   template <class F>
-  auto with_stages(const RuntimeQuantizer& adc, detail::MagnitudeTracker* tracker, bool noise,
-                   F f) const {
+  auto with_stages(const RuntimeQuantizer& adc, bool noise, F f) const {
     const Readout& readout = config_.readout;
     const Attenuation gain{readout.gain}, loss{readout.attenuation};
     const GaussianNoise additive{readout.noise};
-    const detail::TrackMagnitude track{tracker};
     const AddBias bias{bias_.empty() ? std::span<const float>(no_bias_.elements()) : bias_};
     if (noise && readout.shot_noise != 0.0f) {
-      return f(epilogue(gain, readout.shot_noise_behind_gain(), additive, loss, track, adc, bias));
+      return f(epilogue(gain, readout.shot_noise_behind_gain(), additive, loss, adc, bias));
     }
-    if (noise && readout.noise != 0.0f) return f(epilogue(gain, additive, loss, track, adc, bias));
-    return f(epilogue(gain, loss, track, adc, bias));
+    if (noise && readout.noise != 0.0f) return f(epilogue(gain, additive, loss, adc, bias));
+    return f(epilogue(gain, loss, adc, bias));
   }
 
   template <class Executor>
@@ -279,7 +282,7 @@ class AnalogLinear {
           "forward() yet and no set_adc_limit()");
       return false;
     }
-    return with_stages(adc(), nullptr, noise, [&](const auto& stages) {
+    return with_stages(adc(), noise, [&](const auto& stages) {
       return fused_gemm(x, config_.dac, weights_, y, stages, key, executor);
     });
   }

@@ -19,6 +19,7 @@
 #include "detail/base/message.hpp"
 #include "detail/base/range.hpp"
 #include "detail/packing/code_panels.hpp"
+#include "detail/packing/row_blocks.hpp"
 #include "detail/rows/matrix.hpp"
 #include "detail/rows/weight_scale.hpp"
 #include "detail/simd/largest_magnitude.hpp"
@@ -195,8 +196,8 @@ class WeightEncoder {
   /// max |w|, after the scales.
   float largest_magnitude() const { return std::bit_cast<float>(largest_); }
 
-  /// The codes of `rows`: w (PlainRows), or w with noise.
-  template <class Rows>
+  /// The codes of `rows`: w (MatrixRows), or w with noise.
+  template <RowSource Rows>
   void encode(const Rows& rows) {
     if (!resize()) return;
     // The last panel first: the scales' pass over w has left its end in the cache.
@@ -205,8 +206,8 @@ class WeightEncoder {
       const std::size_t count = std::min(kPanelColumns, w_.rows() - first);
       CodePanelWriter<stored_bits(Bits)> writer(coded_.scales_.data() + first, count, max_code_,
                                                 coded_.words_.data() + panel * coded_.panel_size());
-      rows.for_each_block(first, count,
-                          [&](MatrixView<const float> block) { writer.write(block); });
+      for_each_block(rows, {first, count},
+                     [&](MatrixView<const float> block) { writer.write(block); });
       writer.store_sums(coded_.code_sums_.data() + first);
     }
   }
@@ -266,7 +267,7 @@ template <int Bits>
 void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded,
                     WeightScale how = WeightScale::per_output) {
   detail::WeightEncoder<Bits> encoder(w, coded);
-  if (encoder.choose_scales(how)) encoder.encode(detail::PlainRows(w));
+  if (encoder.choose_scales(how)) encoder.encode(detail::MatrixRows(w));
 }
 
 /// The same with codes of `bits` ≤ Bits, 2 or more, chosen at run time: the type says how codes are
@@ -276,7 +277,7 @@ void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded, int bi
                     WeightScale how = WeightScale::per_output) {
   if (!detail::weight_bits_valid<Bits>(w, bits)) return;
   detail::WeightEncoder<Bits> encoder(w, coded, detail::max_weight_code(bits));
-  if (encoder.choose_scales(how)) encoder.encode(detail::PlainRows(w));
+  if (encoder.choose_scales(how)) encoder.encode(detail::MatrixRows(w));
 }
 
 /// The same with scales of the caller's, one for each output: weights beyond ±max_code·scale
@@ -286,7 +287,7 @@ template <int Bits>
 void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded,
                     std::span<const float> scales) {
   detail::WeightEncoder<Bits> encoder(w, coded);
-  if (encoder.use_scales(scales)) encoder.encode(detail::PlainRows(w));
+  if (encoder.use_scales(scales)) encoder.encode(detail::MatrixRows(w));
 }
 
 template <int Bits>
@@ -294,7 +295,7 @@ void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded, int bi
                     std::span<const float> scales) {
   if (!detail::weight_bits_valid<Bits>(w, bits)) return;
   detail::WeightEncoder<Bits> encoder(w, coded, detail::max_weight_code(bits));
-  if (encoder.use_scales(scales)) encoder.encode(detail::PlainRows(w));
+  if (encoder.use_scales(scales)) encoder.encode(detail::MatrixRows(w));
 }
 
 /// Encodes w [out, in].

@@ -9,6 +9,9 @@
 #include "coded_weights.hpp"
 #include "config.hpp"
 #include "detail/engine/arguments.hpp"
+#include "detail/engine/call.hpp"
+#include "detail/epilogue/clip_recorder.hpp"
+#include "detail/epilogue/observer.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"
 #include "forward_record.hpp"
@@ -77,22 +80,33 @@ requires(!detail::stays<X>) auto forward_pass(X&& temporary, const Dac& dac, con
 namespace detail {
 
 template <class EpilogueT>
-struct RecordedFor;
+inline constexpr bool has_bias = false;
 template <class... Stages>
-struct RecordedFor<Epilogue<Stages...>> {
-  using type = Recorded<Stages...>;
-  static constexpr bool has_bias = (std::is_same_v<Stages, AddBias> || ...);
-};
+inline constexpr bool has_bias<Epilogue<Stages...>> = (std::is_same_v<Stages, AddBias> || ...);
 
-/// The fused call that a pass describes, with another epilogue.
-template <class Pass, class EpilogueT, class Executor>
+/// The fused call that a pass describes, with another epilogue and an observer.
+template <class Pass, class EpilogueT, class Observer, class Executor>
 bool run_pass(const Pass& pass, MatrixView<float> y, const EpilogueT& epilogue,
-              const Executor& executor) {
+              const Observer& observer, const Executor& executor) {
   if constexpr (std::is_same_v<decltype(pass.dac), NoDac>) {
-    return fused_gemm(pass.x, pass.weights, y, epilogue, pass.key, executor);
+    return call(pass.x, pass.weights, y, epilogue, observer, pass.key, executor);
   } else {
-    return fused_gemm(pass.x, pass.dac, pass.weights, y, epilogue, pass.key, executor);
+    return call(pass.x, pass.dac, pass.weights, y, epilogue, observer, pass.key, executor);
   }
+}
+
+/// forward() with one more observer.
+template <class Pass, class Observer, class Executor>
+bool run_forward(const Pass& pass, MatrixView<float> y, ForwardRecord& record,
+                 const Observer& observer, const Executor& executor) {
+  using Recorder = ClipRecorder<std::remove_cvref_t<decltype(pass.epilogue)>>;
+  record.resize(y.rows(), y.cols(), Recorder::gates);
+  if (record.rows() != y.rows() || record.cols() != y.cols()) return false;  // no memory: reported
+  const bool ran =
+      run_pass(pass, y, pass.epilogue,
+               BothObservers<Recorder, Observer>{Recorder(record), observer}, executor);
+  if (ran) record.mark_filled();
+  return ran;
 }
 
 }  // namespace detail
@@ -103,12 +117,7 @@ bool run_pass(const Pass& pass, MatrixView<float> y, const EpilogueT& epilogue,
 template <class Pass, class Executor = Serial>
 bool forward(const Pass& pass, MatrixView<float> y, ForwardRecord& record,
              const Executor& executor = {}) {
-  using EpilogueT = std::remove_cvref_t<decltype(pass.epilogue)>;
-  const typename detail::RecordedFor<EpilogueT>::type recorded(pass.epilogue, record);
-  record.resize(y.rows(), y.cols(), recorded.gates);
-  const bool ran = detail::run_pass(pass, y, recorded, executor);
-  if (ran) record.mark_filled();
-  return ran;
+  return detail::run_forward(pass, y, record, detail::NoObserver(), executor);
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -51,7 +51,7 @@ inline bool weights_quantizable(MatrixView<const float> w) {
 inline void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, int bits) {
   if (!detail::weight_bits_valid(w, bits) || !detail::weights_quantizable(w)) return;
   detail::pack_rows_of_weights(
-      detail::QuantizedWeightRows(w, detail::PlainRows(w), detail::max_weight_code(bits)), packed);
+      detail::QuantizedWeightRows(w, detail::MatrixRows(w), detail::max_weight_code(bits)), packed);
 }
 /// The same with the number of bits in the type's place.
 template <int Bits>

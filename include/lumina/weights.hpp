@@ -7,7 +7,9 @@
 #include "config.hpp"
 #include "detail/base/range.hpp"
 #include "detail/packing/float_panels.hpp"
+#include "detail/packing/row_blocks.hpp"
 #include "detail/rows/matrix.hpp"
+#include "detail/rows/row_source.hpp"
 #include "matrix.hpp"
 
 namespace lumina {
@@ -52,14 +54,14 @@ inline float* reshape(PackedWeights& packed, std::size_t rows, std::size_t cols)
   return floats == 0 ? nullptr : packed.panels_.data();
 }
 
-/// `weights`: PlainRows, or weights with noise.
-template <class Rows>
+/// `weights`: rows of floats.
+template <RowSource Rows>
 void pack_rows_of_weights(const Rows& weights, PackedWeights& packed) {
-  float* to = reshape(packed, weights.rows(), weights.cols());
+  float* to = reshape(packed, weights.rows(), weights.depth());
   if (to == nullptr) return;
   for (std::size_t first = 0; first < weights.rows(); first += kPanelColumns) {
     const std::size_t count = std::min(kPanelColumns, weights.rows() - first);
-    weights.for_each_block(first, count, [&](MatrixView<const float> block) {
+    for_each_block(weights, {first, count}, [&](MatrixView<const float> block) {
       pack_panel(block, to);
       to += block.cols() * kPanelColumns;
     });
@@ -70,7 +72,7 @@ void pack_rows_of_weights(const Rows& weights, PackedWeights& packed) {
 
 /// Packs w [out, in] into `packed`, whose memory is used again where it is large enough.
 inline void pack_weights(MatrixView<const float> w, PackedWeights& packed) {
-  detail::pack_rows_of_weights(detail::PlainRows(w), packed);
+  detail::pack_rows_of_weights(detail::MatrixRows(w), packed);
 }
 
 /// Packs w [out, in].

@@ -27,7 +27,7 @@ struct Wanted {
 
 template <class Pass>
 inline constexpr bool has_bias =
-    lumina::detail::RecordedFor<std::remove_cvref_t<decltype(Pass::epilogue)>>::has_bias;
+    lumina::detail::has_bias<std::remove_cvref_t<decltype(Pass::epilogue)>>;
 
 /// What a layer's call writes.
 struct LayerOutputs {

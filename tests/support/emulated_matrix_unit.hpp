@@ -13,7 +13,7 @@
 
 namespace test {
 
-struct EmulatedTiles {
+struct EmulatedUnit {
   static void configure(const lumina::detail::TileConfig& shapes) {
     require(shapes.palette == 1 && shapes.start_row == 0);
     for (std::size_t t = 0; t < 8; ++t) {
@@ -126,7 +126,7 @@ struct EmulatedTiles {
   static void require(bool condition) {
     if (condition) return;
 #if defined(__cpp_exceptions)
-    throw std::logic_error("EmulatedTiles: the real unit would fault");
+    throw std::logic_error("EmulatedUnit: the real unit would fault");
 #else
     __builtin_trap();
 #endif

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 
+#include <lumina/detail/rows/scaled.hpp>
 #include <lumina/detail/training/bf16_split.hpp>
 #include <lumina/isa.hpp>
 #include <lumina/reference.hpp>
@@ -70,7 +71,7 @@ TEST_CASE("The unit's instructions do what the emulation does", "[amx]") {
       }
     }
     dot_of_tiles<detail::AmxUnit>(x_rows, x, w, sums);
-    dot_of_tiles<EmulatedTiles>(x_rows, x, w, expected);
+    dot_of_tiles<EmulatedUnit>(x_rows, x, w, expected);
     CAPTURE(x_rows);
     CHECK(std::memcmp(sums, expected, sizeof(sums)) == 0);
   }
@@ -91,7 +92,7 @@ TEST_CASE("The unit's instruction for bf16 does what the emulation does", "[amx]
       }
     }
     dot_of_bf16_tiles<detail::AmxUnit>(x_rows, x, w, sums);
-    dot_of_bf16_tiles<EmulatedTiles>(x_rows, x, w, expected);
+    dot_of_bf16_tiles<EmulatedUnit>(x_rows, x, w, expected);
     CAPTURE(x_rows, first, last);
     CHECK(std::memcmp(sums, expected, sizeof(sums)) == 0);
   };
@@ -116,8 +117,8 @@ TEST_CASE("Split products on AMX equal those of the emulation", "[amx]") {
     const detail::ScaledRows<detail::Native> rows(g.constant(), weights.scales());
     detail::run_bf16_split<detail::Native, detail::AmxUnit>(rows, panels, y.view(), epilogue(),
                                                             NoiseKey{}, Serial{});
-    detail::run_bf16_split<detail::Native, EmulatedTiles>(rows, panels, expected.view(), epilogue(),
-                                                          NoiseKey{}, Serial{});
+    detail::run_bf16_split<detail::Native, EmulatedUnit>(rows, panels, expected.view(), epilogue(),
+                                                         NoiseKey{}, Serial{});
     CAPTURE(batch, out, in);
     CHECK(difference(y, expected) == "");
   }

@@ -60,8 +60,8 @@ void check(Engine& engine, std::size_t batch, std::size_t in, std::size_t out,
       epilogue(AddBias{split.bias_values}, Attenuation{0.75f}, GaussianNoise{0.2f}, adc),
       {.seed = engine()});
   forward(pass, split.y, split.record);
-  detail::run_backward<EmulatedTiles>(pass, split.grad_y.constant(), split.record,
-                                      split.gradients(), split.workspace, Serial{});
+  detail::run_backward<EmulatedUnit>(pass, split.grad_y.constant(), split.record, split.gradients(),
+                                     split.workspace, Serial{});
 
   // The same gradient by the dot products; the two products in double.
   const float* const g = split.workspace.gradient.data();
@@ -126,8 +126,8 @@ TEST_CASE("Split products of codes that a symmetric DAC has made before", "[back
   ForwardRecord record;
   BackwardWorkspace workspace;
   forward(pass, y, record);
-  detail::run_backward<EmulatedTiles>(pass, grad_y.constant(), record, Gradients{{}, split, {}},
-                                      workspace, Serial{});
+  detail::run_backward<EmulatedUnit>(pass, grad_y.constant(), record, Gradients{{}, split, {}},
+                                     workspace, Serial{});
   backward(pass, grad_y, record, Gradients{{}, f32, {}}, workspace);
   CHECK(difference(split, f32) == "");
 }
@@ -141,9 +141,9 @@ TEST_CASE("Split products have the same bits on any threads", "[backward][bf16]"
   const auto pass = forward_pass(once.x.constant(), dac, coded, epilogue(Relu{}), {});
   const auto run = [&](Split& split, const auto& executor) {
     forward(pass, split.y, split.record);
-    detail::run_backward<EmulatedTiles>(pass, once.grad_y.constant(), split.record,
-                                        Gradients{split.input, split.weights, {}}, split.workspace,
-                                        executor);
+    detail::run_backward<EmulatedUnit>(pass, once.grad_y.constant(), split.record,
+                                       Gradients{split.input, split.weights, {}}, split.workspace,
+                                       executor);
   };
   run(once, Serial{});
   Split again{70, 150, 300};

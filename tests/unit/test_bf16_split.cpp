@@ -11,7 +11,9 @@
 #include <vector>
 
 #include <lumina/coded_weights.hpp>
-#include <lumina/detail/rows/quantized.hpp>
+#include <lumina/detail/engine/scratch.hpp>
+#include <lumina/detail/rows/scaled.hpp>
+#include <lumina/detail/rows/transposed.hpp>
 #include <lumina/quantizer.hpp>
 
 #include "support/catch.hpp"
@@ -77,7 +79,7 @@ template <class Rows, class EpilogueT = Epilogue<>, class Executor = Serial>
 void run(const Rows& rows, const detail::Bf16Panels& panels, TestMatrix& y,
          const EpilogueT& stages = EpilogueT(), const NoiseKey& key = {},
          const Executor& executor = {}) {
-  detail::run_bf16_split<Native, EmulatedTiles>(rows, panels, y.view(), stages, key, executor);
+  detail::run_bf16_split<Native, EmulatedUnit>(rows, panels, y.view(), stages, key, executor);
 }
 
 /// [rows, inner] scaled by the weights' scales, times the codes [inner, columns]. Returns the
@@ -264,8 +266,9 @@ TEST_CASE("Split products stay within their bound", "[bf16_split]") {
     }
   }
   SECTION("a depth that the workspace cannot hold") {
-    using Workspace = detail::SplitOperands<Native, detail::TransposedRows>::Workspace;
-    const std::size_t depth = Workspace::block_depth(3 * 32) + 40;
+    using Rows = detail::Bf16Rows<Native, detail::TransposedRows>;
+    using Depth = detail::DepthBlocks<Rows, Native::Codes::workspace_bytes>;
+    const std::size_t depth = Depth::block_inputs(32) + 40;
     check_input_gradient<8>(engine, 32, depth, 35);
     check_weight_gradient(engine, depth, 32, 35);
   }

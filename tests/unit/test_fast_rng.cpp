@@ -1,4 +1,5 @@
 #include <lumina/fast_rng.hpp>
+#include <lumina/noise.hpp>
 
 #include <algorithm>
 #include <array>

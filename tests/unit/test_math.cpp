@@ -2,6 +2,7 @@
 // Box–Muller, measured against the C library in double, in every lane. The bounds were found by
 // going through all 2^31 radii and all 2^31 angles; here a part of them is visited.
 #include <lumina/detail/random/noise_generator.hpp>
+#include <lumina/noise.hpp>
 
 #include <algorithm>
 #include <array>

@@ -1,11 +1,12 @@
-// The loops for a matrix unit, on an emulated one: so they are tested on machines without AMX too.
-#include <lumina/detail/engine/tiled_driver.hpp>
+// The kernel for a matrix unit, on an emulated one: so they are tested on machines without AMX too.
+#include <lumina/detail/kernels/matrix_unit.hpp>
 
 #include <cstdint>
 #include <string>
 #include <type_traits>
 
-#include <lumina/fused_gemm.hpp>
+#include <lumina/coded_weights.hpp>
+#include <lumina/detail/engine/call.hpp>
 #include <lumina/reference.hpp>
 
 #include "support/catch.hpp"
@@ -26,15 +27,28 @@ struct Shape {
   std::size_t batch, in, out;
 };
 
+/// An executor of so many threads, as far as the schedule is concerned.
+struct Pretended {
+  std::size_t threads;
+  template <class Body>
+  void operator()(std::size_t tasks, const Body& body) const {
+    Serial()(tasks, body);
+  }
+};
+
 /// A whole call on the emulated unit.
-template <class Operands, class T, class EpilogueT>
-void run_emulated(const Operands& operands, MatrixView<T> y, const EpilogueT& stages,
-                  const NoiseKey& key, std::size_t threads) {
+template <int StoredBits, class X, class T, class EpilogueT>
+void run_emulated(MatrixView<const X> x, const detail::UniformQuantizer& dac,
+                  const detail::CodePanels<StoredBits>& weights, MatrixView<T> y,
+                  const EpilogueT& stages, const NoiseKey& key, std::size_t threads) {
   if constexpr (kCodesAreBytes) {
-    const auto output = detail::make_output<detail::Native, T>(stages);
-    const detail::TiledGemm<detail::Native, EmulatedTiles, Operands, std::decay_t<decltype(output)>>
-        call(operands, output, y, key, threads);
-    for (std::size_t task = 0; task < call.tasks(); ++task) call.run(task);
+    using namespace detail;
+    using K = MatrixUnitKernel<CodesOnUnit<Native, StoredBits>, EmulatedUnit>;
+    const auto problem = make_problem<K>(
+        EncodedRows<Native, X>(x, dac),
+        PackedPanels<std::int32_t, kCodesPerWord<StoredBits>>(weights.words, weights.panel_size),
+        DequantizedSums<Native, StoredBits>(dac, weights));
+    run_on<K>(problem, y, stages, NoObserver(), key, Pretended{threads});
   }
 }
 
@@ -49,9 +63,7 @@ void check_shape(Engine& engine, const Shape& shape, std::size_t threads = 1,
   const NoiseKey key{engine(), engine(), engine()};
   const auto stages = epilogue(GaussianNoise{0.5f});
   const MatrixView<const float> x_view = x;
-  run_emulated(detail::CodedOperands<detail::Native, weights.stored_bits, float>(x_view, dac,
-                                                                                 weights.panels()),
-               y.view(), stages, key, threads);
+  run_emulated(x_view, dac, weights.panels(), y.view(), stages, key, threads);
   reference::fused_gemm(x_view, dac, weights, expected.view(), stages, key);
   CAPTURE(Bits, batch, in, out, threads);
   REQUIRE(difference(y, expected) == "");
@@ -60,7 +72,7 @@ void check_shape(Engine& engine, const Shape& shape, std::size_t threads = 1,
 
 }  // namespace
 
-TEST_CASE("Tiles' shapes: as many rows as x has", "[tile_unit]") {
+TEST_CASE("Tiles' shapes: as many rows as x has", "[matrix_unit]") {
   for (std::size_t rows = 1; rows <= 32; ++rows) {
     const detail::TileConfig shapes(rows);
     CHECK(shapes.rows[0] + shapes.rows[2] == static_cast<int>(rows));
@@ -71,7 +83,7 @@ TEST_CASE("Tiles' shapes: as many rows as x has", "[tile_unit]") {
   }
 }
 
-TEST_CASE("The tiled loops equal the reference", "[tile_unit]") {
+TEST_CASE("The matrix unit's kernel equal the reference", "[matrix_unit]") {
   if (!kCodesAreBytes) return;
   Engine engine(1);
   SECTION("every number of rows") {
@@ -105,7 +117,7 @@ TEST_CASE("The tiled loops equal the reference", "[tile_unit]") {
   SECTION("groups of panels for many threads") { check_shape<8>(engine, {40, 65, 400}, 7); }
 }
 
-TEST_CASE("The tiled loops cut a depth that the workspace cannot hold", "[tile_unit]") {
+TEST_CASE("The matrix unit's kernel cut a depth that the workspace cannot hold", "[matrix_unit]") {
   if (!kCodesAreBytes) return;
   Engine engine(2);
   const std::size_t in = detail::Native::Codes::workspace_bytes / 16 + 100;
@@ -113,7 +125,7 @@ TEST_CASE("The tiled loops cut a depth that the workspace cannot hold", "[tile_u
   check_shape<2>(engine, {33, in, 5});
 }
 
-TEST_CASE("The tiled loops store codes", "[tile_unit]") {
+TEST_CASE("The matrix unit's kernel store codes", "[matrix_unit]") {
   if constexpr (kCodesAreBytes) {
     Engine engine(3);
     TestMatrix w(150, 70);
@@ -125,9 +137,7 @@ TEST_CASE("The tiled loops store codes", "[tile_unit]") {
     const auto stages = epilogue(ShotNoise{0.1f}, GaussianNoise{0.2f}, adc);
     const NoiseKey key{1, 2, 3};
     const MatrixView<const std::uint8_t> x_view = x;
-    run_emulated(
-        detail::CodedOperands<detail::Native, 8, std::uint8_t>(x_view, dac, weights.panels()),
-        y.view(), stages, key, 1);
+    run_emulated(x_view, dac, weights.panels(), y.view(), stages, key, 1);
     reference::fused_gemm(x_view, dac, weights, expected.view(), stages, key);
     std::size_t different = 0;
     for (std::size_t i = 0; i < y.elements().size(); ++i) {

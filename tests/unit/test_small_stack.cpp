@@ -149,8 +149,8 @@ TEST_CASE("Products on a matrix unit need little stack", "[small_stack]") {
     const auto pass = forward_pass(p.x, kDac, coded, epilogue());
     forward(pass, p.y, p.record);
     on_small_stack([&] {
-      detail::run_backward<EmulatedTiles>(pass, p.grad_y.constant(), p.record,
-                                          Gradients{p.grad_x, p.grad_w, {}}, p.workspace, Serial{});
+      detail::run_backward<EmulatedUnit>(pass, p.grad_y.constant(), p.record,
+                                         Gradients{p.grad_x, p.grad_w, {}}, p.workspace, Serial{});
     });
     CHECK(p.grad_w.gaps_untouched());
   }

@@ -2,11 +2,15 @@
 #pragma once
 
 #include <concepts>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
+#include "../../coded_weights.hpp"
+#include "../../coded_weights_view.hpp"
 #include "../../config.hpp"
 #include "../../matrix.hpp"
+#include "../../weights.hpp"
 #include "../base/kept.hpp"
 
 namespace lumina {
@@ -43,6 +47,26 @@ class KeptView : public MatrixView<T> {
   requires(std::convertible_to<M, MatrixView<T>> && !stays<M>)  //
       constexpr KeptView(M&& temporary) = delete;
 };
+
+/// What a call with coded weights takes as x, and as y.
+template <class T>
+concept CodedInput = is_view_of_any<T, const float, const std::uint8_t>;
+template <class T>
+concept CodedOutput = is_view_of_any<T, float, std::uint8_t, std::uint16_t>;
+
+template <class T>
+inline constexpr bool is_coded_weights = false;
+template <int Bits>
+inline constexpr bool is_coded_weights<CodedWeights<Bits>> = true;
+template <int Bits>
+inline constexpr bool is_coded_weights<CodedWeightsView<Bits>> = true;
+template <class T>
+concept CodedMatrix = is_coded_weights<T>;
+
+/// Weights that are multiplied as floats.
+template <class T>
+concept FloatWeights =
+    std::is_same_v<T, PackedWeights> || std::is_convertible_v<const T&, MatrixView<const float>>;
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -1,4 +1,4 @@
-// From sums to outputs: noise, quantization, and the one store to y.
+// From sums to outputs: the noise of each element, the stages, and the one store to y.
 #pragma once
 
 #include <algorithm>
@@ -7,52 +7,56 @@
 #include <cstdint>
 
 #include "../../config.hpp"
-#include "../../epilogue.hpp"
 #include "../../matrix.hpp"
-#include "../../noise.hpp"
+#include "../../noise_key.hpp"
+#include "../../stage.hpp"
 #include "../base/range.hpp"
 #include "../base/unroll.hpp"
-#include "../kernels/microkernel.hpp"
+#include "../layout/float_panels.hpp"
+#include "../random/noise_field.hpp"
 #include "../random/noise_generator.hpp"
 #include "../simd/vectors.hpp"
+#include "observer.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// The epilogue of a call. `Output`, see output.hpp.
-template <class Arch, class Output>
-class Finisher {
+/// The epilogue of a call: its stages, who looks on (observer.hpp), where the values go
+/// (sinks.hpp).
+template <class Arch, class Stages, class Observer, class Sink>
+class EpilogueLoop {
  public:
-  using Element = typename Output::Element;
+  using Element = typename Sink::Element;
   using Floats = typename Arch::template Batch<float>;
-  static constexpr std::size_t kDraws = Output::normals_per_element;
+  static constexpr std::size_t kDraws = normals_of<Stages>;
   static constexpr std::size_t kGenerators =
       std::max<std::size_t>(kDraws, 1);  // no empty arrays, no division by 0
 
-  /// The noise generators of Rows neighbouring rows of a panel.
+  /// The noise generators of Rows neighbouring rows of a column block.
   template <std::size_t Rows>
   using Generators = std::array<std::array<NoiseGenerator<Arch>, kGenerators>, Rows>;
 
-  Finisher(const Output& output, MatrixView<Element> y, const NoiseKey& key)
-      : output_(output), y_(y), row_offset_(key.row_offset) {
+  EpilogueLoop(const Stages& stages, const Observer& observer, const Sink& sink,
+               MatrixView<Element> y, const NoiseKey& key)
+      : stages_(stages), observer_(observer), sink_(sink), y_(y), row_offset_(key.row_offset) {
     for (std::size_t draw = 0; draw < kDraws; ++draw) fields_[draw] = NoiseField(key, draw);
   }
 
-  /// Rows of a panel of 128 columns, `columns` of which exist; as many at once as Together says.
-  /// `sums`: theirs, in rows of kSumStride. values(sums, column): one vector of sums as floats;
-  /// columns count within the panel. before() is called now and then.
-  template <std::size_t Together, class Sum, class Values, class Before>
-  void finish_chunk(const Range& rows, std::size_t panel, std::size_t columns, const Sum* sums,
-                    const Values& values, const Before& before) const {
+  /// Rows of a column block, `columns` of which exist; RowsAtOnce of them at a time.
+  /// `sums`: theirs, in rows of kBlockColumns. values(sums, column): one vector of sums as floats;
+  /// columns count within the block. before() is called now and then.
+  template <std::size_t RowsAtOnce, class Sum, class Values, class Before>
+  void finish(const Range& rows, std::size_t block, std::size_t columns, const Sum* sums,
+              const Values& values, const Before& before) const {
     std::size_t row = 0;
-    for (; row + Together <= rows.size; row += Together) {
+    for (; row + RowsAtOnce <= rows.size; row += RowsAtOnce) {
       before();
-      finish_rows<Together>(rows.begin + row, panel, columns, sums + row * kSumStride, values);
+      finish_rows<RowsAtOnce>(rows.begin + row, block, columns, sums + row * kBlockColumns, values);
     }
     for (; row < rows.size; ++row) {
       before();
-      finish_rows<1>(rows.begin + row, panel, columns, sums + row * kSumStride, values);
+      finish_rows<1>(rows.begin + row, block, columns, sums + row * kBlockColumns, values);
     }
   }
 
@@ -61,58 +65,58 @@ class Finisher {
 
   /// Rows neighbouring rows: their generators' long chains of operations run side by side.
   template <std::size_t Rows, class Sum, class Values>
-  void finish_rows(std::size_t first_row, std::size_t panel, std::size_t columns, const Sum* sums,
+  void finish_rows(std::size_t first_row, std::size_t block, std::size_t columns, const Sum* sums,
                    const Values& values) const {
     // A copy, for the compiler cannot know that y does not contain the members.
-    const Finisher self = *this;
-    auto generators = self.template generators<Rows>(first_row, panel);
+    const EpilogueLoop self = *this;
+    auto generators = self.template generators<Rows>(first_row, block);
     std::size_t column = 0;
     for (; column + kNormalsPerRound <= columns; column += kNormalsPerRound) {
-      self.template finish_vectors<Rows, true>(generators, first_row, panel, column, sums, values);
+      self.template finish_vectors<Rows, true>(generators, first_row, block, column, sums, values);
     }
     if (column < columns) {
-      self.finish_last_block(generators, first_row, panel, column, sums, values);
+      self.finish_last_round(generators, first_row, block, column, sums, values);
     }
   }
 
   template <std::size_t Rows>
   [[gnu::always_inline]] Generators<Rows> generators(std::size_t first_row,
-                                                     std::size_t panel) const {
+                                                     std::size_t block) const {
     Generators<Rows> result;
     repeat<Arch, Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
       const std::size_t row = i / kGenerators, draw = i % kGenerators;
-      result[row][draw] = NoiseGenerator<Arch>(fields_[draw].row(first_row + row).seed_of(panel));
+      result[row][draw] = NoiseGenerator<Arch>(fields_[draw].row(first_row + row).seed_of(block));
     });
     return result;
   }
 
-  /// The block in which y ends: too seldom to be written out for several rows. All on copies, for
+  /// The round in which y ends: too seldom to be written out for several rows. All on copies, for
   /// what a function that is not inlined gets to see must lie in memory from the beginning.
   template <std::size_t Rows, class Sum, class Values>
-  [[gnu::always_inline]] void finish_last_block(const Generators<Rows>& generators,
-                                                std::size_t first_row, std::size_t panel,
+  [[gnu::always_inline]] void finish_last_round(const Generators<Rows>& generators,
+                                                std::size_t first_row, std::size_t block,
                                                 std::size_t column, const Sum* sums,
                                                 const Values& values) const {
-    const Finisher self = *this;
+    const EpilogueLoop self = *this;
     const Generators<Rows> own = generators;
-    self.finish_row_end(own.data(), Rows, first_row, panel, column, sums, values);
+    self.finish_row_end(own.data(), Rows, first_row, block, column, sums, values);
   }
   template <class Sum, class Values>
   [[gnu::noinline]] void finish_row_end(const typename Generators<1>::value_type* generators,
-                                        std::size_t rows, std::size_t first_row, std::size_t panel,
+                                        std::size_t rows, std::size_t first_row, std::size_t block,
                                         std::size_t column, const Sum* sums,
                                         const Values& values) const {
     for (std::size_t row = 0; row < rows; ++row) {
       Generators<1> own{generators[row]};
-      finish_vectors<1, false>(own, first_row + row, panel, column, sums + row * kSumStride,
+      finish_vectors<1, false>(own, first_row + row, block, column, sums + row * kBlockColumns,
                                values);
     }
   }
 
-  /// AllColumns: all of the block's columns exist.
+  /// AllColumns: all columns of the round exist.
   template <std::size_t Rows, bool AllColumns, class Sum, class Values>
   [[gnu::always_inline]] void finish_vectors(Generators<Rows>& generators, std::size_t first_row,
-                                             std::size_t panel, std::size_t column, const Sum* sums,
+                                             std::size_t block, std::size_t column, const Sum* sums,
                                              const Values& values) const {
     typename NoiseGenerator<Arch>::Round normals[Rows][kGenerators];
     repeat<Arch, Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
@@ -121,20 +125,23 @@ class Finisher {
     });
     repeat<Arch, Rows * kVectors>([&](auto i) __attribute__((always_inline)) {
       const std::size_t row = i / kVectors, vector = i % kVectors;
-      const std::size_t in_panel = column + vector * Floats::size;
-      const Coordinates at{first_row + row, panel * kBlockColumns + in_panel,
+      const std::size_t in_block = column + vector * Floats::size;
+      const Coordinates at{first_row + row, block * kBlockColumns + in_block,
                            row_offset_ + first_row + row};
       if (!AllColumns && at.column >= y_.cols()) return;
       std::array<Floats, kDraws> own;
       for (std::size_t draw = 0; draw < kDraws; ++draw) own[draw] = normals[row][draw][vector];
       const ActiveLanes active{AllColumns ? Floats::size
                                           : std::min(Floats::size, y_.cols() - at.column)};
-      output_.store(values(sums + row * kSumStride, in_panel), at, active, own,
-                    &y_(at.row, at.column));
+      const Floats result = apply_observed(stages_, values(sums + row * kBlockColumns, in_block),
+                                           at, active, own, observer_);
+      sink_.template store<Arch>(result, active, &y_(at.row, at.column));
     });
   }
 
-  Output output_;
+  Stages stages_;
+  [[no_unique_address]] Observer observer_;
+  [[no_unique_address]] Sink sink_;
   MatrixView<Element> y_;
   std::uint64_t row_offset_;
   std::array<NoiseField, kDraws> fields_{};

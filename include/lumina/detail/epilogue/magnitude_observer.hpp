@@ -6,23 +6,25 @@
 #include <cstddef>
 
 #include "../../config.hpp"
-#include "../../epilogue.hpp"
 #include "../../matrix.hpp"
+#include "../../stage.hpp"
+#include "../base/aligned_buffer.hpp"
 #include "../base/range.hpp"
 #include "../isa/native.hpp"
+#include "../layout/float_panels.hpp"
 #include "../simd/vectors.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// A vector of magnitudes for every row and panel of 128 columns: one task owns it, so that threads
+/// A vector of magnitudes for every row and column block: one task owns it, so that threads
 /// need no agreement.
 class MagnitudeTracker {
  public:
   void resize(std::size_t rows, std::size_t cols) {
-    panels_ = ceil_div(cols, kBlockColumns);
-    count_ = size_product(rows, panels_, kLanes);
+    blocks_ = ceil_div(cols, kBlockColumns);
+    count_ = size_product(rows, blocks_, kLanes);
     slots_.grow_to(count_);
   }
 
@@ -37,7 +39,7 @@ class MagnitudeTracker {
   [[gnu::always_inline]] void add(const Floats& values, const Coordinates& at,
                                   const ActiveLanes& active) {
     static_assert(Floats::size == kLanes);
-    float* const slot = slots_.data() + (at.row * panels_ + at.column / kBlockColumns) * kLanes;
+    float* const slot = slots_.data() + (at.row * blocks_ + at.column / kBlockColumns) * kLanes;
     Floats magnitudes = abs(values);
     if (active.count < Floats::size) {
       alignas(kCacheLine) float lanes[Floats::size];
@@ -53,25 +55,22 @@ class MagnitudeTracker {
   static constexpr std::size_t kLanes = Native::Batch<float>::size;
 
   AlignedBuffer<float> slots_;
-  std::size_t panels_ = 0;
+  std::size_t blocks_ = 0;
   std::size_t count_ = 0;
 };
 
-/// A stage that leaves values as they are and shows them to a tracker, if there is one.
-struct TrackMagnitude {
+/// An observer (observer.hpp) that shows a tracker, if there is one, what enters the stage number
+/// Index.
+template <std::size_t Index>
+struct MagnitudeObserver {
   MagnitudeTracker* tracker;
 
-  template <class Floats, class Normals>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const Normals&) const {
-    if constexpr (Floats::size == Native::Batch<float>::size) {
-      if (tracker != nullptr) tracker->add(values, at, active);
+  template <class SeenIndex, class Stage, class Floats>
+  [[gnu::always_inline]] void see(SeenIndex, const Stage&, const Floats& entering,
+                                  const Coordinates& at, const ActiveLanes& active) const {
+    if constexpr (SeenIndex::value == Index) {
+      if (tracker != nullptr) tracker->add(entering, at, active);
     }
-    return values;
-  }
-  template <class Floats>
-  Floats backward(const Floats& gradient) const {
-    return gradient;
   }
 };
 

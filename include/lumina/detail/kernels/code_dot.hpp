@@ -15,8 +15,9 @@ namespace detail {
 /// Codes: a word holds, for one output, 4, 8 or 16 weights of StoredBits = 8, 4 or 2 bits. The
 /// sums are exact, and 2^(8 − StoredBits) times the dot products: weights are multiplied where they
 /// lie in their bytes, at the upper end.
-template <class Arch, int StoredBits>
+template <class Architecture, int StoredBits>
 struct CodeDot {
+  using Arch = Architecture;
   using Codes = typename Arch::Codes;
   using Input = typename Codes::Input;
   using Word = std::int32_t;
@@ -24,6 +25,7 @@ struct CodeDot {
   using Sums = typename Arch::template Batch<std::int32_t>;
   using Weights = typename Codes::Weights;
   using Blocks = Codes;
+  static constexpr double worth_threads = 1 << 22;
   static constexpr std::size_t inputs_per_step = kCodesPerWord<StoredBits>;
   static constexpr std::size_t parts = inputs_per_step / 4 * Codes::parts;
   static constexpr std::size_t steps_in_round = parts >= 4 ? 1 : 4 / parts;

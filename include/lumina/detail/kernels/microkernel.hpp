@@ -1,5 +1,5 @@
 // The microkernel: a tile of dot products, kept in registers over the whole depth. One template
-// for every architecture and kind of number (detail/kernels/code_dot.hpp); its sizes come from
+// for every architecture and dot product (float_dot.hpp, code_dot.hpp); its sizes come from
 // detail/isa/.
 #pragma once
 
@@ -18,12 +18,12 @@ namespace detail {
 
 /// What a tile multiplies: rows of inputs with columns of one or several panels. A step takes one
 /// row of a panel, 32 words side by side, and as many inputs as a word covers.
-template <class Products>
+template <class Dot>
 struct TileOperands {
-  const typename Products::Input* x;
+  const typename Dot::Input* x;
   std::size_t x_stride;
   std::size_t steps;
-  const typename Products::Word* weights;
+  const typename Dot::Word* weights;
   std::size_t panel_size;  ///< words from one panel to the next
   bool continue_sums;      ///< add to the sums that are there
   std::size_t sums_stride;
@@ -48,13 +48,10 @@ const T* unrelated(const T* pointer) {
 #endif
 }
 
-/// Sums that wait for their epilogue lie in rows of this many.
-inline constexpr std::size_t kSumStride = kBlockColumns;
-
 /// sums[row][column] = Σ x[row][k]·w[k][column], one chain over ascending k for each.
-template <class Products, std::size_t Rows, std::size_t Columns>
-void multiply_tile(const TileOperands<Products>& operands, typename Products::Sum* sums) {
-  using Sums = typename Products::Sums;
+template <class Dot, std::size_t Rows, std::size_t Columns>
+void multiply_tile(const TileOperands<Dot>& operands, typename Dot::Sum* sums) {
+  using Sums = typename Dot::Sums;
   constexpr std::size_t vectors = Columns / Sums::size;
 
   const std::size_t x_stride = operands.x_stride, sums_stride = operands.sums_stride;
@@ -63,13 +60,13 @@ void multiply_tile(const TileOperands<Products>& operands, typename Products::Su
   // A pointer for every three rows: p, p + stride and p + 2·stride are addresses that x86 forms
   // itself, so that all rows fit into the general registers.
   constexpr std::size_t groups = (Rows + 2) / 3;
-  const typename Products::Input* x[groups];
+  const typename Dot::Input* x[groups];
   unroll<groups>([&](auto g) __attribute__((always_inline)) {
     x[g] = unrelated(operands.x + 3 * g * x_stride);
   });
   // And one for every panel.
   constexpr std::size_t panels = (Columns + kPanelColumns - 1) / kPanelColumns;
-  const typename Products::Word* weights[panels];
+  const typename Dot::Word* weights[panels];
   unroll<panels>([&](auto p) __attribute__((always_inline)) {
     weights[p] = unrelated(operands.weights + p * operands.panel_size);
   });
@@ -82,45 +79,44 @@ void multiply_tile(const TileOperands<Products>& operands, typename Products::Su
     });
   } else {
     unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
-      chain[i / vectors][i % vectors] = Sums(typename Products::Sum{0});
+      chain[i / vectors][i % vectors] = Sums(typename Dot::Sum{0});
     });
   }
 
   const auto step = [&](std::size_t s) __attribute__((always_inline)) {
-    unroll<Products::parts>([&](auto part) __attribute__((always_inline)) {
-      typename Products::Weights w[vectors];
+    unroll<Dot::parts>([&](auto part) __attribute__((always_inline)) {
+      typename Dot::Weights w[vectors];
       unroll<vectors>([&](auto v) __attribute__((always_inline)) {
         constexpr std::size_t column = v * Sums::size;
-        w[v] = Products::template weights<part>(weights[column / kPanelColumns] +
-                                                s * kPanelColumns + column % kPanelColumns);
+        w[v] = Dot::template weights<part>(weights[column / kPanelColumns] + s * kPanelColumns +
+                                           column % kPanelColumns);
       });
       unroll<Rows>([&](auto row) __attribute__((always_inline)) {
-        const auto input = Products::template input<part>(x[row / 3] + row % 3 * x_stride +
-                                                          s * Products::inputs_per_step);
+        const auto input =
+            Dot::template input<part>(x[row / 3] + row % 3 * x_stride + s * Dot::inputs_per_step);
         unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-          chain[row][v] = Products::multiply_add(input, w[v], chain[row][v]);
+          chain[row][v] = Dot::multiply_add(input, w[v], chain[row][v]);
         });
         keep_order();
       });
     });
   };
   const auto advance = [&](std::size_t steps) __attribute__((always_inline)) {
-    unroll<groups>([&](auto g) __attribute__((always_inline)) {
-      x[g] += steps * Products::inputs_per_step;
-    });
+    unroll<groups>([&](auto g)
+                       __attribute__((always_inline)) { x[g] += steps * Dot::inputs_per_step; });
     unroll<panels>([&](auto p)
                        __attribute__((always_inline)) { weights[p] += steps * kPanelColumns; });
   };
   std::size_t s = 0;
-  for (; s + Products::steps_in_round <= operands.steps; s += Products::steps_in_round) {
+  for (; s + Dot::steps_in_round <= operands.steps; s += Dot::steps_in_round) {
     if (next_weights.bytes != 0) {
       unroll<3>([&](auto i) __attribute__((always_inline)) {
         prefetch_to_second_level(next_weights.address + i * next_weights.bytes);
       });
       next_weights.address += 3 * next_weights.bytes;
     }
-    unroll<Products::steps_in_round>([&](auto i) __attribute__((always_inline)) { step(i); });
-    advance(Products::steps_in_round);
+    unroll<Dot::steps_in_round>([&](auto i) __attribute__((always_inline)) { step(i); });
+    advance(Dot::steps_in_round);
   }
   for (; s < operands.steps; ++s) {
     step(0);
@@ -133,35 +129,34 @@ void multiply_tile(const TileOperands<Products>& operands, typename Products::Su
   });
 }
 
-template <class Products>
-using TileKernel = void (*)(const TileOperands<Products>&, typename Products::Sum* sums);
+template <class Dot>
+using TileKernel = void (*)(const TileOperands<Dot>&, typename Dot::Sum* sums);
 
 /// The most rows for which the architecture makes tiles at least this wide.
 template <class Blocks>
-constexpr std::size_t most_rows_of_width(std::size_t columns) {
+constexpr std::size_t max_rows_of_width(std::size_t columns) {
   std::size_t rows = 0;
   while (rows < Blocks::max_tile_rows && Blocks::tile_columns(rows + 1) >= columns) ++rows;
   return rows;
 }
 
-/// The kernel for `rows` × `columns`, where rows ≤ most_rows_of_width(columns) and columns is a
+/// The kernel for `rows` × `columns`, where rows ≤ max_rows_of_width(columns) and columns is a
 /// power of two down to the architecture's narrowest tile.
-template <class Products, std::size_t Columns = kBlockColumns>
-TileKernel<Products> tile_kernel(std::size_t rows, std::size_t columns) {
-  using Blocks = typename Products::Blocks;
-  constexpr std::size_t most_rows = most_rows_of_width<Blocks>(Columns);
-  if constexpr (most_rows > 0) {
+template <class Dot, std::size_t Columns = kBlockColumns>
+TileKernel<Dot> tile_kernel(std::size_t rows, std::size_t columns) {
+  using Blocks = typename Dot::Blocks;
+  constexpr std::size_t max_rows = max_rows_of_width<Blocks>(Columns);
+  if constexpr (max_rows > 0) {
     if (columns == Columns) {
       static constexpr auto table = []<std::size_t... I>(std::index_sequence<I...>) {
-        return std::array<TileKernel<Products>, most_rows>{
-            &multiply_tile<Products, I + 1, Columns>...};
+        return std::array<TileKernel<Dot>, max_rows>{&multiply_tile<Dot, I + 1, Columns>...};
       }
-      (std::make_index_sequence<most_rows>{});
+      (std::make_index_sequence<max_rows>{});
       return table[rows - 1];
     }
   }
   if constexpr (Columns > Blocks::tile_columns(Blocks::max_tile_rows)) {
-    return tile_kernel<Products, Columns / 2>(rows, columns);
+    return tile_kernel<Dot, Columns / 2>(rows, columns);
   } else {
     return nullptr;
   }

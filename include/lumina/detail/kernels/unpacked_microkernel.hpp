@@ -9,7 +9,7 @@
 #include "../../config.hpp"
 #include "../../matrix.hpp"
 #include "../base/unroll.hpp"
-#include "../packing/float_panels.hpp"
+#include "../layout/float_panels.hpp"
 #include "../simd/vectors.hpp"
 
 namespace lumina {

@@ -1,5 +1,6 @@
-// Weights that nobody has packed: tasks pack them as they go, piece by piece, and multiply each
-// piece at once, so that packed weights never lie anywhere but in the first-level cache.
+// Weights that nobody has packed, as a source of panels: tasks pack them as they go, part by part,
+// and multiply each part at once, so that packed weights never lie anywhere but in the first-level
+// cache.
 #pragma once
 
 #include <algorithm>
@@ -8,51 +9,75 @@
 #include "../../config.hpp"
 #include "../../matrix.hpp"
 #include "../base/range.hpp"
+#include "../isa/native.hpp"
+#include "../kernels/unpacked_microkernel.hpp"
+#include "../kernels/views.hpp"
+#include "../layout/float_panels.hpp"
 #include "float_panels.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// w [out, in] as the caller has it.
+/// A source of panels (engine/concepts.hpp): w [out, in] as the caller has it.
 class UnpackedWeights {
  public:
-  /// A task's own memory for a piece.
-  struct Workspace {
+  using Word = float;
+  /// A task's own memory for a part.
+  struct Scratch {
     alignas(kCacheLine) float panels[Native::unpacked_part_floats];
   };
 
   explicit UnpackedWeights(MatrixView<const float> w) : w_(w) {}
 
-  std::size_t rows() const { return w_.rows(); }  ///< outputs
-  std::size_t cols() const { return w_.cols(); }  ///< inputs
-  /// Floats in a panel, were there one.
-  std::size_t panel_size() const { return cols() * kPanelColumns; }
+  /// Bytes of a column block, were there one.
+  std::size_t block_bytes() const { return w_.cols() * kBlockColumns * sizeof(float); }
 
-  /// The most inputs of a piece with so many outputs (128 at most): some cache lines.
-  static constexpr std::size_t piece_inputs(std::size_t outputs) {
-    constexpr std::size_t kLine = kCacheLine / sizeof(float);
-    return sizeof(Workspace::panels) / sizeof(float) / round_up(outputs, kPanelColumns) / kLine *
-           kLine;
-  }
-
-  const float* inputs(std::size_t output, std::size_t first) const {
-    return w_.row(output) + first;
-  }
-  std::size_t row_stride() const { return w_.row_stride(); }
-
-  /// Packs these inputs of these outputs, or of those that exist: panels of inputs.size × 32
-  /// floats.
-  void pack(const Range& outputs, const Range& inputs, Workspace& workspace) const {
-    float* to = workspace.panels;
-    for (std::size_t first = outputs.begin; first < outputs.end(); first += kPanelColumns) {
-      const std::size_t count = std::min(kPanelColumns, w_.rows() - first);
-      pack_panel({w_.row(first) + inputs.begin, count, inputs.size, w_.row_stride()}, to);
-      to += inputs.size * kPanelColumns;
+  /// f(view, which of the inputs it has) with a column block's weights, `columns` of it: as many at
+  /// a time as a tile for so many rows has, and as many inputs as the scratch holds. Few rows take
+  /// most inputs of whole panels as they lie in w.
+  template <class Kernel, class F>
+  void for_each_part(std::size_t block, std::size_t columns, const Range& inputs, std::size_t rows,
+                     Scratch& scratch, F&& f) const {
+    const std::size_t at_once = std::max(kPanelColumns, Kernel::tile_columns(rows));
+    for (std::size_t column = 0; column < columns; column += at_once) {
+      const Range now{column, std::min(at_once, columns - column)};
+      const std::size_t first = block * kBlockColumns + column;
+      std::size_t done = 0;
+      if constexpr (Native::unpacked_rows > 0) {
+        if (rows <= Native::unpacked_rows && first + now.size <= w_.rows()) {
+          done = inputs.size / kUnpackedInputs * kUnpackedInputs;
+          const UnpackedView view{w_.row(first) + inputs.begin, w_.row_stride(), now};
+          if (done > 0) f(view, Range{0, done});
+        }
+      }
+      const std::size_t most = part_inputs(now.size);
+      while (done == 0 || done < inputs.size) {
+        const Range part{done, std::min(most, inputs.size - done)};
+        pack(first, now.size, {inputs.begin + done, part.size}, scratch);
+        f(PanelView<float>{scratch.panels, part.size * kPanelColumns, now, false}, part);
+        done += most;
+      }
     }
   }
 
  private:
+  /// The most inputs of a part with so many outputs (128 at most): some cache lines.
+  static constexpr std::size_t part_inputs(std::size_t outputs) {
+    constexpr std::size_t kLine = kCacheLine / sizeof(float);
+    return Native::unpacked_part_floats / round_up(outputs, kPanelColumns) / kLine * kLine;
+  }
+
+  /// Panels of inputs.size × 32 floats of `count` outputs, or of those that exist.
+  void pack(std::size_t first, std::size_t count, const Range& inputs, Scratch& scratch) const {
+    float* to = scratch.panels;
+    for (std::size_t output = first; output < first + count; output += kPanelColumns) {
+      const std::size_t there = std::min(kPanelColumns, w_.rows() - output);
+      pack_panel({w_.row(output) + inputs.begin, there, inputs.size, w_.row_stride()}, to);
+      to += inputs.size * kPanelColumns;
+    }
+  }
+
   MatrixView<const float> w_;
 };
 

@@ -1,32 +1,37 @@
 // Rows of a matrix, as they are.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include "../../config.hpp"
 #include "../../matrix.hpp"
+#include "../base/range.hpp"
+#include "../kernels/views.hpp"
+#include "row_source.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// Weights as they are, for what packs them in blocks.
-class PlainRows {
+class MatrixRows : public FloatRows {
  public:
-  explicit PlainRows(MatrixView<const float> w) : w_(w) {}
+  explicit MatrixRows(MatrixView<const float> matrix) : matrix_(matrix) {}
 
-  std::size_t rows() const { return w_.rows(); }
-  std::size_t cols() const { return w_.cols(); }
+  std::size_t rows() const { return matrix_.rows(); }
+  std::size_t depth() const { return matrix_.cols(); }
 
-  /// f(block) with outputs [first, first + count): [count, inputs], one block after the other; all
-  /// but the last one have a multiple of 128 inputs.
-  template <class F>
-  void for_each_block(std::size_t first, std::size_t count, F f) const {
-    f(MatrixView<const float>(w_.row(first), count, w_.cols(), w_.row_stride()));
+  StridedRows<float> in_place(const Range& rows) const {
+    return {matrix_.row(rows.begin), matrix_.row_stride(), rows.size, matrix_.cols()};
+  }
+  void read(const Range& rows, const Range& inputs, float* to, std::size_t stride) const {
+    for (std::size_t row = 0; row < rows.size; ++row) {
+      std::copy_n(matrix_.row(rows.begin + row) + inputs.begin, inputs.size, to + row * stride);
+    }
   }
 
  private:
-  MatrixView<const float> w_;
+  MatrixView<const float> matrix_;
 };
 
 }  // namespace detail

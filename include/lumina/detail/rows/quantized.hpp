@@ -9,9 +9,9 @@
 #include "../../quantizer.hpp"
 #include "../base/range.hpp"
 #include "../isa/native.hpp"
-#include "../packing/float_panels.hpp"
 #include "../simd/transpose.hpp"
 #include "../simd/vectors.hpp"
+#include "row_source.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -19,13 +19,14 @@ namespace detail {
 
 /// Rows of x behind a DAC.
 template <class Arch>
-class QuantizedRows {
+class QuantizedRows : public FloatRows {
  public:
   QuantizedRows(MatrixView<const float> x, const UniformQuantizer& dac) : x_(x), dac_(dac) {}
 
+  std::size_t rows() const { return x_.rows(); }
   std::size_t depth() const { return x_.cols(); }
 
-  void prepare(const Range& rows, const Range& inputs, float* to, std::size_t stride) const {
+  void read(const Range& rows, const Range& inputs, float* to, std::size_t stride) const {
     using Floats = typename Arch::template Batch<float>;
     const UniformQuantizer dac = dac_;
     for (std::size_t row = 0; row < rows.size; ++row) {

@@ -8,63 +8,69 @@
 #include "../../config.hpp"
 #include "../../matrix.hpp"
 #include "../../quantizer.hpp"
-#include "../base/aligned_buffer.hpp"
+#include "../base/range.hpp"
 #include "../isa/native.hpp"
 #include "../layout/float_panels.hpp"
 #include "../simd/largest_magnitude.hpp"
 #include "../simd/vectors.hpp"
+#include "row_source.hpp"
 #include "weight_scale.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// Rows of weights (PlainRows, NoisyRows), each quantized with a scale for the largest
-/// magnitude in that row of `w`; a row of zeros becomes one of zeros.
-template <class Rows>
-class QuantizedWeightRows {
+/// Rows of weights, each quantized with a scale for the largest magnitude in that row of `w`; a row
+/// of zeros becomes one of zeros.
+template <RowSource Rows>
+class QuantizedWeightRows : public FloatRows {
  public:
+  static constexpr std::size_t row_multiple = Rows::row_multiple;
+
   QuantizedWeightRows(MatrixView<const float> w, const Rows& rows, std::int32_t max_code)
       : w_(w), rows_(rows), max_code_(max_code) {}
 
   std::size_t rows() const { return rows_.rows(); }
-  std::size_t cols() const { return rows_.cols(); }
+  std::size_t depth() const { return rows_.depth(); }
 
-  /// As PlainRows: blocks of 128 inputs on the stack.
-  template <class F>
-  void for_each_block(std::size_t first, std::size_t count, F f) const {
-    float scales[kPanelColumns];
-    for (std::size_t row = 0; row < count; ++row) {
-      const std::uint32_t largest =
-          largest_magnitude_bits<Native::Batch<float>>(w_.row(first + row), w_.cols());
-      scales[row] = weight_scale(largest, max_code_);
+  /// The scales of a panel's rows, which take a look at all of their inputs.
+  struct Facts {
+    float scale_of_row[kPanelColumns];
+  };
+  Facts facts(const Range& rows) const {
+    Facts result;
+    for (std::size_t row = 0; row < rows.size; ++row) {
+      const float* const first = w_.row(rows.begin + row);
+      result.scale_of_row[row] =
+          weight_scale(largest_magnitude_bits<Native::Batch<float>>(first, w_.cols()), max_code_);
     }
-    rows_.for_each_block(first, count, [&](MatrixView<const float> block) {
-      alignas(kCacheLine) float own[kPanelColumns * kStride];
-      for (std::size_t begin = 0; begin < block.cols(); begin += kStride) {
-        const std::size_t inputs = std::min(kStride, block.cols() - begin);
-        for (std::size_t row = 0; row < count; ++row) {
-          quantize(block.row(row) + begin, inputs, scales[row], own + row * kStride);
-        }
-        f(MatrixView<const float>(own, count, inputs, kStride));
-      }
-    });
+    return result;
+  }
+
+  void read(const Range& rows, const Range& inputs, float* to, std::size_t stride) const {
+    read(rows, inputs, to, stride, facts(rows));
+  }
+  void read(const Range& rows, const Range& inputs, float* to, std::size_t stride,
+            const Facts& facts) const {
+    rows_.read(rows, inputs, to, stride);
+    for (std::size_t row = 0; row < rows.size; ++row) {
+      quantize(to + row * stride, inputs.size, facts.scale_of_row[row]);
+    }
   }
 
  private:
-  static constexpr std::size_t kStride = kBlockColumns;
-
-  void quantize(const float* from, std::size_t count, float scale, float* to) const {
+  /// `count` weights, and what lies behind them up to a whole vector.
+  void quantize(float* weights, std::size_t count, float scale) const {
     using Floats = Native::Batch<float>;
     const Floats step(scale), top(static_cast<float>(max_code_));
     if (scale == 0.0f) {
-      std::fill_n(to, count, 0.0f);
+      std::fill_n(weights, count, 0.0f);
       return;
     }
     for (std::size_t i = 0; i < count; i += Floats::size) {
-      const Floats weights = i + Floats::size <= count ? Floats::load_unaligned(from + i)
-                                                       : load_first<Floats>(from + i, count - i);
-      product(symmetric_code(weights, step, top), step).store_aligned(to + i);
+      const Floats values = i + Floats::size <= count ? Floats::load_aligned(weights + i)
+                                                      : load_first<Floats>(weights + i, count - i);
+      product(symmetric_code(values, step, top), step).store_aligned(weights + i);
     }
   }
 

@@ -9,6 +9,7 @@
 #include "../base/range.hpp"
 #include "../base/scalar_math.hpp"
 #include "../simd/vectors.hpp"
+#include "row_source.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -16,15 +17,15 @@ namespace detail {
 
 /// Rows of a matrix [rows, depth] times a factor for each column; each product is rounded.
 template <class Arch>
-class ScaledRows {
+class ScaledRows : public FloatRows {
  public:
   ScaledRows(MatrixView<const float> matrix, std::span<const float> factors)
       : matrix_(matrix), factors_(factors) {}
 
+  std::size_t rows() const { return matrix_.rows(); }
   std::size_t depth() const { return matrix_.cols(); }
 
-  /// As QuantizedRows'.
-  void prepare(const Range& rows, const Range& inputs, float* to, std::size_t stride) const {
+  void read(const Range& rows, const Range& inputs, float* to, std::size_t stride) const {
     using Floats = typename Arch::template Batch<float>;
     const float* const factors = factors_.data() + inputs.begin;
     for (std::size_t row = 0; row < rows.size; ++row) {

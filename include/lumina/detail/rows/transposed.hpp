@@ -8,19 +8,21 @@
 #include "../base/range.hpp"
 #include "../isa/native.hpp"
 #include "../simd/transpose.hpp"
+#include "row_source.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
 /// The columns of a matrix as rows: those of its transpose, of which no other copy is made.
-class TransposedRows {
+class TransposedRows : public FloatRows {
  public:
   explicit TransposedRows(MatrixView<const float> matrix) : matrix_(matrix) {}
 
+  std::size_t rows() const { return matrix_.cols(); }
   std::size_t depth() const { return matrix_.rows(); }
 
-  void prepare(const Range& rows, const Range& inputs, float* to, std::size_t stride) const {
+  void read(const Range& rows, const Range& inputs, float* to, std::size_t stride) const {
     constexpr std::size_t kSide = 4;
     const std::size_t whole = inputs.size / kSide * kSide;
     for (std::size_t i = 0; i < whole; i += kSide) {

@@ -1,41 +1,38 @@
-// The backward pass: its checks, the pass through the derivatives, the two products.
+// The backward pass: the pass through the derivatives, then the two products.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <type_traits>
 
-#include "../../coded_weights.hpp"
 #include "../../config.hpp"
 #include "../../epilogue.hpp"
-#include "../../executor.hpp"
 #include "../../forward_pass.hpp"
 #include "../../forward_record.hpp"
-#include "../../fused_gemm.hpp"
 #include "../../gradients.hpp"
 #include "../../matrix.hpp"
-#include "../../noise.hpp"
+#include "../../noise_key.hpp"
 #include "../../quantizer.hpp"
+#include "../../stage.hpp"
 #include "../../weights.hpp"
-#include "../base/message.hpp"
 #include "../base/range.hpp"
-#include "../engine/loop.hpp"
+#include "../engine/call.hpp"
+#include "../engine/float_weights.hpp"
+#include "../engine/run.hpp"
+#include "../engine/thresholds.hpp"
 #include "../epilogue/backward.hpp"
+#include "../epilogue/observer.hpp"
 #include "../isa/native.hpp"
+#include "../rows/matrix.hpp"
 #include "../rows/scaled.hpp"
 #include "../rows/transposed.hpp"
 #include "bf16_split.hpp"
+#include "checks.hpp"
 #include "transposed_panels.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
-
-template <class T>
-inline constexpr bool are_coded = false;
-template <int Bits>
-inline constexpr bool are_coded<CodedWeights<Bits>> = true;
 
 /// A stage for the gradient by x: 0 where the DAC clipped.
 struct InputGate {
@@ -72,71 +69,6 @@ void pack_inputs(MatrixView<const X> x, const Dac& dac, PackedWeights& panels) {
   }
 }
 
-/// Reports the first thing wrong with a call of backward().
-template <class Pass>
-bool backward_valid(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
-                    const Gradients& gradients) {
-  using Recording = RecordedFor<std::remove_cvref_t<decltype(pass.epilogue)>>;
-  const Shape x{pass.x.rows(), pass.x.cols()}, w{pass.weights.rows(), pass.weights.cols()};
-  const Shape y{x.rows, w.rows};
-  const auto message = [&] {
-    return Message() << "lumina::backward: x is " << x << ", w is " << w << ", grad_y is "
-                     << Shape{grad_y.rows(), grad_y.cols()};
-  };
-  const auto is = [](const auto& matrix, const Shape& shape) {
-    return matrix.rows() == shape.rows && matrix.cols() == shape.cols;
-  };
-  if (x.cols != w.cols) return report_false(message() << "; w must have as many columns as x");
-  if (!is(grad_y, y)) return report_false(message() << "; grad_y must be " << y);
-  if (!record.filled() || !is(record, y) || record.gates() != Recording::type::gates) {
-    return report_false(message() << "; there was no forward pass: the record is "
-                                  << (record.filled() ? "for " : "empty, for ")
-                                  << Shape{record.rows(), record.cols()} << " with "
-                                  << record.gates() << " gates");
-  }
-  if (y.rows != 0 && y.cols != 0 && grad_y.data() == nullptr) {
-    return report_false(message() << "; the data of grad_y is missing");
-  }
-  if (x.rows != 0 && x.cols != 0 && pass.x.data() == nullptr) {
-    return report_false(message() << "; the data of x is missing");
-  }
-  const auto fits = [&](MatrixView<float> gradient, const Shape& shape, const char* name) {
-    if (gradient.data() == nullptr) return true;
-    if (!is(gradient, shape)) {
-      return report_false(message()
-                          << "; the gradient by the " << name << " is "
-                          << Shape{gradient.rows(), gradient.cols()} << " and must be " << shape);
-    }
-    if (overlap(gradient, grad_y) || overlap(gradient, pass.x)) {
-      return report_false(message() << "; the gradient by the " << name << " overlaps x or grad_y");
-    }
-    return true;
-  };
-  const MatrixView<float> bias(gradients.bias.data(), gradients.bias.empty() ? 0 : 1,
-                               gradients.bias.size());
-  if (!fits(gradients.input, x, "input") || !fits(gradients.weights, w, "weights")) return false;
-  if (!gradients.bias.empty()) {
-    if (!Recording::has_bias) {
-      return report_false(message()
-                          << "; a gradient by the bias is wanted, but there is no AddBias");
-    }
-    if (!fits(bias, {1, w.rows}, "bias")) return false;
-  }
-  if (overlap(gradients.input, gradients.weights) || overlap(gradients.input, bias) ||
-      overlap(gradients.weights, bias)) {
-    return report_false(message() << "; two of the gradients overlap");
-  }
-  if constexpr (are_coded<std::remove_cvref_t<decltype(pass.weights)>>) {
-    if (!codes_valid(pass.dac, x, w, MatrixView<float>(), pass.epilogue)) return false;
-  }
-  return stage_valid_for(pass.epilogue, y.rows, y.cols) &&
-         (gradients.weights.data() == nullptr ||
-          stage_valid_for(pass.weight_stages, w.rows, w.cols));
-}
-
-/// How many outputs are worth several threads in the gradient pass.
-inline constexpr std::size_t kGradientsWorthThreads = std::size_t{1} << 16;
-
 /// False where the dot products, which a derivative needs, could not be made.
 template <class Pass, class... Stages, class Executor>
 bool run_gradient_pass(const Pass& pass, const Epilogue<Stages...>& stages,
@@ -145,32 +77,12 @@ bool run_gradient_pass(const Pass& pass, const Epilogue<Stages...>& stages,
                        const Executor& executor) {
   using GradientPassT = GradientPass<Native, Stages...>;
   if constexpr (GradientPassT::kNeedsValues) {
-    if (!run_pass(pass, gradient, epilogue(), executor)) return false;
+    if (!run_pass(pass, gradient, epilogue(), NoObserver(), executor)) return false;
   }
   const GradientPassT gradient_pass(stages, record, pass.key, grad_y, gradient, sums, bias);
-  const auto body = [&](std::size_t panel) { gradient_pass.run(panel); };
-  const std::size_t panels = ceil_div(grad_y.cols(), kBlockColumns);
-  if (grad_y.rows() * grad_y.cols() < kGradientsWorthThreads) {
-    Serial()(panels, body);
-  } else {
-    executor(panels, body);
-  }
-  return true;
-}
-
-/// Reports a workspace of the executor's that cannot hold the two products.
-template <class Pass, class Executor>
-bool workspace_valid_for_products(const Pass& pass, const Gradients& gradients,
-                                  const Executor& executor) {
-  if constexpr (BringsWorkspace<Executor>) {
-    using Transposed = PreparedOperands<Native, TransposedRows>;
-    const std::size_t batch = pass.x.rows();
-    return (gradients.input.data() == nullptr ||
-            workspace_valid<FloatOperands<Native>>(executor.workspace(), pass.weights.rows(),
-                                                   gradients.input)) &&
-           (gradients.weights.data() == nullptr ||
-            workspace_valid<Transposed>(executor.workspace(), batch, gradients.weights));
-  }
+  run_tasks(executor, grad_y.rows() * grad_y.cols() >= Thresholds::gradients_worth_threads,
+            ceil_div(grad_y.cols(), kBlockColumns),
+            [&](std::size_t block) { gradient_pass.run(block); });
   return true;
 }
 
@@ -181,39 +93,38 @@ void multiply_backward(const Pass& pass, MatrixView<const float> gradient,
                        const Executor& executor) {
   if (gradients.input.data() != nullptr) {
     pack_for_backward(pass.weights, workspace.weights);
-    run_fused_gemm<Native>(FloatOperands<Native>(gradient, workspace.weights), gradients.input,
-                           input_stages(pass.x, pass.dac), NoiseKey{}, executor);
+    run(float_problem(MatrixRows(gradient), panels_of(workspace.weights)), gradients.input,
+        input_stages(pass.x, pass.dac), NoObserver(), NoiseKey{}, executor);
   }
   if (gradients.weights.data() != nullptr) {
     pack_inputs<std::remove_cvref_t<decltype(pass.weights)>>(pass.x, pass.dac, workspace.inputs);
-    run_fused_gemm<Native>(
-        PreparedOperands<Native, TransposedRows>(TransposedRows(gradient), workspace.inputs),
-        gradients.weights, pass.weight_stages, pass.weight_key, executor);
+    run(float_problem(TransposedRows(gradient), panels_of(workspace.inputs)), gradients.weights,
+        pass.weight_stages, NoObserver(), pass.weight_key, executor);
   }
 }
 
 /// The same with codes on a matrix unit. `sums` [out]: of the gradient over the batch.
-template <class Tiles, class Pass, class Executor>
+template <class Unit, class Pass, class Executor>
 void multiply_backward_split(const Pass& pass, MatrixView<const float> gradient,
                              std::span<const float> sums, const Gradients& gradients,
                              BackwardWorkspace& workspace, const Executor& executor) {
   if (gradients.input.data() != nullptr) {
     workspace.weight_codes.pack(pass.weights);
-    run_bf16_split<Native, Tiles>(ScaledRows<Native>(gradient, pass.weights.scales()),
-                                  workspace.weight_codes, gradients.input,
-                                  input_stages(pass.x, pass.dac), NoiseKey{}, executor);
+    run_bf16_split<Native, Unit>(ScaledRows<Native>(gradient, pass.weights.scales()),
+                                 workspace.weight_codes, gradients.input,
+                                 input_stages(pass.x, pass.dac), NoiseKey{}, executor);
   }
   if (gradients.weights.data() != nullptr) {
     workspace.input_codes.pack(pass.x, pass.dac);
     const ValuesOfCodes values{pass.dac.step(), pass.dac.offset(), sums};
-    run_bf16_split<Native, Tiles>(TransposedRows(gradient), workspace.input_codes,
-                                  gradients.weights, with_first_stage(values, pass.weight_stages),
-                                  pass.weight_key, executor);
+    run_bf16_split<Native, Unit>(TransposedRows(gradient), workspace.input_codes, gradients.weights,
+                                 with_first_stage(values, pass.weight_stages), pass.weight_key,
+                                 executor);
   }
 }
 
 /// backward() with a matrix unit, or void for none.
-template <class Tiles, class Pass, class Executor>
+template <class Unit, class Pass, class Executor>
 void run_backward(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
                   const Gradients& gradients, BackwardWorkspace& workspace,
                   const Executor& executor) {
@@ -223,16 +134,16 @@ void run_backward(const Pass& pass, MatrixView<const float> grad_y, const Forwar
     return;
   }
   const MatrixView<float> gradient(workspace.gradient.data(), grad_y.rows(), grad_y.cols());
-  if (std::is_void_v<Tiles> && !workspace_valid_for_products(pass, gradients, executor)) return;
+  if (std::is_void_v<Unit> && !workspace_valid_for_products(pass, gradients, executor)) return;
   if (!run_gradient_pass(pass, pass.epilogue, grad_y, record, gradient, workspace.sums.data(),
                          gradients.bias.data(), executor)) {
     return;
   }
-  if constexpr (std::is_void_v<Tiles>) {
+  if constexpr (std::is_void_v<Unit>) {
     multiply_backward(pass, gradient, gradients, workspace, executor);
   } else {
-    multiply_backward_split<Tiles>(pass, gradient, {workspace.sums.data(), grad_y.cols()},
-                                   gradients, workspace, executor);
+    multiply_backward_split<Unit>(pass, gradient, {workspace.sums.data(), grad_y.cols()}, gradients,
+                                  workspace, executor);
   }
 }
 

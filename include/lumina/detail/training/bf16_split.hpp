@@ -22,17 +22,25 @@
 // g = row·factor first: against the exact product, c(K) + 1.
 #pragma once
 
-#include <cstddef>
-#include <type_traits>
+#include <cstdint>
+#include <span>
+#include <tuple>
 
 #include "../../config.hpp"
+#include "../../epilogue.hpp"
 #include "../../isa.hpp"
 #include "../../matrix.hpp"
-#include "../../noise.hpp"
-#include "../engine/loop.hpp"
-#include "../engine/tiled_driver.hpp"
-#include "../epilogue/sinks.hpp"
+#include "../../noise_key.hpp"
+#include "../base/scalar_math.hpp"
+#include "../engine/problem.hpp"
+#include "../engine/run.hpp"
+#include "../epilogue/observer.hpp"
+#include "../epilogue/sums.hpp"
+#include "../kernels/matrix_unit.hpp"
+#include "../kernels/unit_dot.hpp"
+#include "../packing/packed_panels.hpp"
 #include "../rows/bf16.hpp"
+#include "../rows/row_source.hpp"
 #include "bf16_panels.hpp"
 
 namespace lumina {
@@ -49,16 +57,36 @@ inline bool bf16_split_active() {
 }
 
 /// y [rows, columns] = epilogue(rows·panels). `rows`: ScaledRows or TransposedRows of y.rows()
-/// rows, depth() as the panels'; y.cols() columns as the panels'. `Tiles`: the unit, usually
+/// rows, depth() as the panels'; y.cols() columns as the panels'. `Unit`: usually
 /// Arch::MatrixUnit. y may not overlap what the rows are made from.
-template <class Arch, class Tiles, class Rows, class EpilogueT, class Executor>
+template <class Arch, class Unit, RowSource Rows, class EpilogueT, class Executor>
 void run_bf16_split(const Rows& rows, const Bf16Panels& panels, MatrixView<float> y,
                     const EpilogueT& epilogue, const NoiseKey& key, const Executor& executor) {
-  if (y.rows() == 0 || y.cols() == 0) return;
-  using Operands = SplitOperands<Arch, Rows>;
-  const auto output = make_output<Arch, float>(epilogue);
-  run_tasks<TiledGemm<Arch, Tiles, Operands, std::decay_t<decltype(output)>>>(
-      Operands(rows, panels), output, y, key, executor);
+  using K = MatrixUnitKernel<Bf16OnUnit<Arch>, Unit>;
+  const PackedPanels<std::int32_t, 2> words(panels.panel(0), panels.panel_size());
+  run_on<K>(make_problem<K>(Bf16Rows<Arch, Rows>(rows), words, IdentitySums<Arch>()), y, epilogue,
+            NoObserver(), key, executor);
+}
+
+/// A stage: from sums of floats times a DAC's codes, row by row, to those of floats times the
+/// codes' values, fma(step, sum, offset·row_sums[row]), where row_sums are the sums of the floats
+/// alone.
+struct ValuesOfCodes {
+  float step, offset;
+  std::span<const float> row_sums;
+
+  template <class Floats, class Normals>
+  Floats apply(const Floats& sums, const Coordinates& at, const ActiveLanes&,
+               const Normals&) const {
+    return fused_multiply_add(Floats(step), sums, Floats(product(offset, row_sums[at.row])));
+  }
+};
+
+/// The same stages after one more, which draws no noise.
+template <class First, class... Stages>
+auto with_first_stage(const First& first, const Epilogue<Stages...>& stages) {
+  return std::apply([&](const Stages&... rest) { return epilogue(first, rest...); },
+                    stages.stages());
 }
 
 }  // namespace detail

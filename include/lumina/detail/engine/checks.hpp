@@ -1,0 +1,180 @@
+// What is wrong with the arguments of a call: the first mistake is reported. A check changes
+// nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+
+#include "../../coded_weights.hpp"
+#include "../../coded_weights_view.hpp"
+#include "../../config.hpp"
+#include "../../matrix.hpp"
+#include "../../quantizer.hpp"
+#include "../base/aligned_buffer.hpp"
+#include "../base/message.hpp"
+#include "arguments.hpp"
+#include "scratch.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+/// The most inputs of coded weights: so many products of 255 and 127 fit into 32 bits.
+inline constexpr std::size_t kMostCodedInputs =
+    std::numeric_limits<std::int32_t>::max() / (255 * 127);
+
+namespace detail {
+
+/// True where some element belongs to both views. Column ranges of one matrix do not overlap.
+template <class T, class U>
+bool overlap(MatrixView<T> a, MatrixView<U> b) {
+  if (a.rows() == 0 || a.cols() == 0 || b.rows() == 0 || b.cols() == 0) return false;
+  const auto begin = [](auto v) { return reinterpret_cast<std::uintptr_t>(v.data()); };
+  const auto end = [](auto v) {
+    return reinterpret_cast<std::uintptr_t>(v.row(v.rows() - 1) + v.cols());
+  };
+  if (begin(a) >= end(b) || begin(b) >= end(a)) return false;
+  if (sizeof(T) != sizeof(U) || (a.rows() == 1 && b.rows() == 1)) return true;
+  if (a.rows() > 1 && b.rows() > 1 && a.row_stride() != b.row_stride()) return true;
+  // Rows of one stride: they are apart when the columns are, counted from a's first one.
+  const std::size_t row_bytes = (a.rows() > 1 ? a.row_stride() : b.row_stride()) * sizeof(T);
+  const std::size_t shift = begin(b) >= begin(a)
+                                ? (begin(b) - begin(a)) % row_bytes
+                                : (row_bytes - (begin(a) - begin(b)) % row_bytes) % row_bytes;
+  return shift < a.cols() * sizeof(T) || shift + b.cols() * sizeof(U) > row_bytes;
+}
+
+inline bool report_false(const Message& message) {
+  report_error(message.c_str());
+  return false;
+}
+
+/// Packed or coded weights themselves, other matrices as views.
+template <class Weights>
+decltype(auto) as_weights(const Weights& weights) {
+  if constexpr (std::is_convertible_v<const Weights&, MatrixView<const float>>) {
+    return MatrixView<const float>(weights);
+  } else {
+    return (weights);
+  }
+}
+
+/// Reports the first thing wrong with a call's operands; `matrix` is weights.
+template <class X, class Weights, class Y, class Executor>
+bool operands_valid(MatrixView<X> x, const Weights& matrix, MatrixView<Y> y,
+                    const Executor& executor) {
+  const auto& weights = as_weights(matrix);
+  const auto shapes = [&] {
+    Message message;
+    message << "lumina::fused_gemm: x is " << Shape{x.rows(), x.cols()} << ", w is "
+            << Shape{weights.rows(), weights.cols()} << ", y is " << Shape{y.rows(), y.cols()};
+    return message;
+  };
+  if (x.cols() != weights.cols()) {
+    return report_false(shapes() << "; x and w must have the same number of columns");
+  }
+  if (y.rows() != x.rows()) {
+    return report_false(shapes() << "; y must have as many rows as x");
+  }
+  if (y.cols() != weights.rows()) {
+    return report_false(shapes() << "; y must have as many columns as w has rows");
+  }
+  const bool empty = y.rows() == 0 || y.cols() == 0;
+  if (!empty && (y.data() == nullptr || (x.data() == nullptr && x.cols() != 0))) {
+    return report_false(shapes() << "; the data of x or y is missing");
+  }
+  if (overlap(x, y)) return report_false(shapes() << "; x and y overlap");
+  if constexpr (std::is_convertible_v<const Weights&, MatrixView<const float>>) {
+    const MatrixView<const float> w = weights;
+    if (!empty && w.data() == nullptr && w.cols() != 0) {
+      return report_false(shapes() << "; the data of w is missing");
+    }
+    if (overlap(w, y)) return report_false(shapes() << "; w and y overlap");
+  }
+  if constexpr (BringsWorkspace<Executor>) {
+    const std::span<std::byte> bytes = executor.workspace();
+    const MatrixView<std::byte> workspace(bytes.data(), 1, bytes.size());
+    if (overlap(workspace, x) || overlap(workspace, y)) {
+      return report_false(shapes() << "; the workspace overlaps x or y");
+    }
+  }
+  return true;
+}
+
+/// Reports a DAC whose codes do not fit into 8 bits or an output of codes whose ADC's do not fit,
+/// and too many inputs.
+template <class Dac, class Y, class EpilogueT>
+bool codes_valid(const Dac& dac, const Shape& x, const Shape& w, MatrixView<Y>,
+                 const EpilogueT& epilogue) {
+  const auto refuse = [&](std::string_view before, auto number, std::string_view behind)
+      __attribute__((noinline)) {
+    return report_false(Message() << "lumina::fused_gemm: x is " << x << ", w is " << w << "; "
+                                  << before << static_cast<std::size_t>(number) << behind);
+  };
+  if (const int bits = bits_of(dac); bits > 8) {
+    return refuse("the DAC has ", bits, " bits; codes are multiplied with 8 at most");
+  }
+  if (x.cols > kMostCodedInputs) {
+    return refuse("the sums of codes hold ", kMostCodedInputs, " inputs at most");
+  }
+  if constexpr (!std::is_same_v<Y, float>) {
+    constexpr std::size_t kLast = std::tuple_size_v<std::decay_t<decltype(epilogue.stages())>> - 1;
+    const auto& adc = std::get<kLast>(epilogue.stages());
+    if (adc.is_symmetric()) {
+      return refuse("the symmetric ADC has ", bits_of(adc),
+                    " bits and codes with signs; an output of codes needs one whose codes count "
+                    "from 0, or take y of float");
+    }
+    if (const int bits = bits_of(adc); bits > std::numeric_limits<Y>::digits) {
+      return refuse("the ADC has ", bits,
+                    sizeof(Y) == 1 ? " bits, the elements of y 8" : " bits, the elements of y 16");
+    }
+  }
+  return true;
+}
+
+/// Reports weights in somebody's memory that begin where vectors cannot be loaded.
+template <int Bits>
+bool weights_aligned(const CodedWeights<Bits>&) {
+  return true;
+}
+template <int Bits>
+bool weights_aligned(const CodedWeightsView<Bits>& w) {
+  const auto panels = w.panels();
+  for (const void* const array :
+       {static_cast<const void*>(panels.words), static_cast<const void*>(panels.scales),
+        static_cast<const void*>(panels.code_sums)}) {
+    if (reinterpret_cast<std::uintptr_t>(array) % kCacheLine == 0) continue;
+    return report_false(Message() << "lumina::fused_gemm: w is " << Shape{w.rows(), w.cols()}
+                                  << "; its words, scales and code_sums must begin at multiples of "
+                                  << kCacheLine << " bytes");
+  }
+  return true;
+}
+
+/// Reports a workspace that a call of x [y.rows(), depth] cannot use.
+template <class ScratchT, class T>
+bool workspace_valid(std::span<std::byte> workspace, std::size_t depth, MatrixView<T> y) {
+  const auto calls_message = [&] {
+    return Message() << "lumina::fused_gemm: x is " << Shape{y.rows(), depth} << ", y is "
+                     << Shape{y.rows(), y.cols()} << "; ";
+  };
+  const std::size_t needed = ScratchT::bytes(y.rows(), depth);
+  if (workspace.size() < needed) {
+    return report_false(calls_message() << "the workspace has " << workspace.size()
+                                        << " bytes, the call needs " << needed);
+  }
+  if (reinterpret_cast<std::uintptr_t>(workspace.data()) % kCacheLine != 0) {
+    return report_false(calls_message()
+                        << "the workspace must begin at a multiple of " << kCacheLine << " bytes");
+  }
+  return true;
+}
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,46 @@
+// Which values pass the gates of an epilogue, for the backward pass: one bit for each output and
+// gate, in a ForwardRecord.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+#include "../../config.hpp"
+#include "../../epilogue.hpp"
+#include "../../forward_record.hpp"
+#include "../simd/vectors.hpp"
+#include "stage_traits.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// An observer (observer.hpp) of an epilogue of these stages. The record must have room for the
+/// output; who makes the call marks it as filled. Nothing is recorded where a stage's derivative
+/// needs the values themselves: the backward pass computes these again.
+template <class EpilogueT>
+class ClipRecorder;
+template <class... Stages>
+class ClipRecorder<Epilogue<Stages...>> {
+ public:
+  using Chain = StageChain<Stages...>;
+  static constexpr std::size_t gates = Chain::any_needs_values ? 0 : Chain::gates;
+
+  explicit ClipRecorder(ForwardRecord& record) : record_(&record) {}
+
+  template <class Index, class Stage, class Floats>
+  [[gnu::always_inline]] void see(Index, const Stage& stage, const Floats& entering,
+                                  const Coordinates& at, const ActiveLanes&) const {
+    if constexpr (gates != 0 && is_gate<Stage, Floats>) {
+      record_->template store<Floats::size>(Chain::gates_before(Index::value), at.row, at.column,
+                                            bits_of_mask<Floats>(stage.passes(entering)));
+    }
+  }
+
+ private:
+  ForwardRecord* record_;
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

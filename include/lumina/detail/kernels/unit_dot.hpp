@@ -1,0 +1,134 @@
+// What a matrix unit multiplies (matrix_unit.hpp): codes, or floats in three parts of bf16.
+//
+//   Input, Sum        elements of the rows and of the sums
+//   inputs_per_step   inputs that a row of a tile holds
+//   parts             products of a step, all with the same weights
+//   rows(...)         rows as tiles read them
+//   Weights           a panel's weights, as UnitWeights
+//   dot<...>()        the unit's product
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../../config.hpp"
+#include "../base/range.hpp"
+#include "../base/unroll.hpp"
+#include "../isa/tile_config.hpp"
+#include "../layout/code_panels.hpp"
+#include "../layout/float_panels.hpp"
+#include "../simd/bf16.hpp"
+#include "code_dot.hpp"
+#include "views.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// Up to 32 rows as tiles read them: kUnitTileBytes of each row in a step, in one or several parts
+/// that are multiplied with the same weights; behind a row's end zeros, to a whole step.
+struct UnitRows {
+  const void* first;
+  std::size_t row_bytes, part_bytes, step_bytes;  ///< from one to the next
+  std::size_t steps;
+
+  const void* at(std::size_t step, std::size_t part, std::size_t row) const {
+    return static_cast<const char*>(first) + step * step_bytes + part * part_bytes +
+           row * row_bytes;
+  }
+};
+
+/// A panel's weights, step by step, as signed bytes. Those of fewer bits are unpacked one step
+/// ahead: prepare(s) before at(s). What follows the panel's end is multiplied by zeros.
+template <class Arch, int StoredBits>
+class UnitWeights {
+ public:
+  static constexpr bool kUnpacks = StoredBits != 8;
+
+  explicit UnitWeights(const std::int32_t* panel) : panel_(panel) {}
+
+  [[gnu::always_inline]] void prepare(std::size_t step) {
+    if constexpr (kUnpacks) {
+      using Dot = CodeDot<Arch, StoredBits>;
+      using Words = typename Dot::Sums;
+      constexpr std::size_t kGroups = 8 / StoredBits;
+      const std::int32_t* const words = panel_ + step * kStepWords;
+      for (std::size_t i = 0; i < kStepWords; i += Words::size) {
+        const std::size_t row = i / kPanelColumns, column = i % kPanelColumns;
+        unroll<kGroups>([&](auto group) __attribute__((always_inline)) {
+          Dot::template unpack<group>(Words::load_aligned(words + i))
+              .store_aligned(unpacked_[step % 2] + (row * kGroups + group) * kPanelColumns +
+                             column);
+        });
+      }
+    }
+  }
+  [[gnu::always_inline]] const std::int32_t* at(std::size_t step) const {
+    if constexpr (kUnpacks) {
+      return unpacked_[step % 2];
+    } else {
+      return panel_ + step * kStepWords;
+    }
+  }
+
+ private:
+  static constexpr std::size_t kStepWords =
+      kUnitTileBytes / kCodesPerWord<StoredBits> * kPanelColumns;
+
+  const std::int32_t* panel_;
+  alignas(64) std::int32_t unpacked_[2][kUnpacks ? kUnitTileRows * kPanelColumns : 1];
+};
+
+/// Codes of x and weights.
+template <class Architecture, int StoredBits>
+struct CodesOnUnit {
+  using Arch = Architecture;
+  using Input = std::uint8_t;
+  using Sum = std::int32_t;
+  using Weights = UnitWeights<Arch, StoredBits>;
+  static constexpr std::size_t inputs_per_step = kUnitTileBytes;
+  static constexpr std::size_t parts = 1;
+  static constexpr double worth_threads = CodeDot<Arch, StoredBits>::worth_threads;
+
+  static UnitRows rows(const StridedRows<Input>& rows) {
+    return {rows.first, rows.stride, 0, kUnitTileBytes, ceil_div(rows.inputs, inputs_per_step)};
+  }
+  template <class Unit, int C, int A, int B>
+  [[gnu::always_inline]] static void dot() {
+    Unit::template dot<C, A, B>();
+  }
+};
+
+/// Floats in three parts of bf16 (Bf16Rows), and bf16 weights.
+template <class Architecture>
+struct Bf16OnUnit {
+  using Arch = Architecture;
+  using Input = std::uint16_t;
+  using Sum = float;
+  using Weights = UnitWeights<Arch, 8>;  // words that are read as they are
+  static constexpr std::size_t inputs_per_step = kUnitTileBytes / sizeof(Input);
+  static constexpr std::size_t parts = kBf16Parts;
+  static constexpr double worth_threads = 1 << 21;
+
+  /// Step after step, part after part: rows of 32 bf16, side by side.
+  static UnitRows rows(const StridedRows<Input>& rows) {
+    const std::size_t part = rows.rows * kUnitTileBytes;
+    return {rows.first, kUnitTileBytes, part, parts * part, ceil_div(rows.inputs, inputs_per_step)};
+  }
+  template <class Unit, int C, int A, int B>
+  [[gnu::always_inline]] static void dot() {
+    Unit::template dot_bf16<C, A, B>();
+  }
+};
+
+/// The same dot product on a matrix unit, where units have it.
+template <class Dot>
+struct OnUnit;
+template <class Arch, int StoredBits>
+struct OnUnit<CodeDot<Arch, StoredBits>> {
+  using type = CodesOnUnit<Arch, StoredBits>;
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,111 @@
+// The kernel for vectors: a task's rows and the panels of a column block, cut into tiles of which
+// the microkernel makes the sums.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "../../config.hpp"
+#include "../base/prefetch.hpp"
+#include "../base/range.hpp"
+#include "../layout/float_panels.hpp"
+#include "microkernel.hpp"
+#include "unpacked_microkernel.hpp"
+#include "views.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// A kernel (engine/concepts.hpp). `DotProduct`: FloatDot or CodeDot.
+template <class DotProduct>
+struct VectorKernel {
+  using Dot = DotProduct;
+  using Arch = typename Dot::Arch;
+  using Input = typename Dot::Input;
+  using Word = typename Dot::Word;
+  using Sum = typename Dot::Sum;
+  using Blocks = typename Dot::Blocks;
+  static constexpr double worth_threads = Dot::worth_threads;
+
+  struct Session {
+    explicit Session(std::size_t) {}
+  };
+  static constexpr std::size_t fetches(std::size_t) { return 0; }
+
+  /// Columns of the tiles of so many rows.
+  static constexpr std::size_t tile_columns(std::size_t rows) {
+    return Blocks::tile_columns(tile(rows, 0).size);
+  }
+
+  /// While a tile computes, it brings the weights that the next tiles read first into the
+  /// second-level cache, and before it the lines of y that its results will fill: left to
+  /// themselves they would come too late.
+  static void multiply(const StridedRows<Input>& rows, const PanelView<Word>& panels,
+                       const SumBlock<Sum>& sums, bool accumulate, const Ahead& ahead) {
+    const std::size_t tiles = ceil_div(rows.rows, Blocks::max_tile_rows);
+    const std::size_t steps = ceil_div(rows.inputs, Dot::inputs_per_step);
+    const std::size_t widest = tile_columns(rows.rows);
+    for (std::size_t column = panels.columns.begin; column < panels.columns.end();) {
+      std::size_t width = widest;
+      while (column + width > panels.columns.end()) width /= 2;
+      const std::size_t in_view = column - panels.columns.begin;
+      const Word* const first =
+          panels.first + in_view / kPanelColumns * panels.panel_size + in_view % kPanelColumns;
+      const bool last = column + width >= panels.columns.end();
+      const bool far = last ? ahead.next_weights_are_far : ahead.weights_are_far;
+      const std::size_t share = far && panels.in_call ? width * steps / tiles : 0;
+      for (std::size_t t = 0; t < tiles; ++t) {
+        const Range own = tile(rows.rows, t);
+        prefetch_outputs(ahead, own, column, width);
+        const TileOperands<Dot> operands{
+            .x = rows.first + own.begin * rows.stride,
+            .x_stride = rows.stride,
+            .steps = steps,
+            .weights = first,
+            .panel_size = panels.panel_size,
+            .continue_sums = accumulate,
+            .sums_stride = sums.stride,
+            .next_weights = Prefetch::spread(first + tiles * share + t * share,
+                                             share * sizeof(Word), steps / Dot::steps_in_round)};
+        tile_kernel<Dot>(own.size, width)(operands, sums.first + own.begin * sums.stride + column);
+      }
+      column += width;
+    }
+  }
+
+  /// Few rows with weights as they lie: up to Arch::unpacked_rows of them, and a multiple of
+  /// kUnpackedInputs inputs.
+  static void multiply(const StridedRows<Input>& rows, const UnpackedView& weights,
+                       const SumBlock<Sum>& sums, bool accumulate, const Ahead&) {
+    for (std::size_t i = 0; i < weights.columns.size; i += kPanelColumns) {
+      const UnpackedOperands operands{.x = rows.first,
+                                      .x_stride = rows.stride,
+                                      .steps = rows.inputs,
+                                      .w = weights.first + i * weights.stride,
+                                      .w_stride = weights.stride,
+                                      .continue_sums = accumulate,
+                                      .sums_stride = sums.stride};
+      unpacked_kernel<Arch>(rows.rows)(operands, sums.first + weights.columns.begin + i);
+    }
+  }
+
+ private:
+  static constexpr Range tile(std::size_t rows, std::size_t index) {
+    return split_into_even_sizes(rows, ceil_div(rows, Blocks::max_tile_rows), index);
+  }
+
+  static void prefetch_outputs(const Ahead& ahead, const Range& rows, std::size_t column,
+                               std::size_t width) {
+    const std::size_t count = std::min(width, ahead.columns - std::min(ahead.columns, column));
+    for (std::size_t row = rows.begin; row < rows.end(); ++row) {
+      prefetch_for_writing(
+          ahead.outputs + row * ahead.output_row_bytes + column * ahead.output_bytes,
+          count * ahead.output_bytes);
+    }
+  }
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,99 @@
+// Rows of codes: what a DAC makes of x, in the form that the architecture's dot product reads.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "../../config.hpp"
+#include "../../matrix.hpp"
+#include "../../quantizer.hpp"
+#include "../base/aligned_buffer.hpp"
+#include "../base/prefetch.hpp"
+#include "../base/range.hpp"
+#include "../base/unroll.hpp"
+#include "row_source.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// `X`: float, encoded while it is read, or std::uint8_t, codes already.
+template <class Arch, class X>
+class EncodedRows {
+ public:
+  using Codes = typename Arch::Codes;
+  using Element = typename Codes::Input;
+  static constexpr std::size_t row_multiple = kCacheLine;
+  static constexpr std::size_t elements_per_input = 1;
+
+  EncodedRows(MatrixView<const X> x, const UniformQuantizer& dac) : x_(x), dac_(dac) {}
+
+  std::size_t rows() const { return x_.rows(); }
+  std::size_t depth() const { return x_.cols(); }
+
+  void read(const Range& rows, const Range& inputs, Element* to, std::size_t stride) const {
+    for (std::size_t row = 0; row < rows.size; ++row) {
+      encode(x_.row(rows.begin + row) + inputs.begin, inputs.size, to + row * stride);
+    }
+  }
+
+  /// Rows that will be read, for fetching in parts. Not where there is much else between them.
+  Prefetcher prefetcher(const Range& rows, std::size_t parts) const {
+    if (rows.size == 0 || x_.row_stride() > 2 * x_.cols()) return {};
+    return {x_.row(rows.begin), x_.row(rows.end() - 1) + x_.cols(), parts};
+  }
+
+ private:
+  /// `count` inputs to codes, filled up with zeros to a multiple of row_multiple.
+  void encode(const X* x, std::size_t count, Element* to) const {
+    const std::size_t whole = count / row_multiple * row_multiple;
+    if constexpr (std::is_same_v<X, std::uint8_t>) {
+      Codes::prepare(x, whole, to);
+    } else if constexpr (std::is_same_v<Element, std::uint8_t>) {
+      encode_floats(x, whole, to);
+      Codes::prepare(to, whole, to);
+    } else {
+      for (std::size_t i = 0; i < whole; i += row_multiple) {
+        std::uint8_t codes[row_multiple];
+        encode_floats(x + i, row_multiple, codes);
+        Codes::prepare(codes, row_multiple, to + i);
+      }
+    }
+    if (whole == count) return;
+    std::uint8_t rest[row_multiple] = {};
+    if constexpr (std::is_same_v<X, std::uint8_t>) {
+      std::copy(x + whole, x + count, rest);
+    } else {
+      float values[row_multiple] = {};
+      std::copy(x + whole, x + count, values);
+      encode_floats(values, row_multiple, rest);
+      std::fill(rest + (count - whole), rest + row_multiple, std::uint8_t{0});
+    }
+    Codes::prepare(rest, row_multiple, to + whole);
+  }
+
+  /// `count` is a multiple of row_multiple.
+  void encode_floats(const float* x, std::size_t count, std::uint8_t* to) const {
+    using Floats = typename Arch::template Batch<float>;
+    const UniformQuantizer dac = dac_;
+    constexpr std::size_t kVectors = 4;
+    static_assert(row_multiple % (kVectors * Floats::size) == 0);
+    for (std::size_t i = 0; i < count; i += kVectors * Floats::size) {
+      std::array<Floats, kVectors> values;
+      unroll<kVectors>([&](auto j) __attribute__((always_inline)) {
+        values[j] = Floats::load_unaligned(x + i + j * Floats::size);
+      });
+      Arch::store_code_bytes(dac.encode_lanes(values), to + i);
+    }
+  }
+
+  MatrixView<const X> x_;
+  UniformQuantizer dac_;
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,113 @@
+// What is wrong with the arguments of backward(): the first mistake is reported.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+#include "../../coded_weights.hpp"
+#include "../../config.hpp"
+#include "../../forward_pass.hpp"
+#include "../../forward_record.hpp"
+#include "../../gradients.hpp"
+#include "../../matrix.hpp"
+#include "../base/message.hpp"
+#include "../engine/call.hpp"
+#include "../engine/checks.hpp"
+#include "../engine/scratch.hpp"
+#include "../rows/matrix.hpp"
+#include "../rows/transposed.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+template <class T>
+inline constexpr bool are_coded = false;
+template <int Bits>
+inline constexpr bool are_coded<CodedWeights<Bits>> = true;
+
+/// Reports the first thing wrong with a call of backward().
+template <class Pass>
+bool backward_valid(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
+                    const Gradients& gradients) {
+  using EpilogueT = std::remove_cvref_t<decltype(pass.epilogue)>;
+  const Shape x{pass.x.rows(), pass.x.cols()}, w{pass.weights.rows(), pass.weights.cols()};
+  const Shape y{x.rows, w.rows};
+  const auto message = [&] {
+    return Message() << "lumina::backward: x is " << x << ", w is " << w << ", grad_y is "
+                     << Shape{grad_y.rows(), grad_y.cols()};
+  };
+  const auto is = [](const auto& matrix, const Shape& shape) {
+    return matrix.rows() == shape.rows && matrix.cols() == shape.cols;
+  };
+  if (x.cols != w.cols) return report_false(message() << "; w must have as many columns as x");
+  if (!is(grad_y, y)) return report_false(message() << "; grad_y must be " << y);
+  if (!record.filled() || !is(record, y) || record.gates() != ClipRecorder<EpilogueT>::gates) {
+    return report_false(message() << "; there was no forward pass: the record is "
+                                  << (record.filled() ? "for " : "empty, for ")
+                                  << Shape{record.rows(), record.cols()} << " with "
+                                  << record.gates() << " gates");
+  }
+  if (y.rows != 0 && y.cols != 0 && grad_y.data() == nullptr) {
+    return report_false(message() << "; the data of grad_y is missing");
+  }
+  if (x.rows != 0 && x.cols != 0 && pass.x.data() == nullptr) {
+    return report_false(message() << "; the data of x is missing");
+  }
+  const auto fits = [&](MatrixView<float> gradient, const Shape& shape, const char* name) {
+    if (gradient.data() == nullptr) return true;
+    if (!is(gradient, shape)) {
+      return report_false(message()
+                          << "; the gradient by the " << name << " is "
+                          << Shape{gradient.rows(), gradient.cols()} << " and must be " << shape);
+    }
+    if (overlap(gradient, grad_y) || overlap(gradient, pass.x)) {
+      return report_false(message() << "; the gradient by the " << name << " overlaps x or grad_y");
+    }
+    return true;
+  };
+  const MatrixView<float> bias(gradients.bias.data(), gradients.bias.empty() ? 0 : 1,
+                               gradients.bias.size());
+  if (!fits(gradients.input, x, "input") || !fits(gradients.weights, w, "weights")) return false;
+  if (!gradients.bias.empty()) {
+    if (!has_bias<EpilogueT>) {
+      return report_false(message()
+                          << "; a gradient by the bias is wanted, but there is no AddBias");
+    }
+    if (!fits(bias, {1, w.rows}, "bias")) return false;
+  }
+  if (overlap(gradients.input, gradients.weights) || overlap(gradients.input, bias) ||
+      overlap(gradients.weights, bias)) {
+    return report_false(message() << "; two of the gradients overlap");
+  }
+  if constexpr (are_coded<std::remove_cvref_t<decltype(pass.weights)>>) {
+    if (!codes_valid(pass.dac, x, w, MatrixView<float>(), pass.epilogue)) return false;
+  }
+  return stage_valid_for(pass.epilogue, y.rows, y.cols) &&
+         (gradients.weights.data() == nullptr ||
+          stage_valid_for(pass.weight_stages, w.rows, w.cols));
+}
+
+template <class Rows>
+using FloatScratchOf =
+    Scratch<FloatKernel, Problem<FloatKernel, Rows, PackedPanels<float, 1>, IdentitySums<Native>>>;
+
+/// Reports a workspace of the executor's that cannot hold the two products.
+template <class Pass, class Executor>
+bool workspace_valid_for_products(const Pass& pass, const Gradients& gradients,
+                                  const Executor& executor) {
+  if constexpr (BringsWorkspace<Executor>) {
+    const std::size_t batch = pass.x.rows();
+    return (gradients.input.data() == nullptr ||
+            workspace_valid<FloatScratchOf<MatrixRows>>(executor.workspace(), pass.weights.rows(),
+                                                        gradients.input)) &&
+           (gradients.weights.data() == nullptr ||
+            workspace_valid<FloatScratchOf<TransposedRows>>(executor.workspace(), batch,
+                                                            gradients.weights));
+  }
+  return true;
+}
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
