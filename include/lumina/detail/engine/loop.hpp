@@ -13,7 +13,6 @@
 
 #include "../../config.hpp"
 #include "../../executor.hpp"
-#include "../../isa.hpp"
 #include "../../matrix.hpp"
 #include "../../noise.hpp"
 #include "../base/message.hpp"
@@ -353,7 +352,7 @@ bool run_fused_gemm(const Operands& operands, MatrixView<T> y, const EpilogueT& 
                          typename Operands::Tiled;
                          typename Arch::MatrixUnit;
                        }) {
-    if (y.rows() >= kMinMatrixUnitRows && matrix_unit_active()) {
+    if (y.rows() >= kMinMatrixUnitRows && Arch::matrix_unit_active()) {
       run_tasks<TiledGemm<Arch, typename Arch::MatrixUnit, Operands, Output>>(operands, output, y,
                                                                               key, executor);
       return true;

@@ -17,6 +17,7 @@ namespace detail {
 /// lie in their bytes, at the upper end.
 template <class Arch, int StoredBits>
 struct CodeDot {
+  using Architecture = Arch;
   using Codes = typename Arch::Codes;
   using Input = typename Codes::Input;
   using Word = std::int32_t;

@@ -13,6 +13,7 @@ namespace detail {
 /// Floats: a word is a weight, a step one input.
 template <class Arch>
 struct FloatDot {
+  using Architecture = Arch;
   using Input = float;
   using Word = float;
   using Sum = float;

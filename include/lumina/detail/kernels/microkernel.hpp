@@ -40,14 +40,6 @@ const T* unrelated(const T* pointer) {
   return pointer;
 }
 
-/// Nothing passes here. Otherwise g++ for Arm, which orders instructions before it assigns
-/// registers, has more inputs under way than there are registers, and sums go to the stack.
-[[gnu::always_inline]] inline void keep_order() {
-#if defined(__GNUC__) && defined(__aarch64__)
-  asm volatile("");
-#endif
-}
-
 /// Sums that wait for their epilogue lie in rows of this many.
 inline constexpr std::size_t kSumStride = kBlockColumns;
 
@@ -100,7 +92,7 @@ void multiply_tile(const TileOperands<Products>& operands, typename Products::Su
         unroll<vectors>([&](auto v) __attribute__((always_inline)) {
           chain[row][v] = Products::multiply_add(input, w[v], chain[row][v]);
         });
-        keep_order();
+        Products::Architecture::keep_order();
       });
     });
   };

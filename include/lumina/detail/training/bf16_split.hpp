@@ -26,12 +26,12 @@
 #include <type_traits>
 
 #include "../../config.hpp"
-#include "../../isa.hpp"
 #include "../../matrix.hpp"
 #include "../../noise.hpp"
 #include "../engine/loop.hpp"
 #include "../engine/tiled_driver.hpp"
 #include "../epilogue/sinks.hpp"
+#include "../isa/native.hpp"
 #include "../rows/bf16.hpp"
 #include "bf16_panels.hpp"
 
@@ -40,13 +40,7 @@ inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
 /// Whether this architecture has a matrix unit for bf16, and calls use it.
-inline bool bf16_split_active() {
-#if defined(LUMINA_ISA_AMX)
-  return matrix_unit_active() && amx_bf16_usable();
-#else
-  return false;
-#endif
-}
+inline bool bf16_split_active() { return Native::bf16_unit_active(); }
 
 /// y [rows, columns] = epilogue(rows·panels). `rows`: ScaledRows or TransposedRows of y.rows()
 /// rows, depth() as the panels'; y.cols() columns as the panels'. `Tiles`: the unit, usually
