@@ -9,86 +9,17 @@
 #include <string_view>
 
 #include "config.hpp"
-#include "detail/base/message.hpp"
 #include "detail/isa/native.hpp"
-
-#if defined(LUMINA_ISA_AMX)
-#include <atomic>
-#include <cstdlib>
-#endif
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
-namespace detail {
-
-#if defined(LUMINA_ISA_AMX)
-
-inline bool force_amx(std::string_view name, std::atomic<bool>& active) {
-  if (name == Vnni::name) {
-    active = false;
-    return true;
-  }
-  if (name == Amx::name && amx_usable()) {
-    active = true;
-    return true;
-  }
-  Message message;
-  message << "lumina::force_isa: ";
-  if (name == Amx::name) {
-    message << "this machine has no AMX, or its operating system refuses it";
-  } else {
-    message << "this code is compiled for amx and avx512_vnni, not for " << name;
-  }
-  report_error(message.c_str());
-  return false;
-}
-
-/// Whether coded calls use AMX.
-inline std::atomic<bool>& amx_active() {
-  static std::atomic<bool> active = amx_usable();
-#if !defined(LUMINA_DISPATCH_UNIT)  // lumina::dispatch reads it for all of its units
-  static const bool environment_read = [] {
-    const char* const name = std::getenv("LUMINA_FORCE_ISA");
-    return name == nullptr || force_amx(name, active);
-  }();
-  static_cast<void>(environment_read);
-#endif
-  return active;
-}
-
-/// Whether coded calls use the architecture's matrix unit.
-inline bool matrix_unit_active() { return amx_active(); }
-
-#else
-
-inline bool matrix_unit_active() { return false; }
-
-#endif
-
-}  // namespace detail
-
 /// What coded calls of this translation unit run on.
-inline const char* isa() {
-#if defined(LUMINA_ISA_AMX)
-  if (!detail::amx_active()) return detail::Vnni::name;
-#endif
-  return detail::Native::name;
-}
+inline const char* isa() { return detail::Native::name_in_use<detail::Native>(); }
 
 /// Coded calls run on `name` from now on; false after an error. Error: an instruction set that this
 /// translation unit is not compiled for or that the machine lacks.
-inline bool force_isa(std::string_view name) {
-#if defined(LUMINA_ISA_AMX)
-  return detail::force_amx(name, detail::amx_active());
-#else
-  if (name == detail::Native::name) return true;
-  detail::report_error((detail::Message() << "lumina::force_isa: this code is compiled for "
-                                          << detail::Native::name << ", not for " << name)
-                           .c_str());
-  return false;
-#endif
-}
+inline bool force_isa(std::string_view name) { return detail::Native::force<detail::Native>(name); }
 
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina

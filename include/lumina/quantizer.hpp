@@ -29,7 +29,6 @@
 #include "config.hpp"
 #include "detail/base/message.hpp"
 #include "detail/base/scalar_math.hpp"
-#include "detail/isa/native.hpp"
 #include "detail/simd/vectors.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
@@ -37,20 +36,6 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
 namespace detail {
-
-/// In place, f(vector) on all of `values`; the last vector is padded with zeros.
-template <class F>
-void transform_in_place(std::span<float> values, F f) {
-  using Floats = Native::Batch<float>;
-  float* const data = values.data();
-  const std::size_t whole = values.size() / Floats::size * Floats::size;
-  for (std::size_t i = 0; i < whole; i += Floats::size) {
-    f(Floats::load_unaligned(data + i)).store_unaligned(data + i);
-  }
-  if (const std::size_t rest = values.size() - whole; rest != 0) {
-    store_first(f(load_first<Floats>(data + whole, rest)), data + whole, rest);
-  }
-}
 
 /// range / codes, rounded to float; down, where rounding up would carry the highest level,
 /// lo + codes·step, beyond float.
@@ -94,7 +79,15 @@ class UniformQuantizer {
 
   /// In place, vectorised.
   void apply(std::span<float> values) const {
-    transform_in_place(values, [this](const auto& v) { return this->quantize_lanes(v); });
+    // In loops over constant counts, of which compilers make vectors: who includes this file for
+    // its converters alone shall not pay for the native ones.
+    for (; values.size() >= 64; values = values.subspan(64)) quantize_block<64>(values.data());
+    for (; values.size() >= 16; values = values.subspan(16)) quantize_block<16>(values.data());
+    if (values.empty()) return;
+    float rest[16] = {};
+    for (std::size_t i = 0; i < values.size(); ++i) rest[i] = values[i];
+    quantize_block<16>(rest);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = rest[i];
   }
 
   /// As a stage of an epilogue.
@@ -217,6 +210,33 @@ class UniformQuantizer {
     std::array<rebind_t<Floats, std::int32_t>, Count> result;
     for (std::size_t i = 0; i < Count; ++i) result[i] = to_small_int(codes[i], first);
     return result;
+  }
+
+  /// operator(), as nearest_codes() has it, in place.
+  template <std::size_t Count>
+  void quantize_block(float* values) const {
+    const UniformQuantizer q = *this;  // writing floats does not change it
+    const auto nearest = [&q](float position) {
+      const float above = q.bottom_ > position ? q.bottom_ : position;
+      const float clamped = q.top_ < above ? q.top_ : above;
+      return std::array{clamped, round_half_even(clamped)};
+    };
+    float codes[Count];
+    std::uint32_t farthest = 0;  // as bits, whose order is that of the floats; NaN above all
+    for (std::size_t i = 0; i < Count; ++i) {
+      const auto [position, code] = nearest(product(values[i] - q.offset_, q.inverse_step_));
+      codes[i] = code;
+      const auto distance = std::bit_cast<std::uint32_t>(position - code) & 0x7fffffffu;
+      farthest = farthest < distance ? distance : farthest;
+    }
+    if (!(std::bit_cast<float>(farthest) <= q.surely_nearest_)) [[unlikely]] {
+      for (std::size_t i = 0; i < Count; ++i) {
+        codes[i] = nearest((values[i] - q.offset_) / q.step_)[1];
+      }
+    }
+    for (std::size_t i = 0; i < Count; ++i) {
+      values[i] = fused_multiply_add(codes[i], q.step_, q.offset_);
+    }
   }
 
   template <class Floats, std::size_t Count, class Clamp>

@@ -154,7 +154,7 @@ void check_words() {
 
     Lanes<Ints> ints;
     for (std::int32_t& lane : ints) lane = static_cast<std::int32_t>(engine());
-    const auto floats = lanes_of<Floats>(to_float(batch_of<Ints>(ints)));
+    const auto floats = lanes_of<Floats>(nearest_floats(batch_of<Ints>(ints)));
     const auto shifted_ints = lanes_of<Ints>(batch_of<Ints>(ints) >> 23);
     const auto seen_as_floats = lanes_of<Floats>(bits_as<float>(batch_of<Ints>(ints)));
     for (std::size_t lane = 0; lane < Floats::size; ++lane) {

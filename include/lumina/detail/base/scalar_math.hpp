@@ -83,11 +83,12 @@ constexpr float product(float a, float b) {
   return __builtin_fmaf(a, b, -0.0f);
 }
 
+/// 1.5·2^23: here a float's last bit is worth 1, so that adding it rounds to an integer, which then
+/// lies in the last bits.
+inline constexpr float kRoundingShift = 12582912.0f;
+
 /// Nearest integer, ties to even, for |v| < 2^22; a result of zero is +0.
-constexpr float round_half_even(float v) {
-  constexpr float kShift = 12582912.0f;  // 1.5·2^23: here a float's last bit is worth 1.
-  return (v + kShift) - kShift;
-}
+constexpr float round_half_even(float v) { return (v + kRoundingShift) - kRoundingShift; }
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -7,7 +7,7 @@
 
 #include "../../config.hpp"
 
-// False alarms inside of g++'s intrinsics, see simd.hpp.
+// False alarms inside of g++'s intrinsics, see simd/vectors.hpp.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"

@@ -8,7 +8,6 @@
 
 #include "../../config.hpp"
 #include "../../executor.hpp"
-#include "../../isa.hpp"
 #include "../../matrix.hpp"
 #include "../../noise_key.hpp"
 #include "../epilogue/observer.hpp"
@@ -76,7 +75,7 @@ bool run(const P& problem, MatrixView<T> y, const EpilogueT& epilogue, const Obs
                   typename Arch::MatrixUnit;
                   typename OnUnit<Dot>::type;
                 }) {
-    if (y.rows() >= Thresholds::min_matrix_unit_rows && matrix_unit_active()) {
+    if (y.rows() >= Thresholds::min_matrix_unit_rows && Arch::matrix_unit_active()) {
       using Unit = MatrixUnitKernel<typename OnUnit<Dot>::type, typename Arch::MatrixUnit>;
       return run_on<Unit>(problem, y, epilogue, observer, key, executor);
     }

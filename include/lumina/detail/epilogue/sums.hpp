@@ -51,7 +51,7 @@ class DequantizedSums {
         const Floats scale = Floats::load_aligned(scales + i);
         const Ints code_sum = Ints::load_aligned(code_sums + i);
         product(step, scale).store_aligned(unit_ + i);
-        product(product(offset, scale), to_float(code_sum)).store_aligned(base_ + i);
+        product(product(offset, scale), nearest_floats(code_sum)).store_aligned(base_ + i);
         if constexpr (Codes::input_bias != 0) {
           (code_sum * Ints(Codes::input_bias)).store_aligned(bias_ + i);
         }
@@ -61,7 +61,7 @@ class DequantizedSums {
       Ints sum = Ints::load_aligned(sums + column);
       if constexpr (StoredBits != 8) sum = sum >> (8 - StoredBits);
       if constexpr (Codes::input_bias != 0) sum = sum + Ints::load_aligned(bias_ + column);
-      return fused_multiply_add(to_float(sum), Floats::load_aligned(unit_ + column),
+      return fused_multiply_add(nearest_floats(sum), Floats::load_aligned(unit_ + column),
                                 Floats::load_aligned(base_ + column));
     }
 

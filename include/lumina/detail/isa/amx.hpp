@@ -2,8 +2,11 @@
 // else is as with AVX-512 VNNI, which also does the work where the operating system refuses AMX.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <string_view>
 
 #if defined(__linux__)
 #include <cpuid.h>
@@ -11,6 +14,7 @@
 #include <unistd.h>
 #endif
 
+#include "../base/message.hpp"
 #include "../layout/code_panels.hpp"
 #include "tile_config.hpp"
 #include "vnni.hpp"
@@ -93,6 +97,52 @@ struct Amx : Vnni {
   struct Codes : Vnni::Codes {
     static constexpr std::size_t workspace_bytes = std::size_t{1} << 18;
   };
+
+  static bool matrix_unit_active() { return active(); }
+  static bool bf16_unit_active() { return active() && amx_bf16_usable(); }
+
+  template <class>
+  static const char* name_in_use() {
+    return active() ? name : Vnni::name;
+  }
+  template <class>
+  static bool force(std::string_view wish) {
+    return force(wish, active());
+  }
+
+ private:
+  /// Whether coded calls use AMX.
+  static std::atomic<bool>& active() {
+    static std::atomic<bool> state = amx_usable();
+#if !defined(LUMINA_DISPATCH_UNIT)  // lumina::dispatch reads it for all of its units
+    static const bool environment_read = [] {
+      const char* const wish = std::getenv("LUMINA_FORCE_ISA");
+      return wish == nullptr || force(wish, state);
+    }();
+    static_cast<void>(environment_read);
+#endif
+    return state;
+  }
+
+  static bool force(std::string_view wish, std::atomic<bool>& state) {
+    if (wish == Vnni::name) {
+      state = false;
+      return true;
+    }
+    if (wish == name && amx_usable()) {
+      state = true;
+      return true;
+    }
+    Message message;
+    message << "lumina::force_isa: ";
+    if (wish == name) {
+      message << "this machine has no AMX, or its operating system refuses it";
+    } else {
+      message << "this code is compiled for amx and avx512_vnni, not for " << wish;
+    }
+    report_error(message.c_str());
+    return false;
+  }
 };
 
 }  // namespace detail

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../simd/vectors.hpp"
+#include "../simd/xsimd_batch.hpp"
 #include "defaults.hpp"
 #include "integer_dot.hpp"
 #include "transpose_avx2.hpp"
@@ -13,6 +13,14 @@
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
+
+template <>
+struct VectorOperations<xsimd::batch<float, xsimd::fma3<xsimd::avx2>>>
+    : XsimdOperations<float, xsimd::fma3<xsimd::avx2>> {
+  static std::uint32_t bits_of_mask(const Batch::batch_bool_type& mask) {
+    return static_cast<std::uint32_t>(_mm256_movemask_ps(mask));
+  }
+};
 
 /// Codes without VNNI: 16-bit pairs.
 struct Avx2CodeUnit {

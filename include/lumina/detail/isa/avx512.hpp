@@ -5,12 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../simd/vectors.hpp"
+#include "../simd/xsimd_batch.hpp"
 #include "defaults.hpp"
 #include "integer_dot.hpp"
 #include "transpose_avx2.hpp"
 
-// False alarms inside of g++'s intrinsics, see simd.hpp.
+// False alarms inside of g++'s intrinsics, see simd/vectors.hpp.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -20,6 +20,21 @@
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
+
+template <>
+struct VectorOperations<xsimd::batch<float, xsimd::avx512bw>>
+    : XsimdOperations<float, xsimd::avx512bw> {
+  /// (xsimd 8 has a product and a sum here: two roundings.)
+  static Batch fused_multiply_add(const Batch& a, const Batch& b, const Batch& c) {
+    return _mm512_fmadd_ps(a, b, c);
+  }
+  static std::uint32_t bits_of_mask(const Batch::batch_bool_type& mask) {
+    return static_cast<__mmask16>(mask);
+  }
+  static Batch keep_where(std::uint32_t bits, const Batch& values) {
+    return _mm512_maskz_mov_ps(static_cast<__mmask16>(bits), values);
+  }
+};
 
 /// Codes without VNNI: 16-bit pairs.
 struct Avx512CodeUnit {

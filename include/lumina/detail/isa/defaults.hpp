@@ -5,8 +5,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "../../config.hpp"
+#include "../base/message.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -21,6 +23,33 @@ struct ArchDefaults {
 
   /// Words that the architecture reads behind the last panel of codes.
   static constexpr std::size_t words_behind = 0;
+
+  /// Whether calls use the architecture's matrix unit, for codes and for bf16: it has none.
+  static constexpr bool matrix_unit_active() { return false; }
+  static constexpr bool bf16_unit_active() { return false; }
+
+  /// The name of what Arch's calls run on, and the wish for another one; false after an error. Here
+  /// run time leaves nothing to choose.
+  template <class Arch>
+  static const char* name_in_use() {
+    return Arch::name;
+  }
+  template <class Arch>
+  static bool force(std::string_view name) {
+    if (name == Arch::name) return true;
+    report_error((Message() << "lumina::force_isa: this code is compiled for " << Arch::name
+                            << ", not for " << name)
+                     .c_str());
+    return false;
+  }
+
+  /// Nothing passes here. Otherwise g++ for Arm, which orders instructions before it assigns
+  /// registers, has more inputs under way than there are registers, and sums go to the stack.
+  [[gnu::always_inline]] static void keep_order() {
+#if defined(__GNUC__) && defined(__aarch64__)
+    asm volatile("");
+#endif
+  }
 
   /// 64-bit lanes rotated left by Bits.
   template <int Bits, class Words>

@@ -9,13 +9,28 @@
 #include <cstring>
 
 #include "../simd/transpose.hpp"
-#include "../simd/vectors.hpp"
+#include "../simd/xsimd_batch.hpp"
 #include "defaults.hpp"
 #include "integer_dot.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
+
+template <>
+struct VectorOperations<xsimd::batch<float, xsimd::neon64>>
+    : XsimdOperations<float, xsimd::neon64> {
+  // NEON's own would be NaN wherever a is.
+  static Batch max_or_second(const Batch& a, const Batch& b) { return xsimd::select(a > b, a, b); }
+  static Batch min_or_second(const Batch& a, const Batch& b) { return xsimd::select(a < b, a, b); }
+  // xsimd 8 has a product and a sum for the first, two roundings, and refines an estimate for the
+  // others, which is not always the nearest.
+  static Batch fused_multiply_add(const Batch& a, const Batch& b, const Batch& c) {
+    return vfmaq_f32(c, a, b);
+  }
+  static Batch quotient(const Batch& a, const Batch& b) { return vdivq_f32(a, b); }
+  static Batch square_root(const Batch& a) { return vsqrtq_f32(a); }
+};
 
 /// Codes as signed bytes, the inputs' less 128.
 struct NeonCodeUnit {

@@ -4,7 +4,7 @@
 #include <array>
 #include <cstddef>
 
-#include "../simd/vectors.hpp"
+#include "../simd/xsimd_batch.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {

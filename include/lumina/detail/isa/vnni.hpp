@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../../config.hpp"
+
 #if defined(LUMINA_ISA_AVX512)
 #include "avx512.hpp"
 #else

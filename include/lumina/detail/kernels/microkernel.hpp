@@ -40,14 +40,6 @@ const T* unrelated(const T* pointer) {
   return pointer;
 }
 
-/// Nothing passes here. Otherwise g++ for Arm, which orders instructions before it assigns
-/// registers, has more inputs under way than there are registers, and sums go to the stack.
-[[gnu::always_inline]] inline void keep_order() {
-#if defined(__GNUC__) && defined(__aarch64__)
-  asm volatile("");
-#endif
-}
-
 /// sums[row][column] = Σ x[row][k]·w[k][column], one chain over ascending k for each.
 template <class Dot, std::size_t Rows, std::size_t Columns>
 void multiply_tile(const TileOperands<Dot>& operands, typename Dot::Sum* sums) {
@@ -97,7 +89,7 @@ void multiply_tile(const TileOperands<Dot>& operands, typename Dot::Sum* sums) {
         unroll<vectors>([&](auto v) __attribute__((always_inline)) {
           chain[row][v] = Dot::multiply_add(input, w[v], chain[row][v]);
         });
-        keep_order();
+        Dot::Arch::keep_order();
       });
     });
   };

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "../../config.hpp"
+#include "../base/scalar_math.hpp"
 #include "../base/unroll.hpp"
 #include "../simd/vectors.hpp"
 
@@ -37,25 +38,21 @@ class SymmetricEncoder {
     Ints farthest(0);  // the distance from a code, as bits: the order is that of the floats
     unroll<Count>([&](auto i) __attribute__((always_inline)) {
       const Floats inverse(inverse_);
-      codes[i] = clamped(chain_multiply_add(weights[i], inverse, Floats(kRaise)));
-      const Floats minus_code = Floats(kRaise) - bits_as<float>(codes[i]);
+      codes[i] = clamped(chain_multiply_add(weights[i], inverse, Floats(kRoundingShift)));
+      const Floats minus_code = Floats(kRoundingShift) - bits_as<float>(codes[i]);
       const Floats distance = chain_multiply_add(weights[i], inverse, minus_code);
       farthest = max(farthest, bits_as<std::int32_t>(distance) & Ints(0x7fffffff));
     });
     if (!all(bits_as<float>(farthest) <= Floats(surely_nearest_))) [[unlikely]] {
       unroll<Count>([&](auto i) __attribute__((always_inline)) {
-        codes[i] = clamped(quotient(weights[i], Floats(scale_)) + Floats(kRaise));
+        codes[i] = clamped(quotient(weights[i], Floats(scale_)) + Floats(kRoundingShift));
       });
     }
     return codes;
   }
-  static constexpr std::int32_t kExcess = 0x4b400000;
+  static constexpr auto kExcess = std::bit_cast<std::int32_t>(kRoundingShift);
 
  private:
-  /// 1.5·2^23: here a float's last bit is worth 1, so that adding it rounds to an integer.
-  static constexpr float kRaise = 12582912.0f;
-  static_assert(std::bit_cast<std::int32_t>(kRaise) == kExcess);
-
   /// ±max_code at most. The bits of positive floats have the order of the floats, those of negative
   /// ones are negative.
   template <class Floats>

@@ -40,7 +40,7 @@ template <class Words32>
 
   // The radius word as a signed integer: its magnitude is the radius, its sign turns the angle.
   const Words32 signed_steps =
-      bits_as<std::uint32_t>(to_float(bits_as<std::int32_t>(radius_words)));
+      bits_as<std::uint32_t>(nearest_floats(bits_as<std::int32_t>(radius_words)));
   const Words32 sign_bit(0x80000000u);
   const Floats steps = bits_as<float>(signed_steps & Words32(0x7fffffffu));
   const Floats u = fused_multiply_add(steps, Floats(0x1p-31f), Floats(0x1p-32f));
@@ -50,11 +50,11 @@ template <class Words32>
   const Floats f = bits_as<float>(bits - exponent) - Floats(1.0f);
   const Floats log_ratio = polynomial(kLogCoefficients, f);
   const Floats radius = square_root(
-      fused_multiply_add(to_float(exponent), Floats(kMinusTwoLn2), product(log_ratio, f)));
+      fused_multiply_add(nearest_floats(exponent), Floats(kMinusTwoLn2), product(log_ratio, f)));
   const Floats signed_radius =
       bits_as<float>(bits_as<std::uint32_t>(radius) ^ (signed_steps & sign_bit));
 
-  const Floats x = to_float(bits_as<std::int32_t>(angle_words)) * Floats(0x1p-32f);
+  const Floats x = nearest_floats(bits_as<std::int32_t>(angle_words)) * Floats(0x1p-32f);
   const Floats x2 = product(x, x);
   const Floats cosine = polynomial(kCosineCoefficients, x2);
   const Floats sine = product(x, polynomial(kSineCoefficients, x2));

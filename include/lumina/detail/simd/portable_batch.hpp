@@ -10,6 +10,7 @@
 #include "../../config.hpp"
 #include "../base/scalar_math.hpp"
 #include "../base/unroll.hpp"
+#include "vectors.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
@@ -157,6 +158,42 @@ class PortableBatch {
   }
 
   T lane_[size];
+};
+
+template <class T>
+struct VectorOperations<PortableBatch<T>> : LaneOperations<PortableBatch<T>> {
+  using Batch = PortableBatch<T>;
+  template <class U>
+  using Rebound = PortableBatch<U>;
+
+  template <class To>
+  static Rebound<To> bits_as(const Batch& from) {
+    return std::bit_cast<Rebound<To>>(from);
+  }
+  static PortableBatch<float> nearest_floats(const Batch& from) {
+    float lanes[Batch::size];
+    for (std::size_t i = 0; i < Batch::size; ++i) lanes[i] = static_cast<float>(from.get(i));
+    return PortableBatch<float>::load_unaligned(lanes);
+  }
+
+  static Batch max_or_second(const Batch& a, const Batch& b) { return max(b, a); }
+  static Batch min_or_second(const Batch& a, const Batch& b) { return min(b, a); }
+
+  static Batch fused_multiply_add(const Batch& a, const Batch& b, const Batch& c) {
+    return Batch::map([](T x, T y, T z) { return detail::fused_multiply_add(x, y, z); }, a, b, c);
+  }
+  static Batch chain_multiply_add(const Batch& a, const Batch& b, const Batch& c) {
+    return Batch::map([](T x, T y, T z) { return detail::chain_multiply_add(x, y, z); }, a, b, c);
+  }
+  static Batch product(const Batch& a, const Batch& b) {
+    return Batch::map([](T x, T y) { return detail::product(x, y); }, a, b);
+  }
+  static Batch quotient(const Batch& a, const Batch& b) { return a / b; }
+  static Batch square_root(const Batch& a) { return sqrt(a); }
+  static Batch round_half_even(const Batch& v) {
+    const Batch shift(kRoundingShift);
+    return (v + shift) - shift;
+  }
 };
 
 }  // namespace detail

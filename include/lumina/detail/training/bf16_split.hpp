@@ -28,7 +28,6 @@
 
 #include "../../config.hpp"
 #include "../../epilogue.hpp"
-#include "../../isa.hpp"
 #include "../../matrix.hpp"
 #include "../../noise_key.hpp"
 #include "../base/scalar_math.hpp"
@@ -36,6 +35,7 @@
 #include "../engine/run.hpp"
 #include "../epilogue/observer.hpp"
 #include "../epilogue/sums.hpp"
+#include "../isa/native.hpp"
 #include "../kernels/matrix_unit.hpp"
 #include "../kernels/unit_dot.hpp"
 #include "../packing/packed_panels.hpp"
@@ -48,13 +48,7 @@ inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
 /// Whether this architecture has a matrix unit for bf16, and calls use it.
-inline bool bf16_split_active() {
-#if defined(LUMINA_ISA_AMX)
-  return matrix_unit_active() && amx_bf16_usable();
-#else
-  return false;
-#endif
-}
+inline bool bf16_split_active() { return Native::bf16_unit_active(); }
 
 /// y [rows, columns] = epilogue(rows·panels). `rows`: ScaledRows or TransposedRows of y.rows()
 /// rows, depth() as the panels'; y.cols() columns as the panels'. `Unit`: usually

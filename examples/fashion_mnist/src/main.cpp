@@ -20,19 +20,19 @@
 #include <utility>
 #include <vector>
 
-#include "support/converters.hpp"
-#include "support/dataset.hpp"
-#include "support/network.hpp"
-#include "support/noise_aware.hpp"
-#include "support/plain_training.hpp"
-#include "support/setting.hpp"
-#include "support/threads.hpp"
+#include "converters.hpp"
+#include "dataset.hpp"
+#include "network.hpp"
+#include "noise_aware.hpp"
+#include "plain_training.hpp"
+#include "setting.hpp"
+#include "threads.hpp"
 
 namespace {
 
 /// Where Debian's package dataset-fashion-mnist puts its files, and the subset that lies here.
 const std::string kInstalledData = "/usr/share/datasets/fashion-mnist";
-const std::string kSubset = LUMINA_EXAMPLES_DIR "/data";
+const std::string kSubset = LUMINA_FASHION_MNIST_DIR "/data";
 
 struct Options {
   std::string data;  ///< empty: the installed data set, else the subset

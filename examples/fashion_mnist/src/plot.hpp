@@ -25,11 +25,11 @@ inline bool run_gnuplot(const std::string& script, const std::string& definition
   return pclose(gnuplot) == 0;
 }
 
-/// Draws the table at `csv` with one of this folder's scripts, and prints where both lie.
+/// Draws the table at `csv` with one of the scripts in plots/, and prints where both lie.
 inline void draw(const std::string& script, const std::string& csv, const std::string& png,
                  const std::string& definitions) {
   const bool drawn = run_gnuplot(
-      std::string(LUMINA_EXAMPLES_DIR "/") + script,
+      std::string(LUMINA_FASHION_MNIST_DIR "/plots/") + script,
       "csv = " + gnuplot_quoted(csv) + "; png = " + gnuplot_quoted(png) + "; " + definitions);
   std::printf("\nTable:   %s\nPicture: %s\n", csv.c_str(),
               drawn ? png.c_str() : "none, because gnuplot failed or is missing (gnuplot-nox)");
