@@ -30,3 +30,10 @@ lumina_isa(neon FAMILY aarch64 BASELINE
 lumina_isa(neon_dotprod FAMILY aarch64 EXTENDS neon FOR codes FLAGS -march=armv8.2-a+dotprod
   LACKED_BY -cpu cortex-a53
   STAGES aarch64)
+# Compiled for one vector length, and right on machines of that length only.
+lumina_isa(sve256 FAMILY aarch64 FLAGS -march=armv8.2-a+sve -msve-vector-bits=256 NO_DISPATCH
+  EMULATED_BY -cpu max,sve256=on LACKED_BY -cpu max,sve512=on
+  STAGES)
+lumina_isa(sve512 FAMILY aarch64 FLAGS -march=armv8.2-a+sve -msve-vector-bits=512 NO_DISPATCH
+  EMULATED_BY -cpu max,sve512=on LACKED_BY -cpu max,sve256=on
+  STAGES aarch64=products)
