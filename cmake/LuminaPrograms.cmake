@@ -17,25 +17,29 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(lumina_warnings INTERFACE -Wno-restrict)
 endif()
 
-set(lumina_isa_flags_native -march=native)
-set(lumina_all_isas ${lumina_isas} ${lumina_integer_isas})
+set(lumina_isa_FLAGS_native -march=native)
 
-if(CMAKE_CROSSCOMPILING)
-  list(GET lumina_isas -1 lumina_default_isa)
-else()
+if(NOT CMAKE_CROSSCOMPILING)
   set(lumina_default_isa native)
+elseif(lumina_baseline_isa)
+  set(lumina_default_isa ${lumina_baseline_isa})
+else()
+  list(GET lumina_vector_isas -1 lumina_default_isa)
 endif()
 set(LUMINA_ISA ${lumina_default_isa} CACHE STRING
-  "The ISA of the benchmarks and examples: native, ${lumina_all_isas}")
-set_property(CACHE LUMINA_ISA PROPERTY STRINGS native ${lumina_all_isas})
+  "The ISA of the benchmarks and examples: native, ${lumina_isas}")
+set_property(CACHE LUMINA_ISA PROPERTY STRINGS native ${lumina_isas})
 
 # Runs before any other code of a program, and ends it with "SKIPPED" where the CPU lacks the ISA.
-# Every machine has scalar, and every one of 64-bit ARM neon.
-foreach(isa IN LISTS lumina_all_isas)
-  if(NOT isa MATCHES "^(scalar|neon)$")
+foreach(isa IN LISTS lumina_isas)
+  if(NOT isa MATCHES "^(scalar|${lumina_baseline_isa})$")  # which every machine has
     add_library(lumina_cpu_check_${isa} OBJECT EXCLUDE_FROM_ALL
       "${PROJECT_SOURCE_DIR}/tests/support/cpu_check.cpp")
     target_compile_definitions(lumina_cpu_check_${isa} PRIVATE LUMINA_CHECK_ISA="${isa}")
+    if(lumina_isa_FALLS_BACK_${isa})
+      target_compile_definitions(lumina_cpu_check_${isa} PRIVATE
+        LUMINA_FALLBACK_ISA="${lumina_isa_EXTENDS_${isa}}")
+    endif()
     target_link_libraries(lumina_cpu_check_${isa} PRIVATE lumina_own)
     target_compile_features(lumina_cpu_check_${isa} PRIVATE cxx_std_20)
   endif()
@@ -43,16 +47,22 @@ endforeach()
 
 # lumina_set_isa(<target> <isa>)
 #
-# Compiles the target's sources for one ISA: native, or one of lumina_all_isas.
+# Compiles the target's sources for one ISA: native, or one of lumina_isas.
 function(lumina_set_isa target isa)
-  if(NOT isa IN_LIST lumina_all_isas AND NOT isa STREQUAL "native")
+  if(NOT isa IN_LIST lumina_isas AND NOT isa STREQUAL "native")
     message(FATAL_ERROR
-      "lumina: unknown ISA '${isa}' for ${target}; known here: native ${lumina_all_isas}")
+      "lumina: unknown ISA '${isa}' for ${target}; known here: native ${lumina_isas}")
   endif()
   lumina_compile_for(${target} ${isa})
   get_target_property(type ${target} TYPE)
-  if(TARGET lumina_cpu_check_${isa} AND type STREQUAL "EXECUTABLE")
-    target_link_libraries(${target} PRIVATE lumina_cpu_check_${isa})
+  if(type STREQUAL "EXECUTABLE")
+    if(TARGET lumina_cpu_check_${isa})
+      target_link_libraries(${target} PRIVATE lumina_cpu_check_${isa})
+    endif()
+    if(CMAKE_CROSSCOMPILING_EMULATOR AND lumina_isa_EMULATED_BY_${isa})
+      set_target_properties(${target} PROPERTIES
+        CROSSCOMPILING_EMULATOR "${lumina_emulator};${lumina_isa_EMULATED_BY_${isa}}")
+    endif()
   endif()
 endfunction()
 

@@ -13,6 +13,7 @@
 #endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 
 #include <asm/hwcap.h>
 #endif
@@ -53,6 +54,14 @@ bool cpu_has_amx() {
 #endif
 }
 
+#elif defined(__aarch64__) && defined(__linux__)
+
+/// SVE with vectors of so many bits, no more and no fewer.
+bool cpu_has_sve(int bits) {
+  return (getauxval(AT_HWCAP) & HWCAP_SVE) != 0 &&
+         (prctl(PR_SVE_GET_VL) & PR_SVE_VL_LEN_MASK) == bits / 8;
+}
+
 #endif
 
 /// Whether code compiled for `isa` runs here.
@@ -70,6 +79,8 @@ bool cpu_has(const char* isa) {
   if (is("neon")) return true;
 #if defined(__linux__)
   if (is("neon_dotprod")) return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  if (is("sve256")) return cpu_has_sve(256);
+  if (is("sve512")) return cpu_has_sve(512);
 #endif
 #endif
   return false;

@@ -53,7 +53,16 @@
 #endif
 #elif defined(__aarch64__) && defined(__ARM_NEON)
 #define LUMINA_ISA_NEON 1
+// SVE of a length that the compiler knows; the length is part of the name.
+#if defined(__ARM_FEATURE_SVE) && __ARM_FEATURE_SVE_BITS == 512
+#define LUMINA_ISA_SVE 1
+#define LUMINA_ISA_BASE isa_sve512
+#elif defined(__ARM_FEATURE_SVE) && __ARM_FEATURE_SVE_BITS == 256
+#define LUMINA_ISA_SVE 1
+#define LUMINA_ISA_BASE isa_sve256
+#else
 #define LUMINA_ISA_BASE isa_neon
+#endif
 #endif
 #endif
 

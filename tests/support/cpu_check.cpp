@@ -15,15 +15,17 @@
 
 namespace {
 
-/// Told not to use AMX, a program for it needs none.
-bool needs_only_vnni() {
+/// Told not to use a matrix unit, a program for it needs none.
+const char* needed_isa() {
+#if defined(LUMINA_FALLBACK_ISA)
   const char* const forced = std::getenv("LUMINA_FORCE_ISA");
-  return std::strcmp(LUMINA_CHECK_ISA, "amx") == 0 && forced != nullptr &&
-         std::strcmp(forced, "avx512_vnni") == 0;
+  if (forced != nullptr && std::strcmp(forced, LUMINA_FALLBACK_ISA) == 0) return forced;
+#endif
+  return LUMINA_CHECK_ISA;
 }
 
 [[gnu::constructor(101)]] void skip_unless_supported() {
-  if (cpu_has(needs_only_vnni() ? "avx512_vnni" : LUMINA_CHECK_ISA)) return;
+  if (cpu_has(needed_isa())) return;
   std::printf("SKIPPED: this machine does not run " LUMINA_CHECK_ISA "\n");
   std::fflush(stdout);
   _exit(77);

@@ -3,7 +3,7 @@
 
 #include <lumina/lumina.hpp>
 
-void LUMINA_UNIT(const Problem& problem, float* results) {
+bool LUMINA_UNIT(const Problem& problem, float* results) {
   const auto [batch, in, out, x, w] = problem;
   const std::size_t count = batch * out;
   const lumina::Quantizer<6> adc(adc_lo, adc_hi);
@@ -26,4 +26,5 @@ void LUMINA_UNIT(const Problem& problem, float* results) {
   const lumina::MatrixView<const float> inputs(x, batch, in), weights(w, out, in);
   lumina::fused_gemm_noise_quant(inputs, dac, lumina::encode_weights<4>(weights),
                                  lumina::MatrixView<float>(coded, batch, out), 0.5f, adc, key);
+  return lumina::detail::kHasFma;
 }

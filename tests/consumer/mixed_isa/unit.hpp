@@ -11,8 +11,8 @@ struct Problem {
 
 // Everything that must have the same bits on every ISA, one after the other: the fused product
 // [batch, out], then as many normals, uniforms, quantized values and outputs of the coded engine,
-// each [batch, out] too.
-using Unit = void (*)(const Problem& problem, float* results);
+// each [batch, out] too. Says whether the unit is compiled with FMA.
+using Unit = bool(const Problem& problem, float* results);
 inline constexpr std::size_t results_per_output = 5;
 
 inline constexpr float adc_lo = -4.0f, adc_hi = 4.0f;

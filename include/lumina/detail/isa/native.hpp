@@ -11,6 +11,8 @@
 #include "avx512.hpp"
 #elif defined(LUMINA_ISA_AVX2)
 #include "avx2.hpp"
+#elif defined(LUMINA_ISA_SVE)
+#include "sve.hpp"
 #elif defined(LUMINA_ISA_NEON)
 #include "neon.hpp"
 #endif
@@ -27,6 +29,8 @@ using Native = Vnni;
 using Native = Avx512;
 #elif defined(LUMINA_ISA_AVX2)
 using Native = Avx2;
+#elif defined(LUMINA_ISA_SVE)
+using Native = Sve;
 #elif defined(LUMINA_ISA_NEON)
 using Native = Neon;
 #else
