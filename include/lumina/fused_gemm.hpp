@@ -42,25 +42,6 @@ inline namespace LUMINA_ISA_NAMESPACE {
 
 namespace detail {
 
-/// True where some element belongs to both views. Column ranges of one matrix do not overlap.
-template <class T, class U>
-bool overlap(MatrixView<T> a, MatrixView<U> b) {
-  if (a.rows() == 0 || a.cols() == 0 || b.rows() == 0 || b.cols() == 0) return false;
-  const auto begin = [](auto v) { return reinterpret_cast<std::uintptr_t>(v.data()); };
-  const auto end = [](auto v) {
-    return reinterpret_cast<std::uintptr_t>(v.row(v.rows() - 1) + v.cols());
-  };
-  if (begin(a) >= end(b) || begin(b) >= end(a)) return false;
-  if (sizeof(T) != sizeof(U) || (a.rows() == 1 && b.rows() == 1)) return true;
-  if (a.rows() > 1 && b.rows() > 1 && a.row_stride() != b.row_stride()) return true;
-  // Rows of one stride: they are apart when the columns are, counted from a's first one.
-  const std::size_t row_bytes = (a.rows() > 1 ? a.row_stride() : b.row_stride()) * sizeof(T);
-  const std::size_t shift = begin(b) >= begin(a)
-                                ? (begin(b) - begin(a)) % row_bytes
-                                : (row_bytes - (begin(a) - begin(b)) % row_bytes) % row_bytes;
-  return shift < a.cols() * sizeof(T) || shift + b.cols() * sizeof(U) > row_bytes;
-}
-
 inline bool report_false(const Message& message) {
   report_error(message.c_str());
   return false;
@@ -186,7 +167,7 @@ bool fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<fl
 
 /// y = epilogue(DAC(x)·wᵀ) in floats: for DACs and weights with more bits than coded weights take.
 /// `weights` as above.
-template <detail::Converter Dac, detail::FloatWeights Weights, class Epilogue,
+template <detail::AnyQuantizer Dac, detail::FloatWeights Weights, class Epilogue,
           class Executor = Serial>
 bool fused_gemm(MatrixView<const float> x, const Dac& dac, const Weights& weights,
                 MatrixView<float> y, const Epilogue& epilogue, const NoiseKey& key = {},
@@ -290,7 +271,7 @@ bool weights_aligned(const CodedWeightsView<Bits>& w) {
 /// With S = Σ code(x)·code(w), what enters the epilogue is
 /// fma(S, dac.step()·scale, (dac.offset()·scale)·Σ code(w)): exactly 0 for a row of zeros behind a
 /// symmetric DAC.
-template <detail::CodedInput X, detail::Converter Dac, detail::CodedMatrix Weights,
+template <detail::CodedInput X, detail::AnyQuantizer Dac, detail::CodedMatrix Weights,
           detail::CodedOutput Y, class Epilogue, class Executor = Serial>
 bool fused_gemm(X&& x, const Dac& dac, const Weights& weights, Y&& y, const Epilogue& epilogue,
                 const NoiseKey& key = {}, const Executor& executor = {}) {
@@ -338,7 +319,7 @@ bool with_noise_quant(float noise_stddev, const Adc& adc, F f) {
 
 /// y = adc(x·wᵀ + noise_stddev·N(0, 1)); the normal of y(row, col) is standard_normal_at(key, row,
 /// col). noise_stddev = 0 draws none. `adc`: any quantizer.
-template <detail::Converter Adc, class Executor = Serial>
+template <detail::AnyQuantizer Adc, class Executor = Serial>
 bool fused_gemm_noise_quant(MatrixView<const float> x, const PackedWeights& w, MatrixView<float> y,
                             float noise_stddev, const Adc& adc, const NoiseKey& key,
                             const Executor& executor = {}) {
@@ -347,7 +328,7 @@ bool fused_gemm_noise_quant(MatrixView<const float> x, const PackedWeights& w, M
   });
 }
 /// The same with weights w [out, in] that are packed on the way.
-template <detail::Converter Adc, class Executor = Serial>
+template <detail::AnyQuantizer Adc, class Executor = Serial>
 bool fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w,
                             MatrixView<float> y, float noise_stddev, const Adc& adc,
                             const NoiseKey& key, const Executor& executor = {}) {
@@ -370,8 +351,8 @@ bool fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w
 }
 
 /// y = adc(DAC(x)·wᵀ + noise_stddev·N(0, 1)) with coded weights; x, dac and y as in fused_gemm.
-template <detail::CodedInput X, detail::Converter Dac, detail::CodedMatrix Weights,
-          detail::CodedOutput Y, detail::Converter Adc, class Executor = Serial>
+template <detail::CodedInput X, detail::AnyQuantizer Dac, detail::CodedMatrix Weights,
+          detail::CodedOutput Y, detail::AnyQuantizer Adc, class Executor = Serial>
 bool fused_gemm_noise_quant(X&& x, const Dac& dac, const Weights& weights, Y&& y,
                             float noise_stddev, const Adc& adc, const NoiseKey& key,
                             const Executor& executor = {}) {

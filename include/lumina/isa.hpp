@@ -6,6 +6,7 @@
 // Names: scalar, avx2, avx_vnni, avx512, avx512_vnni, amx, neon, neon_dotprod.
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "config.hpp"
@@ -67,6 +68,13 @@ inline bool matrix_unit_active() { return false; }
 #endif
 
 }  // namespace detail
+
+/// What this translation unit is compiled for: what force_isa takes, the best one first.
+#if defined(LUMINA_ISA_AMX)
+inline constexpr std::array<const char*, 2> compiled_isas{detail::Amx::name, detail::Vnni::name};
+#else
+inline constexpr std::array<const char*, 1> compiled_isas{detail::Native::name};
+#endif
 
 /// What coded calls of this translation unit run on.
 inline const char* isa() {

@@ -26,7 +26,7 @@ using Bounds = std::tuple<int, float, float, bool>;  // bits, lo, hi, symmetric
 using ReadoutValues =
     std::tuple<float, float, float, float>;  // gain, shot_noise, noise, attenuation
 
-dispatch::Converter converter(const nb::object& of) {
+Converter converter(const nb::object& of) {
   const auto [bits, lo, hi, symmetric] = nb::cast<Bounds>(of);
   return {bits, lo, hi, symmetric};
 }
@@ -90,13 +90,13 @@ class GradientMatrix {
     matrix_.emplace(object, name, object, rows, cols);
     view_ = matrix_->view();
   }
-  const dispatch::View<float>& view() const { return view_; }
+  const MatrixMemory<float>& view() const { return view_; }
   const Array* array() const { return matrix_ ? matrix_->array() : nullptr; }
   bool foreign() const { return matrix_ && matrix_->foreign(); }
 
  private:
   std::optional<OutputMatrix<float>> matrix_;
-  dispatch::View<float> view_{};
+  MatrixMemory<float> view_{};
 };
 
 void backward(const dispatch::Record& record, nb::handle grad_y, nb::handle x, nb::handle weights,
