@@ -2,8 +2,6 @@
 // the namespace of the instruction set.
 #include "unit.hpp"
 
-#include <algorithm>
-#include <bit>
 #include <string_view>
 
 #include <lumina/lumina.hpp>
@@ -230,18 +228,7 @@ void product_backward(const MatrixMemory<const float>& grad_y, const MatrixMemor
                            *object(workspace), AnyExecutor{executor, executor.threads});
 }
 
-bool all_finite(const MatrixMemory<const float>& view) {
-  const MatrixView<const float> values(view);
-  for (std::size_t row = 0; row < values.rows(); ++row) {
-    // No branch, so that compilers make vectors of it.
-    std::uint32_t largest = 0;
-    for (std::size_t col = 0; col < values.cols(); ++col) {
-      largest = std::max(largest, std::bit_cast<std::uint32_t>(values(row, col)) & 0x7fffffffu);
-    }
-    if (largest >= 0x7f800000u) return false;  // that of infinity; NaN is beyond
-  }
-  return true;
-}
+bool all_finite(const MatrixMemory<const float>& values) { return lumina::all_finite(values); }
 
 // --- Quantizer and generator ---------------------------------------------------------------------
 

@@ -4,8 +4,10 @@
 #include <lumina/dispatch.hpp>
 #include <lumina/lumina.hpp>
 
+#include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <stdexcept>
 #include <type_traits>
@@ -78,4 +80,18 @@ TEST_CASE("the values of packed weights") {
   for (std::size_t row = 0; row < 37; ++row) {
     for (std::size_t col = 0; col < 5; ++col) REQUIRE(packed.value(row, col) == w(row, col));
   }
+}
+
+TEST_CASE("a matrix with NaN or infinity is not finite, whatever lies beside it") {
+  std::vector<float> memory(30 * 40, 1.0f);
+  const MatrixView<const float> view(memory.data(), 30, 37, 40);
+  memory[38] = NAN;
+  CHECK(lumina::all_finite(view));
+  for (const float bad : {NAN, -NAN, INFINITY, -INFINITY}) {
+    memory[29 * 40 + 36] = bad;
+    CHECK(!lumina::all_finite(view));
+  }
+  memory[29 * 40 + 36] = std::numeric_limits<float>::lowest();
+  CHECK(lumina::all_finite(view));
+  CHECK(lumina::all_finite({memory.data() + 38, 3, 0, 40}));
 }
