@@ -118,11 +118,11 @@ void Deleter<RngTag>::operator()(RngTag* object) const {
 
 /// What this file may see of the public classes.
 struct Access {
-  static Weights pack(const View<const float>& w, WeightKind kind, int bits) {
+  static Weights pack(const MatrixMemory<const float>& w, WeightKind kind, int bits) {
     const Unit* const unit = active().get();
     const bool pairs = kind == WeightKind::complex_pairs;
     return Weights(Owned<PackedTag>(unit->pack(w, kind, bits), {unit}), pairs ? 2 * w.rows : w.rows,
-                   w.cols, bits, kind == WeightKind::codes);
+                   w.cols, bits, kind);
   }
   static Weights with_bits(Weights weights, int bits) {
     weights.bits_ = bits;
@@ -130,12 +130,16 @@ struct Access {
   }
   static const Unit* unit(const Weights& weights) { return weights.packed_.get_deleter().unit; }
   static const PackedTag* packed(const Weights& weights) { return weights.packed_.get(); }
+  static bool borrowed(const Weights& weights) { return weights.kind_ == WeightKind::borrowed; }
 
   /// The record for a call on this unit.
   static RecordTag* to_fill(Record& record, const Unit* unit) {
-    if (record.record_.get_deleter().unit != unit) record.record_ = {unit->make_record(), {unit}};
+    if (record.record_ == nullptr || record.record_.get_deleter().unit != unit) {
+      record.record_ = {unit->make_record(), {unit}};
+    }
     return record.record_.get();
   }
+  static void empty(Record& record) { record.record_.reset(); }
   static const RecordTag* filled(const Record& record, const Unit* unit) {
     if (record.record_ != nullptr && record.record_.get_deleter().unit == unit) {
       return record.record_.get();
@@ -160,48 +164,55 @@ std::string_view Weights::isa() const {
   const Unit* const unit = Access::unit(*this);
   return unit->isa();
 }
+bool Weights::coded() const { return kind_ == WeightKind::codes; }
 void Weights::codes(std::int8_t* to) const { Access::unit(*this)->codes(packed_.get(), to); }
 void Weights::values(float* to) const { Access::unit(*this)->values(packed_.get(), to); }
 void Weights::scales(float* to) const { Access::unit(*this)->scales(packed_.get(), to); }
 
-Weights pack_weights(View<const float> w) { return Access::pack(w, WeightKind::floats, 0); }
-Weights borrow_weights(View<const float> w) { return Access::pack(w, WeightKind::borrowed, 0); }
-Weights pack_quantized_weights(View<const float> w, int bits) {
+Weights pack_weights(MatrixMemory<const float> w) { return Access::pack(w, WeightKind::floats, 0); }
+Weights borrow_weights(MatrixMemory<const float> w) {
+  return Access::pack(w, WeightKind::borrowed, 0);
+}
+Weights pack_quantized_weights(MatrixMemory<const float> w, int bits) {
   return Access::pack(w, WeightKind::quantized, bits);
 }
-Weights pack_quantized_values(View<const float> values, int bits) {
+Weights pack_quantized_values(MatrixMemory<const float> values, int bits) {
   return Access::with_bits(pack_weights(values), bits);
 }
-Weights pack_complex_weights(View<const float> w) {
+Weights pack_complex_weights(MatrixMemory<const float> w) {
   return Access::pack(w, WeightKind::complex_pairs, 0);
 }
-Weights encode_weights(View<const float> w, int bits) {
+Weights encode_weights(MatrixMemory<const float> w, int bits) {
   return Access::pack(w, WeightKind::codes, bits);
 }
 
-void mix_neighbours(View<const float> w, float crosstalk, View<float> mixed) {
+void mix_neighbours(MatrixMemory<const float> w, float crosstalk, MatrixMemory<float> mixed) {
   active().get()->mix_neighbours(w, crosstalk, mixed);
 }
 
 // --- Calls ---------------------------------------------------------------------------------------
 
 float run(const Call& call) {
+  if (call.weights->coded() && call.dac.bits == 0) {
+    if (call.record != nullptr) Access::empty(*call.record);
+    throw std::invalid_argument("lumina::dispatch::run: coded weights need a DAC");
+  }
   const Unit* const unit = Access::unit(*call.weights);
   return unit->run(call, Access::packed(*call.weights),
                    call.record != nullptr ? Access::to_fill(*call.record, unit) : nullptr);
 }
 
-View<const std::uint8_t> Record::bytes() const {
+MatrixMemory<const std::uint8_t> Record::bytes() const {
   if (!filled()) return {nullptr, 0, 0, 0};
   const auto [data, rows, cols, stride] = record_.get_deleter().unit->record_bytes(record_.get());
   return {data, rows, cols, stride};
 }
 
-void Record::restore(const Weights& weights, View<const std::uint8_t> bytes) {
+void Record::restore(const Weights& weights, MatrixMemory<const std::uint8_t> bytes) {
   const Unit* const unit = Access::unit(weights);
   RecordTag* const record = Access::to_fill(*this, unit);
   unit->fill_record(record, bytes.rows, weights.rows());
-  const View<std::uint8_t> to = unit->record_bytes(record);
+  const MatrixMemory<std::uint8_t> to = unit->record_bytes(record);
   if (bytes.rows != 0 && bytes.cols != to.cols) {
     record_.reset();
     throw std::invalid_argument("lumina::dispatch::Record::restore: " + std::to_string(bytes.cols) +
@@ -215,21 +226,25 @@ void Record::restore(const Weights& weights, View<const std::uint8_t> bytes) {
   }
 }
 
-void backward(const Call& call, View<const float> grad_y, const Record& record,
+void backward(const Call& call, MatrixMemory<const float> grad_y, const Record& record,
               const GradientViews& gradients, Workspace& workspace) {
+  if (Access::borrowed(*call.weights)) {
+    throw std::invalid_argument(
+        "lumina::dispatch::backward: borrowed weights are for forward calls; pack them");
+  }
   const Unit* const unit = Access::unit(*call.weights);
   unit->backward(call, Access::packed(*call.weights), grad_y, Access::filled(record, unit),
                  gradients, Access::workspace(workspace, unit));
 }
 
-void product_backward(View<const float> grad_y, View<const float> x, View<const float> w,
-                      const GradientViews& gradients, Workspace& workspace,
-                      const Executor& executor) {
+void product_backward(MatrixMemory<const float> grad_y, MatrixMemory<const float> x,
+                      MatrixMemory<const float> w, const GradientViews& gradients,
+                      Workspace& workspace, const Executor& executor) {
   const Unit* const unit = active().get();
   unit->product_backward(grad_y, x, w, gradients, Access::workspace(workspace, unit), executor);
 }
 
-bool all_finite(View<const float> values) {
+bool all_finite(MatrixMemory<const float> values) {
   return values.cols == 0 || active().get()->all_finite(values);
 }
 
@@ -245,7 +260,7 @@ void decode(const Converter& converter, const std::uint32_t* codes, std::size_t 
   active().get()->decode(converter, codes, count, values);
 }
 float step(const Converter& converter) { return active().get()->step(converter); }
-float standard_normal_at(const Key& key, std::size_t row, std::size_t col) {
+float standard_normal_at(const NoiseKey& key, std::size_t row, std::size_t col) {
   return active().get()->standard_normal_at(key, row, col);
 }
 
@@ -256,7 +271,7 @@ FastRng::FastRng(std::uint64_t seed) : rng_(nullptr, {active().get()}) {
 }
 FastRng::FastRng(std::span<const std::byte> state) : FastRng(std::uint64_t{0}) {
   const Unit* const unit = rng_.get_deleter().unit;
-  if (state.size() != unit->rng_bytes || !unit->set_rng(rng_.get(), state.data())) {
+  if (!unit->restore_rng(rng_.get(), state.data(), state.size())) {
     throw std::invalid_argument("lumina::dispatch::FastRng: these " + std::to_string(state.size()) +
                                 " bytes are no state of a generator; state() gives one, of " +
                                 std::to_string(unit->rng_bytes));

@@ -21,19 +21,20 @@ struct Unit {
   void (*force)(const char* isa);
   const char* (*isa)();
 
-  PackedTag* (*pack)(const View<const float>& w, WeightKind kind, int bits);
+  PackedTag* (*pack)(const MatrixMemory<const float>& w, WeightKind kind, int bits);
   void (*delete_packed)(PackedTag*);
   void (*codes)(const PackedTag*, std::int8_t* to);
   void (*scales)(const PackedTag*, float* to);
   void (*values)(const PackedTag*, float* to);
 
-  void (*mix_neighbours)(const View<const float>& w, float crosstalk, const View<float>& mixed);
+  void (*mix_neighbours)(const MatrixMemory<const float>& w, float crosstalk,
+                         const MatrixMemory<float>& mixed);
 
   RecordTag* (*make_record)();
   bool (*filled)(const RecordTag*);
   void (*delete_record)(RecordTag*);
   /// A row of bytes for each row of outputs.
-  View<std::uint8_t> (*record_bytes)(RecordTag*);
+  MatrixMemory<std::uint8_t> (*record_bytes)(RecordTag*);
   /// For outputs [rows, cols], as if filled; the caller writes its bytes.
   void (*fill_record)(RecordTag*, std::size_t rows, std::size_t cols);
   WorkspaceTag* (*make_workspace)();
@@ -41,13 +42,14 @@ struct Unit {
 
   /// `record` may be null; so may `weights` of `call` be ignored: `packed` are they.
   float (*run)(const Call& call, const PackedTag* packed, RecordTag* record);
-  void (*backward)(const Call& call, const PackedTag* packed, const View<const float>& grad_y,
-                   const RecordTag* record, const GradientViews& gradients,
-                   WorkspaceTag* workspace);
-  void (*product_backward)(const View<const float>& grad_y, const View<const float>& x,
-                           const View<const float>& w, const GradientViews& gradients,
-                           WorkspaceTag* workspace, const Executor& executor);
-  bool (*all_finite)(const View<const float>& values);
+  void (*backward)(const Call& call, const PackedTag* packed,
+                   const MatrixMemory<const float>& grad_y, const RecordTag* record,
+                   const GradientViews& gradients, WorkspaceTag* workspace);
+  void (*product_backward)(const MatrixMemory<const float>& grad_y,
+                           const MatrixMemory<const float>& x, const MatrixMemory<const float>& w,
+                           const GradientViews& gradients, WorkspaceTag* workspace,
+                           const Executor& executor);
+  bool (*all_finite)(const MatrixMemory<const float>& values);
 
   void (*quantize)(const Converter& converter, float* values, std::size_t count);
   void (*encode)(const Converter& converter, const float* values, std::size_t count,
@@ -55,14 +57,14 @@ struct Unit {
   void (*decode)(const Converter& converter, const std::uint32_t* codes, std::size_t count,
                  float* values);
   float (*step)(const Converter& converter);
-  float (*standard_normal_at)(const Key& key, std::size_t row, std::size_t col);
+  float (*standard_normal_at)(const NoiseKey& key, std::size_t row, std::size_t col);
 
   RngTag* (*make_rng)(std::uint64_t seed);
   void (*delete_rng)(RngTag*);
   /// A generator is so many bytes; sets one to a copy of them, or returns false where they are
   /// none.
   std::size_t rng_bytes;
-  bool (*set_rng)(RngTag*, const std::byte* from);
+  bool (*restore_rng)(RngTag*, const std::byte* bytes, std::size_t count);
   std::uint64_t (*next)(RngTag*);
   float (*uniform)(RngTag*);
   float (*normal)(RngTag*);

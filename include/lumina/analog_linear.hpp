@@ -308,14 +308,14 @@ class AnalogLinear {
   Matrix<float> no_bias_;
   Weights weights_;
   std::span<const float> bias_;
-  NoiseKey weight_key_;
+  NoiseKey weight_key_ = {};
   float adc_limit_ = 0.0f;
   bool usable_ = false;
   std::uint64_t number_ = detail::next_layer_number();
   std::uint64_t loads_ = 0;
 
   // Of the last forward().
-  NoiseKey key_;
+  NoiseKey key_ = {};
   ForwardRecord record_;
   detail::MagnitudeTracker tracker_;
   BackwardWorkspace workspace_;

@@ -68,5 +68,16 @@ void backward(const Pass& pass, MatrixView<const float> grad_y, const ForwardRec
   detail::run_backward<void>(pass, grad_y, record, gradients, workspace, executor);
 }
 
+/// The gradients of a bare product y = x·wᵀ: grad_y·w and grad_yᵀ·x, in floats. x [batch, in], w
+/// [out, in], grad_y [batch, out]; one by a bias is not asked for. Errors: shapes that do not fit.
+template <class Executor = Serial>
+void product_backward(MatrixView<const float> grad_y, MatrixView<const float> x,
+                      MatrixView<const float> w, const Gradients& gradients,
+                      BackwardWorkspace& workspace, const Executor& executor = {}) {
+  if (detail::product_backward_valid(grad_y, x, w, gradients)) {
+    detail::multiply_backward(detail::BareProduct{x, w}, grad_y, gradients, workspace, executor);
+  }
+}
+
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina

@@ -1,4 +1,5 @@
-// Version, instruction-set namespace and error hook. Everything else includes this header.
+// Version, instruction-set namespace and error hook. Everything else includes this header, but for
+// border.hpp.
 #pragma once
 
 #include <cstddef>

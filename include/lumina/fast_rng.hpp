@@ -4,8 +4,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <span>
+#include <type_traits>
 
 #include "config.hpp"
 #include "detail/base/scalar_math.hpp"
@@ -59,6 +61,11 @@ class FastRng {
   /// Fills `out` with mean + stddev·N(0, 1), vectorised; an FMA, so rounded once.
   void fill_normal(std::span<float> out, float mean = 0.0f, float stddev = 1.0f);
 
+  /// Goes on where the generator stood whose bytes these are, as std::memcpy takes them: the same
+  /// on every instruction set of an architecture. False, and nothing is done: no generator has
+  /// them.
+  bool restore(std::span<const std::byte> bytes);
+
  private:
   using Generator = detail::NoiseGenerator<detail::Native>;
   static constexpr std::size_t block_size = detail::kNormalsPerRound;
@@ -69,7 +76,7 @@ class FastRng {
 
   std::uint64_t state_[4]{};
   typename Generator::State lanes_{};
-  bool lanes_seeded_ = false;
+  std::uint8_t lanes_seeded_ = 0;         // not bool: restore() takes any byte
   std::size_t next_normal_ = block_size;  // index into normals_: those before it are used up
   std::array<float, block_size> normals_{};
 };
@@ -85,13 +92,13 @@ constexpr void FastRng::advance(const std::array<std::uint64_t, 4>& polynomial) 
     }
   }
   for (std::size_t i = 0; i < 4; ++i) state_[i] = advanced[i];
-  lanes_seeded_ = false;
+  lanes_seeded_ = 0;
   next_normal_ = block_size;
 }
 
 inline FastRng::Generator FastRng::lanes() {
-  if (lanes_seeded_) return Generator(lanes_);
-  lanes_seeded_ = true;
+  if (lanes_seeded_ != 0) return Generator(lanes_);
+  lanes_seeded_ = 1;
   return Generator((*this)());
 }
 
@@ -126,6 +133,18 @@ inline void FastRng::fill_normal(std::span<float> out, float mean, float stddev)
     refill();
     from_buffer();
   }
+}
+
+inline bool FastRng::restore(std::span<const std::byte> bytes) {
+  static_assert(std::is_trivially_copyable_v<FastRng>);
+  if (bytes.size() != sizeof(FastRng)) return false;
+  FastRng copy(0);
+  std::memcpy(static_cast<void*>(&copy), bytes.data(), sizeof(FastRng));
+  const bool any = (copy.state_[0] | copy.state_[1] | copy.state_[2] | copy.state_[3]) != 0;
+  if (!any || copy.next_normal_ > block_size) return false;
+  copy.lanes_seeded_ = copy.lanes_seeded_ != 0 ? 1 : 0;
+  *this = copy;
+  return true;
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

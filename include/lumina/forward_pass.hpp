@@ -62,17 +62,17 @@ auto forward_pass(MatrixView<const float> x, const PackedWeights&& temporary,
 
 /// y = epilogue(DAC(x)·wᵀ). `weights`: CodedWeights, x of floats or of std::uint8_t codes; or
 /// PackedWeights, x of floats.
-template <detail::CodedInput X, detail::Converter Dac, class Weights, class EpilogueT>
+template <detail::CodedInput X, detail::AnyQuantizer Dac, class Weights, class EpilogueT>
 auto forward_pass(X&& x, const Dac& dac, const Weights& weights, const EpilogueT& epilogue,
                   const NoiseKey& key = {}) {
   const auto view = detail::as_view_of<const float, const std::uint8_t>(x);
   using Element = std::remove_const_t<std::remove_pointer_t<decltype(view.data())>>;
   return ForwardPass<Element, Dac, Weights, EpilogueT>{view, dac, weights, epilogue, key};
 }
-template <detail::CodedInput X, detail::Converter Dac, class Weights, class EpilogueT>
+template <detail::CodedInput X, detail::AnyQuantizer Dac, class Weights, class EpilogueT>
 auto forward_pass(X&& x, const Dac& dac, const Weights&& temporary, const EpilogueT& epilogue,
                   const NoiseKey& key = {}) = delete;
-template <detail::CodedInput X, detail::Converter Dac, class Weights, class EpilogueT>
+template <detail::CodedInput X, detail::AnyQuantizer Dac, class Weights, class EpilogueT>
 requires(!detail::stays<X>) auto forward_pass(X&& temporary, const Dac& dac, const Weights& weights,
                                               const EpilogueT& epilogue,
                                               const NoiseKey& key = {}) = delete;

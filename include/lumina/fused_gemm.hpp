@@ -44,7 +44,7 @@ bool fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<fl
 
 /// y = epilogue(DAC(x)·wᵀ) in floats: for DACs and weights with more bits than coded weights take.
 /// `weights` as above.
-template <detail::Converter Dac, detail::FloatWeights Weights, class Epilogue,
+template <detail::AnyQuantizer Dac, detail::FloatWeights Weights, class Epilogue,
           class Executor = Serial>
 bool fused_gemm(MatrixView<const float> x, const Dac& dac, const Weights& weights,
                 MatrixView<float> y, const Epilogue& epilogue, const NoiseKey& key = {},
@@ -65,7 +65,7 @@ bool fused_gemm(MatrixView<const float> x, const Dac& dac, const Weights& weight
 /// With S = Σ code(x)·code(w), what enters the epilogue is
 /// fma(S, dac.step()·scale, (dac.offset()·scale)·Σ code(w)): exactly 0 for a row of zeros behind a
 /// symmetric DAC.
-template <detail::CodedInput X, detail::Converter Dac, detail::CodedMatrix Weights,
+template <detail::CodedInput X, detail::AnyQuantizer Dac, detail::CodedMatrix Weights,
           detail::CodedOutput Y, class Epilogue, class Executor = Serial>
 bool fused_gemm(X&& x, const Dac& dac, const Weights& weights, Y&& y, const Epilogue& epilogue,
                 const NoiseKey& key = {}, const Executor& executor = {}) {
@@ -99,7 +99,7 @@ bool with_noise_quant(float noise_stddev, const Adc& adc, F f) {
 
 /// y = adc(x·wᵀ + noise_stddev·N(0, 1)); the normal of y(row, col) is standard_normal_at(key, row,
 /// col). noise_stddev = 0 draws none. `adc`: any quantizer.
-template <detail::Converter Adc, class Executor = Serial>
+template <detail::AnyQuantizer Adc, class Executor = Serial>
 bool fused_gemm_noise_quant(MatrixView<const float> x, const PackedWeights& w, MatrixView<float> y,
                             float noise_stddev, const Adc& adc, const NoiseKey& key,
                             const Executor& executor = {}) {
@@ -108,7 +108,7 @@ bool fused_gemm_noise_quant(MatrixView<const float> x, const PackedWeights& w, M
   });
 }
 /// The same with weights w [out, in] that are packed on the way.
-template <detail::Converter Adc, class Executor = Serial>
+template <detail::AnyQuantizer Adc, class Executor = Serial>
 bool fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w,
                             MatrixView<float> y, float noise_stddev, const Adc& adc,
                             const NoiseKey& key, const Executor& executor = {}) {
@@ -131,8 +131,8 @@ bool fused_gemm_noise_quant(MatrixView<const float> x, MatrixView<const float> w
 }
 
 /// y = adc(DAC(x)·wᵀ + noise_stddev·N(0, 1)) with coded weights; x, dac and y as in fused_gemm.
-template <detail::CodedInput X, detail::Converter Dac, detail::CodedMatrix Weights,
-          detail::CodedOutput Y, detail::Converter Adc, class Executor = Serial>
+template <detail::CodedInput X, detail::AnyQuantizer Dac, detail::CodedMatrix Weights,
+          detail::CodedOutput Y, detail::AnyQuantizer Adc, class Executor = Serial>
 bool fused_gemm_noise_quant(X&& x, const Dac& dac, const Weights& weights, Y&& y,
                             float noise_stddev, const Adc& adc, const NoiseKey& key,
                             const Executor& executor = {}) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "border.hpp"
 #include "config.hpp"
 #include "detail/base/message.hpp"
 #include "epilogue.hpp"
@@ -50,27 +51,16 @@ inline const HardwareProfile& hardware_profile(std::string_view name) {
   return profiles::all.back();
 }
 
-/// What stands between the dot product and the ADC of a layer: gain and noise.
-struct Readout {
-  float gain = 1.0f;         ///< of the signal, before the noise
-  float shot_noise = 0.0f;   ///< σ of σ·√|s|·N₁, s being the dot product itself
-  float noise = 0.0f;        ///< σ of the additive noise σ·N₂
-  float attenuation = 1.0f;  ///< of signal and noise
-
-  /// Additive noise that every profile has.
-  static constexpr float kThermalNoise = 0.005f;
-
-  static Readout of(const HardwareProfile& profile) {
-    return {1.0f - 0.8f * profile.temp_drift, profile.noise_level, kThermalNoise,
-            profile.attenuation};
-  }
-
-  /// ShotNoise stands behind the gain, whose root its strength must undo.
-  ShotNoise shot_noise_behind_gain() const {
-    return {
-        static_cast<float>(static_cast<double>(shot_noise) / std::sqrt(static_cast<double>(gain)))};
-  }
-};
+// What Readout (border.hpp) has them for.
+inline Readout readout_of(const HardwareProfile& profile) {
+  return {1.0f - 0.8f * profile.temp_drift, profile.noise_level, Readout::kThermalNoise,
+          profile.attenuation};
+}
+/// The gain's root is undone.
+inline ShotNoise shot_noise_behind_gain_of(const Readout& readout) {
+  return {static_cast<float>(static_cast<double>(readout.shot_noise) /
+                             std::sqrt(static_cast<double>(readout.gain)))};
+}
 
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina

@@ -14,6 +14,9 @@
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
+/// What this translation unit is compiled for: what force_isa takes, the best one first.
+inline constexpr auto compiled_isas = detail::Native::names<detail::Native>();
+
 /// What coded calls of this translation unit run on.
 inline const char* isa() { return detail::Native::name_in_use<detail::Native>(); }
 

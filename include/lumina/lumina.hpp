@@ -5,7 +5,9 @@
 #include "isa.hpp"
 
 // Values.
+#include "border.hpp"
 #include "fast_rng.hpp"
+#include "finite.hpp"
 #include "hardware_profile.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"

@@ -3,11 +3,13 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <type_traits>
 #include <utility>
 
+#include "border.hpp"
 #include "config.hpp"
 #include "detail/base/aligned_buffer.hpp"
 #include "detail/base/message.hpp"
@@ -77,6 +79,13 @@ class MatrixView {
     }
   }
 
+  /// Memory that a plain struct tells of (border.hpp). (Not for braces, which are the above.)
+  template <class Memory>
+  requires(std::is_same_v<Memory, MatrixMemory<T>> ||
+           std::is_same_v<Memory, MatrixMemory<std::remove_const_t<T>>>)  //
+      constexpr MatrixView(const Memory& memory)
+      : MatrixView(memory.data, memory.rows, memory.cols, memory.row_stride) {}
+
   /// A view that may write converts to one that only reads.
   template <class U>
   requires(std::is_same_v<const U, T>) constexpr MatrixView(const MatrixView<U>& other)
@@ -113,6 +122,28 @@ class MatrixView {
   std::size_t cols_ = 0;
   std::size_t row_stride_ = 0;
 };
+
+template <class T>
+MatrixView(const MatrixMemory<T>&) -> MatrixView<T>;
+
+/// True where some element belongs to both views. Column ranges of one matrix do not overlap.
+template <class T, class U>
+bool overlap(MatrixView<T> a, MatrixView<U> b) {
+  if (a.rows() == 0 || a.cols() == 0 || b.rows() == 0 || b.cols() == 0) return false;
+  const auto begin = [](auto v) { return reinterpret_cast<std::uintptr_t>(v.data()); };
+  const auto end = [](auto v) {
+    return reinterpret_cast<std::uintptr_t>(v.row(v.rows() - 1) + v.cols());
+  };
+  if (begin(a) >= end(b) || begin(b) >= end(a)) return false;
+  if (sizeof(T) != sizeof(U) || (a.rows() == 1 && b.rows() == 1)) return true;
+  if (a.rows() > 1 && b.rows() > 1 && a.row_stride() != b.row_stride()) return true;
+  // Rows of one stride: they are apart when the columns are, counted from a's first one.
+  const std::size_t row_bytes = (a.rows() > 1 ? a.row_stride() : b.row_stride()) * sizeof(T);
+  const std::size_t shift = begin(b) >= begin(a)
+                                ? (begin(b) - begin(a)) % row_bytes
+                                : (row_bytes - (begin(a) - begin(b)) % row_bytes) % row_bytes;
+  return shift < a.cols() * sizeof(T) || shift + b.cols() * sizeof(U) > row_bytes;
+}
 
 /// An owning matrix: 64-byte aligned, zeroed, rows close together (row_stride() == cols()).
 /// Throws std::bad_alloc when memory runs out, or rows × cols is more than there is; without

@@ -9,13 +9,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "border.hpp"
 #include "config.hpp"
 #include "detail/base/scalar_math.hpp"
 #include "detail/layout/float_panels.hpp"
 #include "detail/random/noise_field.hpp"
 #include "detail/random/normal_constants.hpp"
 #include "detail/random/xoshiro.hpp"
-#include "noise_key.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {

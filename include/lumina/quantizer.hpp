@@ -26,6 +26,7 @@
 #include <span>
 #include <type_traits>
 
+#include "border.hpp"
 #include "config.hpp"
 #include "detail/base/message.hpp"
 #include "detail/base/scalar_math.hpp"
@@ -326,6 +327,17 @@ class RuntimeQuantizer : public detail::UniformQuantizer {
     return RuntimeQuantizer(checked(bits, 2), limit);
   }
 
+  /// What border.hpp has as plain numbers. Errors: a symmetric range that is not [−hi, hi]; those
+  /// of the two above.
+  static constexpr RuntimeQuantizer of(const Converter& converter) {
+    if (!converter.symmetric) return {converter.bits, converter.lo, converter.hi};
+    if (converter.lo != -converter.hi) {
+      detail::report_error(
+          "lumina::RuntimeQuantizer: the range of a symmetric converter must be [-hi, hi]");
+    }
+    return symmetric(converter.bits, converter.hi);
+  }
+
   constexpr int bits() const { return bits_; }
   constexpr std::uint32_t max_code() const {
     return codes_below(bits_) - (is_symmetric() ? std::uint32_t{1} : std::uint32_t{0});
@@ -354,7 +366,7 @@ namespace detail {
 
 /// A DAC or an ADC: the quantizers above and what derives from them.
 template <class T>
-concept Converter = std::derived_from<T, UniformQuantizer>;
+concept AnyQuantizer = std::derived_from<T, UniformQuantizer>;
 
 template <int Bits>
 constexpr int bits_of(const Quantizer<Bits>&) {

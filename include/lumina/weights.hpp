@@ -34,6 +34,11 @@ class PackedWeights {
   /// The panel of outputs 32·index … 32·index + 31: cols() × 32 floats.
   const float* panel(std::size_t index) const& { return panels_.data() + index * panel_size(); }
   const float* panel(std::size_t index) const&& = delete;  ///< of a temporary
+  /// What is multiplied for an output and an input.
+  float value(std::size_t row, std::size_t col) const {
+    return panel(row /
+                 detail::kPanelColumns)[col * detail::kPanelColumns + row % detail::kPanelColumns];
+  }
   /// Floats in a panel.
   std::size_t panel_size() const { return cols() * detail::kPanelColumns; }
 

@@ -99,10 +99,9 @@ struct ConverterNames {
 
 /// A quantizer's range and bits; checked, so that the library takes it. `symmetric`: 0 is exact; at
 /// least 2 bits, and lo must be -hi.
-inline dispatch::Converter read_converter(nb::handle bits, nb::handle lo, nb::handle hi,
-                                          bool symmetric, const ConverterNames& names,
-                                          int most_bits = 16) {
-  const dispatch::Converter converter{
+inline Converter read_converter(nb::handle bits, nb::handle lo, nb::handle hi, bool symmetric,
+                                const ConverterNames& names, int most_bits = 16) {
+  const Converter converter{
       static_cast<int>(read_integer(bits, names.bits, symmetric ? 2 : 1, most_bits)),
       read_float(lo, names.lo), read_float(hi, names.hi), symmetric};
   const auto refuse = [&](const std::string& rule) {

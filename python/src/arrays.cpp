@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include <lumina/matrix.hpp>
+
 #include "objects.hpp"
 
 namespace lumina::python {
@@ -116,7 +118,7 @@ bool row_major(const Array& array) {
 }
 
 template <class T>
-dispatch::View<T> view_of(const Array& array) {
+MatrixMemory<T> view_of(const Array& array) {
   const std::size_t rows = array.size(0), cols = array.size(1);
   const std::size_t stride =
       rows <= 1 ? cols : static_cast<std::size_t>(array.stride(0)) / sizeof(T);
@@ -397,7 +399,8 @@ void Array::count_write() const {
     increment(object_);
     return;
   }
-  // A copy to itself moves nothing; of a view that autograd would not have written, an alias takes it.
+  // A copy to itself moves nothing; of a view that autograd would not have written, an alias takes
+  // it.
   const auto copy_to_itself = [](nb::handle tensor) {
     PyObject* const arguments[] = {tensor.ptr(), tensor.ptr()};
     return nb::steal(PyObject_VectorcallMethod(interned<"copy_">(), arguments, 2, nullptr));
@@ -502,21 +505,7 @@ nb::object new_array(nb::handle like, nb::handle shape, ElementType type) {
 
 template <class T, class Input>
 void expect_no_overlap(const OutputMatrix<T>& out, const Input& in, const char* in_name) {
-  const auto& y = out.view();
-  const auto& x = in.view();
-  if (y.rows == 0 || y.cols == 0 || x.rows == 0 || x.cols == 0) return;
-  const auto begin = [](const auto& v) { return reinterpret_cast<std::uintptr_t>(v.data); };
-  const auto end = [](const auto& v) {
-    return reinterpret_cast<std::uintptr_t>(v.data + (v.rows - 1) * v.row_stride + v.cols);
-  };
-  if (begin(y) >= end(x) || begin(x) >= end(y)) return;
-  // Columns of the same rows are apart.
-  const std::size_t row_bytes = y.row_stride * sizeof(T);
-  if (y.row_stride == x.row_stride && y.rows > 1 && x.rows > 1) {
-    const std::size_t shift =
-        (begin(x) + row_bytes - begin(y) % row_bytes) % row_bytes;  // of x's columns
-    if (shift >= y.cols * sizeof(T) && shift + x.cols * sizeof(T) <= row_bytes) return;
-  }
+  if (!overlap(MatrixView(out.view()), MatrixView(in.view()))) return;
   throw nb::value_error(("out, " + out.description() + ", shares memory with " + in_name + ", " +
                          in.description() + "; it must have its own")
                             .c_str());

@@ -131,7 +131,7 @@ class InputMatrix {
 
   std::size_t rows() const { return view_.rows; }
   std::size_t cols() const { return view_.cols; }
-  const dispatch::View<const T>& view() const { return view_; }
+  const MatrixMemory<const T>& view() const { return view_; }
   std::string description() const { return array_.description(); }
   /// What the view points into, if that is the caller's memory.
   const Array* array() const { return copy_ == nullptr ? &array_ : nullptr; }
@@ -140,7 +140,7 @@ class InputMatrix {
  private:
   Array array_;
   std::unique_ptr<T[]> copy_;
-  dispatch::View<const T> view_{};
+  MatrixMemory<const T> view_{};
 };
 
 /// A vector argument [count], or None: no elements then.
@@ -149,7 +149,7 @@ class InputVector {
   InputVector(nb::handle object, const char* name, const char* shape);
   const float* data() const { return data_; }
   std::size_t count() const { return count_; }
-  dispatch::View<const float> view() const { return {data_, 1, count_, count_}; }
+  MatrixMemory<const float> view() const { return {data_, 1, count_, count_}; }
   std::string description() const { return array_ ? array_->description() : "None"; }
   const Array* array() const { return copy_ == nullptr ? array_.get() : nullptr; }
   bool foreign() const { return array_ != nullptr && array_->foreign(); }
@@ -169,7 +169,7 @@ class OutputMatrix {
   OutputMatrix(nb::handle object, const char* name, nb::handle like, std::size_t rows,
                std::size_t cols);
 
-  const dispatch::View<T>& view() const { return view_; }
+  const MatrixMemory<T>& view() const { return view_; }
   nb::object object() const { return object_; }
   std::string description() const { return array_.description(); }
   const Array* array() const { return &array_; }
@@ -179,7 +179,7 @@ class OutputMatrix {
  private:
   nb::object object_;
   Array array_;
-  dispatch::View<T> view_{};
+  MatrixMemory<T> view_{};
 };
 
 /// Values to be changed in place, of any shape, one after the other in memory.

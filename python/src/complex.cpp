@@ -12,7 +12,7 @@ namespace {
 
 /// A complex matrix as one of pairs of floats.
 template <class Float, class Complex>
-dispatch::View<Float> pairs(const dispatch::View<Complex>& view) {
+MatrixMemory<Float> pairs(const MatrixMemory<Complex>& view) {
   return {reinterpret_cast<Float*>(view.data), view.rows, 2 * view.cols, 2 * view.row_stride};
 }
 

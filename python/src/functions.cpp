@@ -60,7 +60,7 @@ class WeightArgument {
   const dispatch::Weights& packed(int dac_bits) {
     if (packed_ != nullptr) return *packed_;
     if (crosstalk_ != 0.0f) {
-      const dispatch::View<const float>& w = array_->view();
+      const MatrixMemory<const float>& w = array_->view();
       mixed_ = mixed("weight", w, bits_, crosstalk_);
       own_.emplace(dispatch::borrow_weights({mixed_.get(), w.rows, w.cols, w.cols}));
       return *own_;
@@ -88,8 +88,8 @@ struct CommonArguments {
       symmetric, dac_symmetric;
 };
 
-nb::object optical_linear(const CommonArguments& arguments, const dispatch::Readout& readout,
-                          const dispatch::Key& key, float crosstalk = 0.0f) {
+nb::object optical_linear(const CommonArguments& arguments, const Readout& readout,
+                          const NoiseKey& key, float crosstalk = 0.0f) {
   // Numbers first: reading one can run code of the caller's.
   Threads threads(arguments.threads);
   dispatch::Call call{.x = {}, .weights = nullptr, .y = {}};
@@ -144,7 +144,7 @@ nb::object optical_linear_fused(nb::handle input, nb::handle weight, nb::handle 
                                 nb::handle dac_bits, nb::handle weight_bits, nb::handle dac_lo,
                                 nb::handle dac_hi, nb::handle stream, nb::handle row_offset,
                                 nb::handle symmetric, nb::handle dac_symmetric) {
-  const dispatch::Readout readout{.noise = read_strength(noise_std, "noise_std")};
+  const Readout readout{.noise = read_strength(noise_std, "noise_std")};
   return optical_linear(
       {input, weight, bias, bits, lo, hi, threads, out, dac_bits, weight_bits, dac_lo, dac_hi,
        symmetric, dac_symmetric},
@@ -178,10 +178,10 @@ nb::object optical_linear_physics(nb::handle input, nb::handle weight, nb::handl
                                   nb::handle weight_bits, nb::handle dac_lo, nb::handle dac_hi,
                                   nb::handle stream, nb::handle row_offset, nb::handle symmetric,
                                   nb::handle dac_symmetric) {
-  const dispatch::Readout readout{.gain = 1.0f,
-                                  .shot_noise = read_strength(shot_noise, "shot_noise"),
-                                  .noise = read_strength(noise_std, "noise_std"),
-                                  .attenuation = read_float(attenuation, "attenuation")};
+  const Readout readout{.gain = 1.0f,
+                        .shot_noise = read_strength(shot_noise, "shot_noise"),
+                        .noise = read_strength(noise_std, "noise_std"),
+                        .attenuation = read_float(attenuation, "attenuation")};
   if (!(readout.attenuation > 0.0f)) {
     throw nb::value_error(("attenuation must be positive, not " + text(attenuation)).c_str());
   }

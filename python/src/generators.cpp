@@ -109,7 +109,7 @@ ends has taken nothing, but may have written a part of its values.)")
 struct Quantizer {
   static constexpr const char* name = "Quantizer";
   static constexpr ElementType code_type = ElementType::uint32;
-  dispatch::Converter converter;
+  Converter converter;
 
   long long max_code() const { return (1LL << converter.bits) - 1; }
   long long min_code() const { return 0; }
@@ -122,7 +122,7 @@ struct Quantizer {
 struct SymmetricQuantizer {
   static constexpr const char* name = "SymmetricQuantizer";
   static constexpr ElementType code_type = ElementType::int32;
-  dispatch::Converter converter;
+  Converter converter;
 
   long long max_code() const { return (1LL << (converter.bits - 1)) - 1; }
   long long min_code() const { return -max_code(); }
@@ -232,10 +232,9 @@ nb::object quantized(const Q& self, nb::handle values) {
   return result;
 }
 
-dispatch::Converter symmetric_converter(nb::handle bits, nb::handle limit) {
+Converter symmetric_converter(nb::handle bits, nb::handle limit) {
   const float hi = read_float(limit, "limit");
-  const dispatch::Converter converter{static_cast<int>(read_integer(bits, "bits", 2, 16)), -hi, hi,
-                                      true};
+  const Converter converter{static_cast<int>(read_integer(bits, "bits", 2, 16)), -hi, hi, true};
   if (!(hi > 0.0f)) {
     throw nb::value_error(("limit must be positive, not " + text(limit)).c_str());
   }

@@ -26,12 +26,26 @@ using Bounds = std::tuple<int, float, float, bool>;  // bits, lo, hi, symmetric
 using ReadoutValues =
     std::tuple<float, float, float, float>;  // gain, shot_noise, noise, attenuation
 
-dispatch::Converter converter(const Bounds& bounds) {
-  const auto [bits, lo, hi, symmetric] = bounds;
+Converter converter(const nb::object& of) {
+  const auto [bits, lo, hi, symmetric] = nb::cast<Bounds>(of);
   return {bits, lo, hi, symmetric};
 }
-dispatch::Converter converter_or_none(nb::handle bounds) {
-  return bounds.is_none() ? dispatch::Converter{} : converter(nb::cast<Bounds>(bounds));
+
+/// A call with LayerSettings (nn/interface.py); whether something is kept the caller decides.
+dispatch::Call call_with(nb::handle settings) {
+  dispatch::Call call{.x = {}, .weights = nullptr, .y = {}};
+  call.dac = converter(attribute<"dac">(settings));
+  call.adc = converter(attribute<"adc">(settings));
+  const auto [gain, shot_noise, noise, attenuation] =
+      nb::cast<ReadoutValues>(attribute<"readout">(settings));
+  call.readout = {gain, 0.0f, 0.0f, attenuation};
+  if (const nb::object key = attribute<"key">(settings); !key.is_none()) {
+    call.readout.shot_noise = shot_noise;
+    call.readout.noise = noise;
+    call.key.seed = nb::cast<std::uint64_t>(key);
+  }
+  call.track = is_true(attribute<"track">(settings));
+  return call;
 }
 
 const dispatch::Weights& expect_weights(nb::handle object) {
@@ -49,11 +63,9 @@ void expect_outputs(const InputVector& bias, const dispatch::Weights& weights) {
   }
 }
 
-float forward(nb::handle x, nb::handle weights, nb::handle y, nb::handle bias, nb::handle dac,
-              const ReadoutValues& readout, const Bounds& adc, bool noise, std::uint64_t seed,
-              std::uint64_t stream, std::uint64_t row_offset, dispatch::Record* record, bool track,
-              int thread_count) {
-  const dispatch::Converter input_converter = converter_or_none(dac);
+float forward(nb::handle x, nb::handle weights, nb::handle y, nb::handle bias, nb::handle settings,
+              dispatch::Record* record, int thread_count) {
+  dispatch::Call call = call_with(settings);
   Threads threads(thread_count);
   const InputMatrix<float> input(x, "x", "[batch, in]");
   const dispatch::Weights& packed = expect_weights(weights);
@@ -61,16 +73,12 @@ float forward(nb::handle x, nb::handle weights, nb::handle y, nb::handle bias, n
   const InputVector output_bias(bias, "bias", "[out]");
   expect_outputs(output_bias, packed);
   expect_unmoved(input, output, output_bias);
-  const auto [gain, shot_noise, additive, attenuation] = readout;
-  dispatch::Call call{.x = input.view(), .weights = &packed, .y = output.view()};
-  call.dac = input_converter;
-  call.readout = {gain, noise ? shot_noise : 0.0f, noise ? additive : 0.0f, attenuation};
-  call.adc = converter(adc);
+  call.x = input.view();
+  call.weights = &packed;
+  call.y = output.view();
   call.output_bias = output_bias.data();
-  call.key = {seed, stream, row_offset};
   call.executor = threads.executor();
   call.record = record;
-  call.track = track;
   return threads.without_gil([&] { return dispatch::run(call); });
 }
 
@@ -82,19 +90,19 @@ class GradientMatrix {
     matrix_.emplace(object, name, object, rows, cols);
     view_ = matrix_->view();
   }
-  const dispatch::View<float>& view() const { return view_; }
+  const MatrixMemory<float>& view() const { return view_; }
   const Array* array() const { return matrix_ ? matrix_->array() : nullptr; }
   bool foreign() const { return matrix_ && matrix_->foreign(); }
 
  private:
   std::optional<OutputMatrix<float>> matrix_;
-  dispatch::View<float> view_{};
+  MatrixMemory<float> view_{};
 };
 
 void backward(const dispatch::Record& record, nb::handle grad_y, nb::handle x, nb::handle weights,
-              nb::handle dac, const ReadoutValues& readout, const Bounds& adc, nb::handle grad_x,
-              nb::handle grad_w, nb::handle grad_bias, Workspace& workspace, int thread_count) {
-  const dispatch::Converter input_converter = converter_or_none(dac);
+              nb::handle settings, nb::handle grad_x, nb::handle grad_w, nb::handle grad_bias,
+              Workspace& workspace, int thread_count) {
+  dispatch::Call call = call_with(settings);
   Threads threads(thread_count);
   const InputMatrix<float> gradient(grad_y, "grad_y", "[batch, out]");
   const InputMatrix<float> input(x, "x", "[batch, in]");
@@ -106,10 +114,8 @@ void backward(const dispatch::Record& record, nb::handle grad_y, nb::handle x, n
     throw nb::value_error("grad_bias must have a value for each output");
   }
   expect_unmoved(gradient, input, by_input, by_weights, by_bias);
-  dispatch::Call call{.x = input.view(), .weights = &packed, .y = {}};
-  call.dac = input_converter;
-  call.readout = {std::get<0>(readout), 0.0f, 0.0f, std::get<3>(readout)};
-  call.adc = converter(adc);
+  call.x = input.view();
+  call.weights = &packed;
   call.executor = threads.executor();
   const dispatch::GradientViews gradients{by_input.view(), by_weights.view(), by_bias.data()};
   threads.without_gil([&] {
@@ -159,19 +165,16 @@ void bind_layer(nb::module_& module) {
            "Takes back what save() has written, of a forward() with such weights.");
   nb::class_<Workspace>(module, "Workspace", "Memory of backward(), used again.").def(nb::init<>());
   module.def("forward", &forward, nb::arg("x"), nb::arg("weights"), nb::arg("y"),
-             nb::arg("bias").none(), nb::arg("dac").none(), nb::arg("readout"), nb::arg("adc"),
-             nb::arg("noise"), nb::arg("seed"), nb::arg("stream"), nb::arg("row_offset"),
-             nb::arg("record").none(), nb::arg("track"), nb::arg("threads"),
+             nb::arg("bias").none(), nb::arg("settings"), nb::arg("record").none(),
+             nb::arg("threads"),
              R"(y = ADC(attenuation * (gain * s + shot_noise * sqrt|s| * N1 + noise * N2)) + bias
 with s = DAC(x) @ W.T; x [batch, in], weights of [out, in], y [batch, out], bias [out] or None.
-dac: (bits, lo, hi, symmetric) or None; adc: as dac; readout: (gain, shot_noise, noise, attenuation).
-noise: whether any is drawn. record: to be filled for backward(), or None.
-Returns the largest magnitude that entered the ADC where `track` is True, otherwise 0.)");
+settings: nn.interface.LayerSettings. record: to be filled for backward(), or None.
+Returns the largest magnitude that entered the ADC where settings.track is True, otherwise 0.)");
   module.def(
       "backward", &backward, nb::arg("record"), nb::arg("grad_y"), nb::arg("x"), nb::arg("weights"),
-      nb::arg("dac").none(), nb::arg("readout"), nb::arg("adc"), nb::arg("grad_x").none(),
-      nb::arg("grad_w").none(), nb::arg("grad_bias").none(), nb::arg("workspace"),
-      nb::arg("threads"),
+      nb::arg("settings"), nb::arg("grad_x").none(), nb::arg("grad_w").none(),
+      nb::arg("grad_bias").none(), nb::arg("workspace"), nb::arg("threads"),
       R"(Straight-through gradients of the forward() that has filled `record`, written to grad_x
 [batch, in], grad_w [out, in] and grad_bias [out]; those that are None are not computed.)");
   module.def("all_finite", &all_finite, nb::arg("values"),

@@ -27,20 +27,20 @@ auto naming(const char* name, F f) {
 
 }  // namespace
 
-dispatch::Weights pack(const char* name, const dispatch::View<const float>& w, int bits) {
+dispatch::Weights pack(const char* name, const MatrixMemory<const float>& w, int bits) {
   return naming(name, [&] {
     return bits == 0 ? dispatch::pack_weights(w) : dispatch::pack_quantized_weights(w, bits);
   });
 }
-dispatch::Weights encode(const char* name, const dispatch::View<const float>& w, int bits) {
+dispatch::Weights encode(const char* name, const MatrixMemory<const float>& w, int bits) {
   return naming(name, [&] { return dispatch::encode_weights(w, bits); });
 }
 
-std::unique_ptr<float[]> mixed(const char* name, const dispatch::View<const float>& w, int bits,
+std::unique_ptr<float[]> mixed(const char* name, const MatrixMemory<const float>& w, int bits,
                                float crosstalk) {
   const std::size_t size = std::max<std::size_t>(1, w.rows * w.cols);
   std::unique_ptr<float[]> quantized;
-  dispatch::View<const float> values = w;
+  MatrixMemory<const float> values = w;
   if (bits != 0) {
     if (!dispatch::all_finite(w))
       throw std::invalid_argument(std::string(name) + " must be finite");

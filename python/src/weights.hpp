@@ -21,12 +21,12 @@ struct CodedWeights {
 /// Float32 weights [out, in], packed as they are (0 bits) or quantized to 2 … 16 bits; as codes of
 /// 2 … 8 bits. Error: std::invalid_argument that names the argument, where weights to be quantized
 /// are not finite.
-dispatch::Weights pack(const char* name, const dispatch::View<const float>& w, int bits);
-dispatch::Weights encode(const char* name, const dispatch::View<const float>& w, int bits);
+dispatch::Weights pack(const char* name, const MatrixMemory<const float>& w, int bits);
+dispatch::Weights encode(const char* name, const MatrixMemory<const float>& w, int bits);
 
 /// Rows of w.cols() floats: w with crosstalk between its outputs, quantized before that to `bits`
 /// bits unless that is 0. Error: std::invalid_argument, as above.
-std::unique_ptr<float[]> mixed(const char* name, const dispatch::View<const float>& w, int bits,
+std::unique_ptr<float[]> mixed(const char* name, const MatrixMemory<const float>& w, int bits,
                                float crosstalk);
 
 /// The weights of either class, or null where `object` is of neither.

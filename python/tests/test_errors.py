@@ -219,6 +219,16 @@ def test_out_that_overlaps_a_strided_input():
     assert lk.optical_linear_fused(**beside) is beside["out"]
 
 
+def test_out_may_surround_a_bias():
+    memory = floats(3, 20)
+    out, bias = memory[:, :5], memory[1, 7:12]
+    expected = lk.optical_linear_fused(**arguments(bias=bias.copy()))
+    assert lk.optical_linear_fused(**arguments(out=out, bias=bias)) is out
+    np.testing.assert_array_equal(out, expected)
+    refused = arguments(out=out, bias=memory[1, 4:9])
+    assert_refused(lk.optical_linear_fused, refused, ValueError, "out", "bias")
+
+
 def test_out_may_be_where_an_input_is_copied_from():
     square = np.arange(25, dtype=np.float32).reshape(5, 5)
     expected = lk.optical_linear_infer(square.T.copy(), floats(4, 5), None, 8)

@@ -8,6 +8,9 @@ import pytest
 from nn_support import assert_close, backend, computation, inputs, make_layer, torch
 
 from lumina_kernel.nn import operators
+from lumina_kernel.nn.converters import Converter
+from lumina_kernel.nn.interface import LayerSettings
+from lumina_kernel.profiles import Readout
 from torch.utils.checkpoint import checkpoint
 
 RANGE = (-2.0, 2.0)
@@ -173,9 +176,9 @@ def test_a_record_returns_to_weights_like_its_own():
     _core = computation("native")._core
     weights = _core.CodedWeights(torch.rand(20, 16), 8)
     y, bits = torch.empty(4, 20), torch.full((4, 3), 255, dtype=torch.uint8)
-    record, converter = _core.ForwardRecord(), (8, 0.0, 1.0, False)
-    arguments = (None, converter, (1.0, 0.0, 0.0, 1.0), converter, False, 0, 0, 0, record, False, 1)
-    _core.forward(torch.rand(4, 16), weights, y, *arguments)
+    record, converter = _core.ForwardRecord(), Converter(8, 0.0, 1.0)
+    settings = LayerSettings(converter, Readout(1.0, 0.0, 0.0, 1.0), converter)
+    _core.forward(torch.rand(4, 16), weights, y, None, settings, record, 1)
     with pytest.raises(ValueError, match="4 rows of 3 bytes"):
         record.save(torch.empty(4, 2, dtype=torch.uint8))
     with pytest.raises(ValueError, match="2 bytes for a row of 20 outputs, not 3"):

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string_view>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/dispatch_views.hpp"
@@ -70,6 +71,24 @@ TEST_CASE("a call that an exception of its executor ends leaves its record empty
                      nullptr, 4};
     CHECK_THROWS_AS(ld::run(call), std::runtime_error);
     CHECK(!record.filled());
+  });
+}
+
+TEST_CASE("a record that has refused bytes is empty, and filled by the next call") {
+  const Matrix<float> x = random_matrix(5, 40, 1), w = random_matrix(70, 40, 2);
+  const std::vector<std::uint8_t> bytes(5 * 8);
+  on_every_isa([&](std::string_view) {
+    const ld::Weights weights = ld::pack_weights(view(w));
+    Matrix<float> y(5, 70);
+    ld::Record record;
+    ld::Call call{.x = view(x), .weights = &weights, .y = view(y)};
+    call.record = &record;
+    ld::run(call);
+    CHECK_THROWS_AS(record.restore(weights, {bytes.data(), 5, 8, 8}), std::invalid_argument);
+    CHECK(!record.filled());
+    ld::run(call);
+    CHECK(record.filled());
+    CHECK(record.bytes().cols == 9);
   });
 }
 

@@ -13,10 +13,10 @@
 
 namespace test {
 
-inline lumina::dispatch::View<const float> view(const lumina::Matrix<float>& m) {
+inline lumina::MatrixMemory<const float> view(const lumina::Matrix<float>& m) {
   return {m.data(), m.rows(), m.cols(), m.cols()};
 }
-inline lumina::dispatch::View<float> view(lumina::Matrix<float>& m) {
+inline lumina::MatrixMemory<float> view(lumina::Matrix<float>& m) {
   return {m.data(), m.rows(), m.cols(), m.cols()};
 }
 

@@ -11,9 +11,9 @@
 //   call.key.seed = 1;
 //   ld::run(call);
 //
-// The headers of lumina:: compile for one instruction set, that of the compiler's flags, and their
-// types belong to it. What crosses the border here are plain structs and numbers. Results have the
-// same bits as theirs (docs/numerics.md).
+// The headers of lumina:: compile for one instruction set, that of the compiler's flags, and most
+// of their types belong to it. What crosses the border here are numbers and plain structs, those of
+// <lumina/border.hpp> and some more. Results have the same bits as theirs (docs/numerics.md).
 //
 // Errors are std::invalid_argument, with the shapes; nothing is written then.
 #pragma once
@@ -26,11 +26,13 @@
 #include <utility>
 #include <vector>
 
+#include <lumina/border.hpp>
+
 namespace lumina::dispatch {
 
 // --- Instruction sets ----------------------------------------------------------------------------
-// Names: scalar,
-// avx2, avx_vnni, avx512, avx512_vnni, amx, neon, neon_dotprod.
+
+// Names: scalar, avx2, avx_vnni, avx512, avx512_vnni, amx, neon, neon_dotprod.
 
 /// Those that this machine has and the library was compiled for, the best one first.
 std::vector<std::string_view> available_isas();
@@ -44,35 +46,15 @@ void force_isa(std::string_view name);
 
 // --- Arguments -----------------------------------------------------------------------------------
 
-/// `rows` × `cols` elements, row after row, `row_stride` elements apart.
+using lumina::Converter;
+using lumina::MatrixMemory;
+using lumina::NoiseKey;
+using lumina::Readout;
+
+// As they were called here.
 template <class T>
-struct View {
-  T* data;
-  std::size_t rows, cols, row_stride;
-};
-
-/// A DAC or an ADC: Quantizer of `bits` bits, 1 … 16, over [lo, hi]; 0 bits: none. `symmetric`: a
-/// SymmetricQuantizer, for which 0 is exact, of 2 … 16 bits; lo must be −hi then.
-struct Converter {
-  int bits = 0;
-  float lo = 0.0f, hi = 1.0f;
-  bool symmetric = false;
-};
-
-/// NoiseKey.
-struct Key {
-  std::uint64_t seed = 0, stream = 0, row_offset = 0;
-};
-
-/// Between the dot products s and the ADC, gain > 0:
-///   u = gain·s + bias,   v = attenuation·(u + shot_noise·√(|u| / gain)·N₁ + noise·N₂)
-/// so shot_noise is that of s, where there is no bias.
-struct Readout {
-  float gain = 1.0f;
-  float shot_noise = 0.0f;
-  float noise = 0.0f;
-  float attenuation = 1.0f;
-};
+using View = MatrixMemory<T>;
+using Key = NoiseKey;
 
 /// Who runs tasks: run(self, tasks, body, context) calls body(context, i) for each i < tasks, on
 /// any threads. Without `run` the calling thread does. `threads`: how many there are.
@@ -94,7 +76,9 @@ Executor executor(LuminaExecutor& executor, std::size_t threads) {
 
 // --- What an instruction set's translation unit owns ---------------------------------------------
 
-struct Unit;  // internal: dispatch/src/unit.hpp
+// Internal: dispatch/src/unit.hpp.
+struct Unit;
+enum class WeightKind;
 
 /// An object of a unit's own types.
 template <class Tag>
@@ -116,7 +100,7 @@ class Weights {
   std::size_t rows() const { return rows_; }  ///< outputs
   std::size_t cols() const { return cols_; }  ///< inputs
   int bits() const { return bits_; }          ///< 0: floats as they were
-  bool coded() const { return coded_; }       ///< CodedWeights: for calls with a DAC
+  bool coded() const;                         ///< CodedWeights: for calls with a DAC
   std::string_view isa() const;
 
   /// Of coded weights: codes [out, in] and the scale of each output, to the caller's memory.
@@ -127,32 +111,32 @@ class Weights {
 
  private:
   friend struct Access;
-  Weights(Owned<PackedTag> packed, std::size_t rows, std::size_t cols, int bits, bool coded)
-      : packed_(std::move(packed)), rows_(rows), cols_(cols), bits_(bits), coded_(coded) {}
+  Weights(Owned<PackedTag> packed, std::size_t rows, std::size_t cols, int bits, WeightKind kind)
+      : packed_(std::move(packed)), rows_(rows), cols_(cols), bits_(bits), kind_(kind) {}
 
   Owned<PackedTag> packed_;
   std::size_t rows_, cols_;
   int bits_;
-  bool coded_;
+  WeightKind kind_;
 };
 
 /// pack_weights.
-Weights pack_weights(View<const float> w);
+Weights pack_weights(MatrixMemory<const float> w);
 /// Nothing is packed or copied: calls read w itself, which must live, and stay where it is, as long
 /// as the result is used. For weights that are multiplied once or twice, and for small batches;
 /// results have the same bits as with pack_weights. Not for backward().
-Weights borrow_weights(View<const float> w);
+Weights borrow_weights(MatrixMemory<const float> w);
 /// pack_quantized_weights: 2 … 16 bits, multiplied as floats.
-Weights pack_quantized_weights(View<const float> w, int bits);
+Weights pack_quantized_weights(MatrixMemory<const float> w, int bits);
 /// Values of such weights, packed again as they are.
-Weights pack_quantized_values(View<const float> values, int bits);
+Weights pack_quantized_values(MatrixMemory<const float> values, int bits);
 /// pack_complex_weights: w [out, 2·in] of pairs, as [2·out, 2·in].
-Weights pack_complex_weights(View<const float> w);
+Weights pack_complex_weights(MatrixMemory<const float> w);
 /// encode_weights: 2 … 8 bits, multiplied as integers, stored in 2, 4 or 8 bits each.
-Weights encode_weights(View<const float> w, int bits);
+Weights encode_weights(MatrixMemory<const float> w, int bits);
 
 /// mix_neighbours: crosstalk between outputs, to be packed then.
-void mix_neighbours(View<const float> w, float crosstalk, View<float> mixed);
+void mix_neighbours(MatrixMemory<const float> w, float crosstalk, MatrixMemory<float> mixed);
 
 /// ForwardRecord: one bit for each output of a call, kept for its backward pass.
 class Record {
@@ -162,10 +146,10 @@ class Record {
 
   /// Its bits, to be kept elsewhere: a row for each row of the call's output, of ⌈out / 8⌉ bytes;
   /// nothing where it is not filled.
-  View<const std::uint8_t> bytes() const;
+  MatrixMemory<const std::uint8_t> bytes() const;
   /// From then on it is that of a call with `weights` and as many rows, whose bytes() these were.
   /// Error: another number of bytes.
-  void restore(const Weights& weights, View<const std::uint8_t> bytes);
+  void restore(const Weights& weights, MatrixMemory<const std::uint8_t> bytes);
 
  private:
   friend struct Access;
@@ -184,15 +168,15 @@ class Workspace {
 /// y = ADC(readout(DAC(x)·wᵀ)) + output_bias, `bias` being added in the readout; x [batch, in], w
 /// [out, in], y [batch, out].
 struct Call {
-  View<const float> x;
+  MatrixMemory<const float> x;
   const Weights* weights;
-  View<float> y;
+  MatrixMemory<float> y;
   Converter dac = {};           ///< coded weights need one, of 8 bits at most
   const float* bias = nullptr;  ///< [out], or none
   Readout readout = {};
   Converter adc = {};
   const float* output_bias = nullptr;  ///< [out], or none
-  Key key = {};
+  NoiseKey key = {};
   Executor executor = {};
   Record* record = nullptr;  ///< to be filled, for backward()
   bool track = false;        ///< run() returns the largest |v| that enters the ADC
@@ -203,24 +187,24 @@ float run(const Call& call);
 
 /// Where gradients go; what has no data is not computed.
 struct GradientViews {
-  View<float> input = {};        ///< [batch, in]
-  View<float> weights = {};      ///< [out, in]
-  float* output_bias = nullptr;  ///< [out]
+  MatrixMemory<float> input = {};    ///< [batch, in]
+  MatrixMemory<float> weights = {};  ///< [out, in]
+  float* output_bias = nullptr;      ///< [out]
 };
 
 /// lumina::backward: straight-through gradients of a call that has filled `record`. Of the call x,
 /// weights, converters, gain, attenuation and the executor are read. Coded weights: on AMX the
 /// products are the bf16 split.
-void backward(const Call& call, View<const float> grad_y, const Record& record,
+void backward(const Call& call, MatrixMemory<const float> grad_y, const Record& record,
               const GradientViews& gradients, Workspace& workspace);
 
 /// The gradients of a bare product y = x·wᵀ, in floats: grad_y·w and grad_yᵀ·x.
-void product_backward(View<const float> grad_y, View<const float> x, View<const float> w,
-                      const GradientViews& gradients, Workspace& workspace,
-                      const Executor& executor = {});
+void product_backward(MatrixMemory<const float> grad_y, MatrixMemory<const float> x,
+                      MatrixMemory<const float> w, const GradientViews& gradients,
+                      Workspace& workspace, const Executor& executor = {});
 
 /// True where all elements are finite numbers.
-bool all_finite(View<const float> values);
+bool all_finite(MatrixMemory<const float> values);
 
 /// Quantizer::apply, encode and decode, for `count` values. The codes of a symmetric converter are
 /// those of SymmetricQuantizer, −m … m, in two's complement: the same memory holds them as
@@ -234,7 +218,7 @@ void decode(const Converter& converter, const std::uint32_t* codes, std::size_t 
 float step(const Converter& converter);
 
 /// lumina::standard_normal_at.
-float standard_normal_at(const Key& key, std::size_t row, std::size_t col);
+float standard_normal_at(const NoiseKey& key, std::size_t row, std::size_t col);
 
 /// lumina::FastRng.
 class FastRng {

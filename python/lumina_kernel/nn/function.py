@@ -10,8 +10,8 @@ from torch.autograd import forward_ad
 from torch.autograd.function import Function, once_differentiable
 
 from . import recomputation, selection
+from .interface import Kept
 from .passes import Passes, PassKind
-from .selection import Kept
 
 
 def run(

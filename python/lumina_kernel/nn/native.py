@@ -1,4 +1,4 @@
-"""The layer on the library's kernels: one pass over memory (interface: selection.py)."""
+"""The layer on the library's kernels: one pass over memory (interface.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .. import CodedWeights, PackedWeights, _core
-from .selection import Kept, LayerSettings, not_finite
+from .interface import Kept, LayerSettings, not_finite
 
 NAME = "native"
 
@@ -37,33 +37,15 @@ def forward(
     weights: Weights,
     bias: Optional[Tensor],
     settings: LayerSettings,
-    key: Optional[int],
-    keep: bool,
-    track: bool,
 ) -> Tuple[Tensor, float, Optional[Kept]]:
-    dac, readout, adc = settings
     rows = _rows(x)
     if not _core.all_finite(rows):
         raise not_finite("input", x)
     y = x.new_empty((*x.shape[:-1], weights.shape[0]))
-    record = _core.ForwardRecord() if keep else None
-    largest = _core.forward(
-        rows,
-        weights,
-        _rows(y),
-        bias,
-        dac,
-        readout,
-        adc,
-        key is not None,
-        key or 0,
-        0,  # stream
-        0,  # row_offset
-        record,
-        track,
-        torch.get_num_threads(),
-    )
-    return y, largest, Kept((), (record, weights)) if keep else None
+    record = _core.ForwardRecord() if settings.keep else None
+    threads = torch.get_num_threads()
+    largest = _core.forward(rows, weights, _rows(y), bias, settings, record, threads)
+    return y, largest, Kept((), (record, weights)) if settings.keep else None
 
 
 def backward(
@@ -74,7 +56,6 @@ def backward(
     needed: Sequence[bool],
 ) -> List[Optional[Tensor]]:
     record, weights = kept.rest
-    dac, readout, adc = settings
     shapes = (x.shape, weights.shape, weights.shape[:1])
     gradients = [x.new_empty(shape) if need else None for shape, need in zip(shapes, needed)]
     grad_x, grad_w, grad_bias = gradients
@@ -83,9 +64,7 @@ def backward(
         _rows(grad_y),
         _rows(x),
         weights,
-        dac,
-        readout,
-        adc,
+        settings,
         None if grad_x is None else _rows(grad_x),
         grad_w,
         grad_bias,

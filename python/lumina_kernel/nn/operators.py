@@ -17,9 +17,9 @@ from ..profiles import Readout
 from . import selection
 from .converters import Converter
 from .function import refuse_forward_mode
+from .interface import LayerSettings
 from .noise_keys import drawn
 from .passes import Passes, PassKind
-from .selection import LayerSettings
 
 #: Otherwise graphs are refused.
 AVAILABLE = hasattr(torch.library, "register_vmap")  # from torch 2.5 on
@@ -103,7 +103,7 @@ def call(
         bias,
         number,
         limit,
-        [float(number) for part in kind.settings for number in part],
+        _numbers(kind.settings),
         [int(flag) for flag in kind[1:]],
         0 if stored else passes.id,
     )
@@ -117,6 +117,15 @@ def _refuse_onnx() -> None:
         raise RuntimeError(
             "OpticalLinear: torch.onnx.export is not possible, for ONNX has no such operator"
         )
+
+
+def _numbers(settings: LayerSettings) -> List[float]:
+    """What all passes of a kind have in common."""
+    return [
+        float(number)
+        for part in (settings.dac, settings.readout, settings.adc)
+        for number in part
+    ]
 
 
 def _kind(settings: Sequence[float], flags: Sequence[int]) -> PassKind:

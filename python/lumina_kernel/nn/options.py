@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Optional, Tuple, Union
 
 from ..profiles import HardwareProfile, hardware_profile as preset
 from .converters import Converter, checked_range, is_symmetric
-from .selection import LayerSettings
+from .interface import LayerSettings
 
 #: Up to so many bits sums of codes are 32-bit integers, in which so many products fit.
 _MOST_CODED_BITS = 8

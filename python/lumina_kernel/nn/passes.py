@@ -12,9 +12,9 @@ from torch import Tensor
 
 from . import ranks, recomputation, selection
 from .converters import Converter
+from .interface import Kept, LayerSettings
 from .noise_keys import NoiseKeys
 from .recomputation import History
-from .selection import Kept, LayerSettings
 
 # A tracked range is kept within what an ADC can have.
 SMALLEST_LIMIT = 2.0**-60
@@ -24,7 +24,7 @@ LARGEST_LIMIT = torch.finfo(torch.float32).max / 4
 class PassKind(NamedTuple):
     """What passes of a layer have in common, as long as nobody changes the layer."""
 
-    settings: LayerSettings
+    settings: LayerSettings  #: without a pass's own: key, keep, track
     tracked: bool  #: the ADC's range is ± the limit that a pass gets, in place of the settings'
     noisy: bool
     learns: bool  #: the limit follows the largest |v|
@@ -34,11 +34,16 @@ class PassKind(NamedTuple):
         """Another run would find something else."""
         return self.noisy or self.learns
 
-    def at(self, limit: float) -> LayerSettings:
-        if not self.tracked:
-            return self.settings
-        dac, readout, adc = self.settings
-        return LayerSettings(dac, readout, Converter(adc.bits, -limit, limit, adc.symmetric))
+    def at(
+        self, limit: float, key: Optional[int] = None, keep: bool = False, track: bool = False
+    ) -> LayerSettings:
+        """The settings of a pass."""
+        if key is None and not (self.tracked or keep or track):
+            return self.settings  # making another takes as long as a small product
+        dac, readout, adc = self.settings.dac, self.settings.readout, self.settings.adc
+        if self.tracked:
+            adc = Converter(adc.bits, -limit, limit, adc.symmetric)
+        return LayerSettings(dac, readout, adc, key, keep, track)
 
 
 class PassResult(NamedTuple):
@@ -87,7 +92,7 @@ class Passes:
         """`number`: drawn from torch's default generator, where the kind is numbered. `limit`: 0 is
         one that is not known yet; the batch is its own measure then. `remember`: for another run.
 
-        Errors: those of selection.py; RuntimeError, `limit` is none of an ADC, or a recomputation
+        Errors: those of interface.py; RuntimeError, `limit` is none of an ADC, or a recomputation
         is one of no known pass.
         """
         if kind.tracked and limit != 0.0 and not SMALLEST_LIMIT <= limit <= LARGEST_LIMIT:
@@ -100,16 +105,16 @@ class Passes:
             key = self.keys.next(number, ranks.rank(self.group))
         forward = selection.active.forward
         if kind.tracked and used == 0.0:
-            some = kind.at(1.0)
-            largest = forward(x, weights, bias, some, key, False, True)[1] if x.numel() else 0.0
+            some = kind.at(1.0, key, track=True)
+            largest = forward(x, weights, bias, some)[1] if x.numel() else 0.0
             limit = self._widened(0.0, largest, kind)
             used = limit or SMALLEST_LIMIT  # a batch of zeros says nothing
-            settings = kind.at(used)
-            y, _, kept = forward(x, weights, bias, settings, key, keep, False)
+            settings = kind.at(used, key, keep)
+            y, _, kept = forward(x, weights, bias, settings)
         else:
             track = kind.learns and not again
-            settings = kind.at(used)
-            y, largest, kept = forward(x, weights, bias, settings, key, keep, track)
+            settings = kind.at(used, key, keep, track)
+            y, largest, kept = forward(x, weights, bias, settings)
             if track:
                 limit = self._widened(limit, largest, kind)
         if remember and number is not None and not again:

@@ -1,4 +1,4 @@
-"""The layer in plain PyTorch, for where the kernels are missing (interface: selection.py).
+"""The layer in plain PyTorch, for where the kernels are missing (interface.py).
 
 Without noise the outputs are those of the kernels as long as sums of codes stay below 2^24, where
 float32 is exact; beyond that, with more than 8 bits, and with a DAC whose range does not begin at
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..profiles import Readout
 from .converters import Converter
-from .selection import Kept, LayerSettings, not_finite
+from .interface import Kept, LayerSettings, not_finite
 
 NAME = "torch"
 
@@ -113,13 +113,10 @@ def forward(
     weights: Weights,
     bias: Optional[Tensor],
     settings: LayerSettings,
-    key: Optional[int],
-    keep: bool,
-    track: bool,
 ) -> Tuple[Tensor, float, Optional[Kept]]:
     if not _all_finite(x):
         raise not_finite("input", x)
-    dac, readout, adc = settings
+    dac, adc, keep = settings.dac, settings.adc, settings.keep
     x_values = _codes(x, dac)
     if weights.scales is not None:
         s = _dot_products(x_values, weights, dac)
@@ -127,8 +124,8 @@ def forward(
             _decode(x_values, dac)
     else:
         s = F.linear(_decode(x_values, dac), weights.matrix)
-    v = _read_out(s, readout, key)
-    largest = max(abs(end.item()) for end in v.aminmax()) if track else 0.0
+    v = _read_out(s, settings.readout, settings.key)
+    largest = max(abs(end.item()) for end in v.aminmax()) if settings.track else 0.0
     y = _decode(_codes(v, adc), adc)
     if bias is not None:
         y.add_(bias)
@@ -144,20 +141,20 @@ def backward(
     needed: Sequence[bool],
 ) -> List[Optional[Tensor]]:
     x_values, v, matrix, scales = kept.tensors
-    dac, readout, adc = settings
+    readout = settings.readout
     need_x, need_weight, need_bias = needed
     out_features, in_features = matrix.shape
     grad_x = grad_weight = grad_bias = None
     if need_bias:
         grad_bias = grad_y.reshape(-1, out_features).sum(0)
     if need_x or need_weight:
-        grad_s = _gate(grad_y, v, adc).mul_(readout.attenuation * readout.gain)
+        grad_s = _gate(grad_y, v, settings.adc).mul_(readout.attenuation * readout.gain)
     if need_weight:
         rows = grad_s.reshape(-1, out_features)
         grad_weight = rows.t() @ x_values.reshape(-1, in_features)
     if need_x:
         scaled = grad_s if scales is None else grad_s.mul_(scales)
-        grad_x = _gate(scaled @ matrix, x, dac)
+        grad_x = _gate(scaled @ matrix, x, settings.dac)
     return [grad_x, grad_weight, grad_bias]
 
 

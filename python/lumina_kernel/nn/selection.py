@@ -1,50 +1,11 @@
-"""Chooses what computes the layers.
-
-A computation is a module with these functions:
-
-    encode(weight [out, in], bits) -> weights             what is multiplied with
-    forward(x, weights, bias, settings, key, keep, track) -> (y, largest, kept)
-    backward(kept, grad_y, x, settings, needed) -> [grad_x, grad_weight, grad_bias]
-
-x, grad_x [..., in], y, grad_y [..., out], bias [out] or None: float32 on the CPU, detached from
-autograd. `key`: of the noise, None for none. `largest`: the largest |v| in front of the ADC, 0
-without `track`. `kept` is for backward(), None without `keep`. Gradients that are not among the
-three `needed` are None. Error: ValueError for NaN or Inf in x or weight.
-
-Where tensors alone pass from the one to the other, what the forward pass has found out is one:
-
-    record_like(y) -> record [..., n]                     empty, of its shape and type
-    record(kept, y) -> record
-    kept_from(record, x, weights, settings) -> kept
-"""
+"""Chooses what computes the layers."""
 
 from __future__ import annotations
 
 import os
-from types import ModuleType
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Tuple
 
-from torch import Tensor
-
-from ..profiles import Readout
-from .converters import Converter
-
-
-class LayerSettings(NamedTuple):
-    dac: Converter
-    readout: Readout
-    adc: Converter
-
-
-class Kept(NamedTuple):
-    """What backward() needs of the forward pass."""
-
-    tensors: Tuple[Optional[Tensor], ...]  #: autograd frees them with the graph
-    rest: Any = None
-
-
-def not_finite(name: str, tensor: Tensor) -> ValueError:
-    return ValueError(f"{name} {list(tensor.shape)} must be finite, but has NaN or Inf")
+from .interface import Computation
 
 
 def _wish() -> Tuple[str, str]:
@@ -58,7 +19,7 @@ def _wish() -> Tuple[str, str]:
     return "", ""
 
 
-def select() -> ModuleType:
+def select() -> Computation:
     """The computation that the environment asks for. Error: ImportError, it can't be had."""
     name, wish = _wish()
     if wish != "0":

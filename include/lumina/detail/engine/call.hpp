@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../../border.hpp"
 #include "../../config.hpp"
 #include "../../matrix.hpp"
-#include "../../noise_key.hpp"
 #include "../../quantizer.hpp"
 #include "../../stage.hpp"
 #include "../base/message.hpp"
@@ -72,7 +72,7 @@ bool call(MatrixView<const float> x, const Weights& weights, MatrixView<float> y
 }
 
 /// y = epilogue(DAC(x)·wᵀ) in floats.
-template <Converter Dac, FloatWeights Weights, class EpilogueT, class Observer, class Executor>
+template <AnyQuantizer Dac, FloatWeights Weights, class EpilogueT, class Observer, class Executor>
 bool call(MatrixView<const float> x, const Dac& dac, const Weights& weights, MatrixView<float> y,
           const EpilogueT& epilogue, const Observer& observer, const NoiseKey& key,
           const Executor& executor) {
@@ -83,7 +83,7 @@ bool call(MatrixView<const float> x, const Dac& dac, const Weights& weights, Mat
 }
 
 /// y = epilogue(DAC(x)·wᵀ) in integers; x of floats or of codes.
-template <class X, Converter Dac, CodedMatrix Weights, class Y, class EpilogueT, class Observer,
+template <class X, AnyQuantizer Dac, CodedMatrix Weights, class Y, class EpilogueT, class Observer,
           class Executor>
 bool call(MatrixView<const X> x, const Dac& dac, const Weights& weights, MatrixView<Y> y,
           const EpilogueT& epilogue, const Observer& observer, const NoiseKey& key,

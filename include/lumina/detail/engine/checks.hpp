@@ -29,25 +29,6 @@ inline constexpr std::size_t kMostCodedInputs =
 
 namespace detail {
 
-/// True where some element belongs to both views. Column ranges of one matrix do not overlap.
-template <class T, class U>
-bool overlap(MatrixView<T> a, MatrixView<U> b) {
-  if (a.rows() == 0 || a.cols() == 0 || b.rows() == 0 || b.cols() == 0) return false;
-  const auto begin = [](auto v) { return reinterpret_cast<std::uintptr_t>(v.data()); };
-  const auto end = [](auto v) {
-    return reinterpret_cast<std::uintptr_t>(v.row(v.rows() - 1) + v.cols());
-  };
-  if (begin(a) >= end(b) || begin(b) >= end(a)) return false;
-  if (sizeof(T) != sizeof(U) || (a.rows() == 1 && b.rows() == 1)) return true;
-  if (a.rows() > 1 && b.rows() > 1 && a.row_stride() != b.row_stride()) return true;
-  // Rows of one stride: they are apart when the columns are, counted from a's first one.
-  const std::size_t row_bytes = (a.rows() > 1 ? a.row_stride() : b.row_stride()) * sizeof(T);
-  const std::size_t shift = begin(b) >= begin(a)
-                                ? (begin(b) - begin(a)) % row_bytes
-                                : (row_bytes - (begin(a) - begin(b)) % row_bytes) % row_bytes;
-  return shift < a.cols() * sizeof(T) || shift + b.cols() * sizeof(U) > row_bytes;
-}
-
 inline bool report_false(const Message& message) {
   report_error(message.c_str());
   return false;

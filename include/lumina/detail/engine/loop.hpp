@@ -6,10 +6,10 @@
 #include <cstddef>
 #include <type_traits>
 
+#include "../../border.hpp"
 #include "../../config.hpp"
 #include "../../epilogue.hpp"
 #include "../../matrix.hpp"
-#include "../../noise_key.hpp"
 #include "../base/prefetch.hpp"
 #include "../base/range.hpp"
 #include "../epilogue/loop.hpp"

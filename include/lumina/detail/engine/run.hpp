@@ -6,10 +6,10 @@
 #include <span>
 #include <type_traits>
 
+#include "../../border.hpp"
 #include "../../config.hpp"
 #include "../../executor.hpp"
 #include "../../matrix.hpp"
-#include "../../noise_key.hpp"
 #include "../epilogue/observer.hpp"
 #include "../epilogue/sinks.hpp"
 #include "../kernels/matrix_unit.hpp"

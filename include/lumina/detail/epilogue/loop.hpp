@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../../border.hpp"
 #include "../../config.hpp"
 #include "../../matrix.hpp"
-#include "../../noise_key.hpp"
 #include "../../stage.hpp"
 #include "../base/range.hpp"
 #include "../base/unroll.hpp"

@@ -2,6 +2,7 @@
 // else is as with AVX-512 VNNI, which also does the work where the operating system refuses AMX.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -101,6 +102,10 @@ struct Amx : Vnni {
   static bool matrix_unit_active() { return active(); }
   static bool bf16_unit_active() { return active() && amx_bf16_usable(); }
 
+  template <class>
+  static constexpr std::array<const char*, 2> names() {
+    return {name, Vnni::name};
+  }
   template <class>
   static const char* name_in_use() {
     return active() ? name : Vnni::name;

@@ -28,6 +28,11 @@ struct ArchDefaults {
   static constexpr bool matrix_unit_active() { return false; }
   static constexpr bool bf16_unit_active() { return false; }
 
+  /// What code for Arch may run on, the best one first.
+  template <class Arch>
+  static constexpr std::array<const char*, 1> names() {
+    return {Arch::name};
+  }
   /// The name of what Arch's calls run on, and the wish for another one; false after an error. Here
   /// run time leaves nothing to choose.
   template <class Arch>

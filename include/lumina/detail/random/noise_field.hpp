@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../../border.hpp"
 #include "../../config.hpp"
-#include "../../noise_key.hpp"
 #include "xoshiro.hpp"
 
 namespace lumina {

@@ -5,13 +5,13 @@
 #include <span>
 #include <type_traits>
 
+#include "../../border.hpp"
 #include "../../config.hpp"
 #include "../../epilogue.hpp"
 #include "../../forward_pass.hpp"
 #include "../../forward_record.hpp"
 #include "../../gradients.hpp"
 #include "../../matrix.hpp"
-#include "../../noise_key.hpp"
 #include "../../quantizer.hpp"
 #include "../../stage.hpp"
 #include "../../weights.hpp"
@@ -101,6 +101,31 @@ void multiply_backward(const Pass& pass, MatrixView<const float> gradient,
     run(float_problem(TransposedRows(gradient), panels_of(workspace.inputs)), gradients.weights,
         pass.weight_stages, NoObserver(), pass.weight_key, executor);
   }
+}
+
+/// What multiply_backward() takes for a pass: y = x·wᵀ.
+struct BareProduct {
+  MatrixView<const float> x, weights;
+  NoDac dac = {};
+  Epilogue<> weight_stages = Epilogue<>();
+  NoiseKey weight_key = {};
+};
+
+inline bool product_backward_valid(MatrixView<const float> grad_y, MatrixView<const float> x,
+                                   MatrixView<const float> w, const Gradients& gradients) {
+  const auto is = [](MatrixView<float> gradient, MatrixView<const float> of) {
+    return gradient.data() == nullptr ||
+           (gradient.rows() == of.rows() && gradient.cols() == of.cols());
+  };
+  if (x.cols() == w.cols() && grad_y.rows() == x.rows() && grad_y.cols() == w.rows() &&
+      is(gradients.input, x) && is(gradients.weights, w)) {
+    return true;
+  }
+  return report_false(
+      Message() << "lumina::product_backward: grad_y is " << Shape{grad_y.rows(), grad_y.cols()}
+                << ", x is " << Shape{x.rows(), x.cols()} << ", w is " << Shape{w.rows(), w.cols()}
+                << "; they must be [batch, out], [batch, in] and [out, in], the "
+                   "gradients as x and w");
 }
 
 /// The same with codes on a matrix unit. `sums` [out]: of the gradient over the batch.

@@ -26,10 +26,10 @@
 #include <span>
 #include <tuple>
 
+#include "../../border.hpp"
 #include "../../config.hpp"
 #include "../../epilogue.hpp"
 #include "../../matrix.hpp"
-#include "../../noise_key.hpp"
 #include "../base/scalar_math.hpp"
 #include "../engine/problem.hpp"
 #include "../engine/run.hpp"

@@ -1,0 +1,72 @@
+// Plain structs that mean the same to every translation unit, whatever it is compiled for: what
+// programs hand to code for another instruction set, as lumina::dispatch does.
+//
+// The rest of the library lives in a namespace of its instruction set, for units must not share its
+// inline functions (config.hpp). Here is nothing to share but numbers, so this header asks for no
+// flag and includes no other one of the library.
+#pragma once
+
+// A unit may have this file twice: alone, and in the library as one header.
+#if !defined(LUMINA_BORDER_HPP)
+#define LUMINA_BORDER_HPP
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lumina {
+
+/// Names a noise field: one normal for every (row, column). The same key is the same noise, in
+/// every call and program, and so is NoiseKey{}, which calls have where none is given: whoever
+/// wants other noise in each call counts `stream` up.
+struct NoiseKey {
+  std::uint64_t seed = 0;
+  std::uint64_t stream = 0;      ///< say, the layer or the step: streams are independent.
+  std::uint64_t row_offset = 0;  ///< added to each row: where a shard of a batch begins.
+};
+
+/// A DAC or an ADC: a Quantizer (quantizer.hpp) of `bits` bits, 1 … 16, over [lo, hi]; 0 bits:
+/// none. `symmetric`: a SymmetricQuantizer, for which 0 is exact, of 2 … 16 bits; lo must be −hi
+/// then.
+struct Converter {
+  int bits = 0;
+  float lo = 0.0f, hi = 1.0f;
+  bool symmetric = false;
+};
+
+/// What stands between a dot product s and the ADC:
+///   u = gain·s + bias,   v = attenuation·(u + shot_noise·√(|u| / gain)·N₁ + noise·N₂)
+/// with independent N₁, N₂ ~ N(0, 1); so without a bias the shot noise is that of s.
+struct Readout {
+  float gain = 1.0f;         ///< of the signal, before the noise; above 0
+  float shot_noise = 0.0f;   ///< σ of σ·√|s|·N₁
+  float noise = 0.0f;        ///< σ of the additive noise σ·N₂
+  float attenuation = 1.0f;  ///< of signal and noise
+
+  /// Additive noise that every profile has.
+  static constexpr float kThermalNoise = 0.005f;
+
+  // What needs more than numbers is a unit's own: functions of hardware_profile.hpp.
+
+  /// That of a HardwareProfile.
+  template <class Profile>
+  static Readout of(const Profile& profile) {
+    return readout_of(profile);
+  }
+  /// ShotNoise (stages.hpp) of its strength, where it stands behind the gain.
+  template <class Self = Readout>
+  [[gnu::always_inline]] auto shot_noise_behind_gain() const {
+    return shot_noise_behind_gain_of(static_cast<const Self&>(*this));
+  }
+};
+
+/// Where a matrix lies: `rows` × `cols` elements, row after row, `row_stride` elements apart. Only
+/// as a MatrixView (matrix.hpp) is it checked.
+template <class T>
+struct MatrixMemory {
+  T* data;
+  std::size_t rows, cols, row_stride;
+};
+
+}  // namespace lumina
+
+#endif
