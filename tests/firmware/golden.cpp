@@ -54,7 +54,7 @@ bool passes(const char* what, Check check) {
 template <int Bits, class X, class Y>
 auto weights_of(const golden::CodedLayer<Bits, X, Y>& layer) {
   using namespace lumina;
-  if constexpr (detail::words_behind<detail::Native>() == 0) {
+  if constexpr (detail::Native::words_behind == 0) {
     const std::size_t outputs = padded_outputs(layer.out);
     return CodedWeightsView<Bits>(layer.out, layer.in, {layer.words, layer.word_count},
                                   {layer.scales, outputs}, {layer.code_sums, outputs});
