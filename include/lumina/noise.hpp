@@ -70,7 +70,7 @@ inline NormalPair box_muller(std::uint32_t radius_word, std::uint32_t angle_word
 inline float standard_normal_at(const NoiseKey& key, std::size_t row, std::size_t col,
                                 std::size_t draw = 0) {
   using namespace detail;
-  const NoiseField::Row field_row = NoiseField(key, draw).row(row);
+  const NoiseField::Row field_row = NoiseField(key, draw).row(key.row_offset + row);
   const std::size_t word = col % (kNormalsPerRound / 2);  // 16 32-bit words in a step
   const std::size_t lane = word / 2;
 

@@ -49,7 +49,7 @@ void report(const std::string& name, double measured, double expected, double de
 void fill_row(const NoiseKey& key, std::uint64_t row, std::vector<float>& out,
               std::size_t draw = 0) {
   using Lanes = NoiseGenerator<Native>;
-  const NoiseField::Row field_row = NoiseField(key, draw).row(row);
+  const NoiseField::Row field_row = NoiseField(key, draw).row(key.row_offset + row);
   for (std::size_t first = 0; first < out.size(); first += kBlockColumns) {
     Lanes lanes(field_row.seed_of(first / kBlockColumns));
     for (std::size_t block = 0; block < kBlockColumns; block += kNormalsPerRound) {

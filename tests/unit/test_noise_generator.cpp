@@ -22,7 +22,7 @@ namespace {
 /// The 128 normals of a panel by lanes and by standard_normal_at.
 template <class Arch>
 void check_panel(const NoiseKey& key, std::size_t row, std::size_t panel, std::size_t draw) {
-  const NoiseField::Row field_row = NoiseField(key, draw).row(row);
+  const NoiseField::Row field_row = NoiseField(key, draw).row(key.row_offset + row);
   NoiseGenerator<Arch> lanes(field_row.seed_of(panel));
   std::vector<float> actual(kBlockColumns);
   std::vector<float> expected(kBlockColumns);

@@ -143,7 +143,7 @@ class Loop {
             .rows = &next_rows};
   }
 
-  P problem_;
+  const P& problem_;  // of who makes the call
   EpilogueLoop<Arch, Stages, Observer, SinkT> epilogue_;
   MatrixView<Element> y_;
   Schedule schedule_;

@@ -56,7 +56,8 @@ class GradientPass {
     for (std::size_t row = 0; row < grad_y_.rows(); ++row) {
       std::array<NoiseGenerator<Arch>, kDraws + 1> generators;
       for (std::size_t draw = 0; draw < kDraws; ++draw) {
-        generators[draw] = NoiseGenerator<Arch>(fields_[draw].row(row).seed_of(panel));
+        generators[draw] =
+            NoiseGenerator<Arch>(fields_[draw].row(row_offset_ + row).seed_of(panel));
       }
       for (std::size_t block = 0; block < columns; block += kNormalsPerRound) {
         std::array<typename NoiseGenerator<Arch>::Round, kDraws + 1> normals;

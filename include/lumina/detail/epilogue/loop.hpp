@@ -85,7 +85,8 @@ class EpilogueLoop {
     Generators<Rows> result;
     repeat<Arch, Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
       const std::size_t row = i / kGenerators, draw = i % kGenerators;
-      result[row][draw] = NoiseGenerator<Arch>(fields_[draw].row(first_row + row).seed_of(block));
+      result[row][draw] =
+          NoiseGenerator<Arch>(fields_[draw].row(row_offset_ + first_row + row).seed_of(block));
     });
     return result;
   }

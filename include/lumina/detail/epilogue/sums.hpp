@@ -92,7 +92,7 @@ class DequantizedSums {
   }
 
  private:
-  UniformQuantizer dac_;
+  const UniformQuantizer& dac_;  // the caller's
   const float* scales_;
   const std::int32_t* code_sums_;
 };

@@ -23,15 +23,14 @@ inline constexpr std::size_t kNoiseLanes = 8;
 class NoiseField {
  public:
   constexpr NoiseField() = default;
-  constexpr explicit NoiseField(const NoiseKey& key, std::uint64_t draw = 0)
-      : row_offset_(key.row_offset) {
+  constexpr explicit NoiseField(const NoiseKey& key, std::uint64_t draw = 0) {
     SplitMix64 hash{key.seed};
     hash.state = hash() ^ key.stream;
     hash.state = hash() ^ draw;
     state_ = hash();
   }
 
-  /// A row of the field, counted within the call.
+  /// A row of the field, counted from the beginning of the unsharded batch: key.row_offset + row.
   class Row {
    public:
     constexpr explicit Row(std::uint64_t state) : state_(state) {}
@@ -43,13 +42,12 @@ class NoiseField {
    private:
     std::uint64_t state_;
   };
-  constexpr Row row(std::uint64_t row) const {
-    return Row(SplitMix64{state_ ^ (row_offset_ + row)}());
+  constexpr Row row(std::uint64_t global_row) const {
+    return Row(SplitMix64{state_ ^ global_row}());
   }
 
  private:
   std::uint64_t state_ = 0;
-  std::uint64_t row_offset_ = 0;
 };
 
 }  // namespace detail

@@ -91,7 +91,7 @@ class EncodedRows {
   }
 
   MatrixView<const X> x_;
-  UniformQuantizer dac_;
+  const UniformQuantizer& dac_;  // the caller's
 };
 
 }  // namespace detail

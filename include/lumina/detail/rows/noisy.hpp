@@ -26,7 +26,7 @@ class NoisyRows : public FloatRows {
   static constexpr std::size_t row_multiple = kBlockColumns;  // a generator begins there
 
   NoisyRows(MatrixView<const float> w, const Perturbation& perturbation, const NoiseKey& key)
-      : w_(w), perturbation_(perturbation), field_(key) {}
+      : w_(w), perturbation_(perturbation), row_offset_(key.row_offset), field_(key) {}
 
   std::size_t rows() const { return w_.rows(); }
   std::size_t depth() const { return w_.cols(); }
@@ -55,7 +55,8 @@ class NoisyRows : public FloatRows {
   void perturb(std::size_t first, const Range& inputs, float* to, std::size_t stride) const {
     std::array<Generator, Rows> generators;
     unroll<Rows>([&](auto row) __attribute__((always_inline)) {
-      generators[row] = Generator(field_.row(first + row).seed_of(inputs.begin / kBlockColumns));
+      generators[row] =
+          Generator(field_.row(row_offset_ + first + row).seed_of(inputs.begin / kBlockColumns));
     });
     for (std::size_t in_block = 0; in_block < inputs.size; in_block += kNormalsPerRound) {
       std::array<typename Generator::Round, Rows> normals;
@@ -78,6 +79,7 @@ class NoisyRows : public FloatRows {
 
   MatrixView<const float> w_;
   Perturbation perturbation_;
+  std::uint64_t row_offset_;
   NoiseField field_;
 };
 

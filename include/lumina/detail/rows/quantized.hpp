@@ -45,7 +45,7 @@ class QuantizedRows : public FloatRows {
 
  private:
   MatrixView<const float> x_;
-  UniformQuantizer dac_;
+  const UniformQuantizer& dac_;  // the caller's
 };
 
 }  // namespace detail

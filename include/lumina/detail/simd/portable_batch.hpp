@@ -160,41 +160,56 @@ class PortableBatch {
   T lane_[size];
 };
 
+// The operations of vectors.hpp as plain functions, which win over its templates: where code must
+// be small they are called, and their arguments are not copied on the way.
+
 template <class T>
 struct VectorOperations<PortableBatch<T>> : LaneOperations<PortableBatch<T>> {
-  using Batch = PortableBatch<T>;
   template <class U>
   using Rebound = PortableBatch<U>;
-
-  template <class To>
-  static Rebound<To> bits_as(const Batch& from) {
-    return std::bit_cast<Rebound<To>>(from);
-  }
-  static PortableBatch<float> nearest_floats(const Batch& from) {
-    float lanes[Batch::size];
-    for (std::size_t i = 0; i < Batch::size; ++i) lanes[i] = static_cast<float>(from.get(i));
-    return PortableBatch<float>::load_unaligned(lanes);
-  }
-
-  static Batch max_or_second(const Batch& a, const Batch& b) { return max(b, a); }
-  static Batch min_or_second(const Batch& a, const Batch& b) { return min(b, a); }
-
-  static Batch fused_multiply_add(const Batch& a, const Batch& b, const Batch& c) {
-    return Batch::map([](T x, T y, T z) { return detail::fused_multiply_add(x, y, z); }, a, b, c);
-  }
-  static Batch chain_multiply_add(const Batch& a, const Batch& b, const Batch& c) {
-    return Batch::map([](T x, T y, T z) { return detail::chain_multiply_add(x, y, z); }, a, b, c);
-  }
-  static Batch product(const Batch& a, const Batch& b) {
-    return Batch::map([](T x, T y) { return detail::product(x, y); }, a, b);
-  }
-  static Batch quotient(const Batch& a, const Batch& b) { return a / b; }
-  static Batch square_root(const Batch& a) { return sqrt(a); }
-  static Batch round_half_even(const Batch& v) {
-    const Batch shift(kRoundingShift);
-    return (v + shift) - shift;
-  }
 };
+
+template <class To, class From>
+PortableBatch<To> bits_as(const PortableBatch<From>& from) {
+  return std::bit_cast<PortableBatch<To>>(from);
+}
+inline PortableBatch<float> nearest_floats(const PortableBatch<std::int32_t>& from) {
+  float lanes[PortableBatch<float>::size];
+  for (std::size_t i = 0; i < from.size; ++i) lanes[i] = static_cast<float>(from.get(i));
+  return PortableBatch<float>::load_unaligned(lanes);
+}
+
+inline PortableBatch<float> max_or_second(const PortableBatch<float>& a,
+                                          const PortableBatch<float>& b) {
+  return max(b, a);
+}
+inline PortableBatch<float> min_or_second(const PortableBatch<float>& a,
+                                          const PortableBatch<float>& b) {
+  return min(b, a);
+}
+inline PortableBatch<float> fused_multiply_add(const PortableBatch<float>& a,
+                                               const PortableBatch<float>& b,
+                                               const PortableBatch<float>& c) {
+  return PortableBatch<float>::map(
+      [](float x, float y, float z) { return fused_multiply_add(x, y, z); }, a, b, c);
+}
+inline PortableBatch<float> chain_multiply_add(const PortableBatch<float>& a,
+                                               const PortableBatch<float>& b,
+                                               const PortableBatch<float>& c) {
+  return PortableBatch<float>::map(
+      [](float x, float y, float z) { return chain_multiply_add(x, y, z); }, a, b, c);
+}
+inline PortableBatch<float> product(const PortableBatch<float>& a, const PortableBatch<float>& b) {
+  return PortableBatch<float>::map([](float x, float y) { return product(x, y); }, a, b);
+}
+inline PortableBatch<float> quotient(const PortableBatch<float>& a, const PortableBatch<float>& b) {
+  return a / b;
+}
+inline PortableBatch<float> square_root(const PortableBatch<float>& a) { return sqrt(a); }
+inline PortableBatch<float> round_half_even(const PortableBatch<float>& v) {
+  const PortableBatch<float> shift(kRoundingShift);
+  return (v + shift) - shift;
+}
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
