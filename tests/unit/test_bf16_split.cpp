@@ -267,7 +267,7 @@ TEST_CASE("Split products stay within their bound", "[bf16_split]") {
   }
   SECTION("a depth that the workspace cannot hold") {
     using Rows = detail::Bf16Rows<Native, detail::TransposedRows>;
-    using Depth = detail::DepthBlocks<Rows, Native::Codes::workspace_bytes>;
+    using Depth = detail::DepthBlocks<Rows, Native::row_scratch_bytes>;
     const std::size_t depth = Depth::block_inputs(32) + 40;
     check_input_gradient<8>(engine, 32, depth, 35);
     check_weight_gradient(engine, depth, 32, 35);

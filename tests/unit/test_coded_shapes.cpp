@@ -90,10 +90,9 @@ TEST_CASE("Coded: tall, wide and deep", "[coded_shapes]") {
 TEST_CASE("Coded: so deep that the depth is cut into blocks", "[coded_shapes]") {
   Engine engine(6);
   using Input = detail::Native::Codes::Input;
-  using Blocks = detail::Native::Codes;
   // What the codes of a tile's rows need must not fit into a task's workspace.
-  const std::size_t rows = Blocks::max_tile_rows;
-  const std::size_t most = Blocks::workspace_bytes / sizeof(Input) / rows;
+  const std::size_t rows = detail::Native::Codes::blocks.max_tile_rows();
+  const std::size_t most = detail::Native::row_scratch_bytes / sizeof(Input) / rows;
   for (const std::size_t in : {most / 64 * 64, most / 64 * 64 + 1, 2 * most + 77}) {
     for (std::size_t form = 0; form < 4; ++form) check_form(form, engine, {rows, in, 2});
   }

@@ -120,7 +120,7 @@ TEST_CASE("The matrix unit's kernel equal the reference", "[matrix_unit]") {
 TEST_CASE("The matrix unit's kernel cut a depth that the workspace cannot hold", "[matrix_unit]") {
   if (!kCodesAreBytes) return;
   Engine engine(2);
-  const std::size_t in = detail::Native::Codes::workspace_bytes / 16 + 100;
+  const std::size_t in = detail::Native::row_scratch_bytes / 16 + 100;
   check_shape<8>(engine, {17, in, 33});
   check_shape<2>(engine, {33, in, 5});
 }

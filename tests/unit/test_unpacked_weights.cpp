@@ -18,8 +18,8 @@ struct Shape {
 };
 
 /// The most rows for which w is not packed as a whole.
-constexpr std::size_t kMaxRows = detail::Thresholds::max_unpacked_chunks *
-                                 detail::Native::chunk_tiles * detail::Native::max_tile_rows;
+constexpr std::size_t kMaxRows =
+    detail::Thresholds::max_unpacked_chunks * detail::Native::blocks.max_chunk_rows();
 
 /// Weights as they are against packed ones, bit for bit, without and with a DAC.
 template <class Fill, class Executor = Serial>

@@ -10,6 +10,7 @@
 #include "../../config.hpp"
 #include "../../stage.hpp"
 #include "../base/range.hpp"
+#include "../isa/blocks.hpp"
 #include "../kernels/views.hpp"
 #include "../rows/row_source.hpp"
 
@@ -20,7 +21,7 @@ namespace detail {
 /// KERNEL: sums (+)= rows · panels, whatever the numbers and the unit: vectors, AMX, an emulated
 /// AMX.
 ///   Arch, Input, Word, Sum   the architecture; elements of rows, panels, sums
-///   Blocks                   max_tile_rows, chunk_tiles: a task has as many rows as both say
+///   blocks                   how the work is cut; a task has as many rows as they say
 ///   Session                  lives as long as a task: AMX's configuration; empty elsewhere
 ///   fetches(depth)           how many parts of the next task's rows multiply() fetches in a block
 ///   worth_threads            multiplications that are worth several threads
@@ -31,8 +32,7 @@ concept Kernel = requires(const StridedRows<typename K::Input>& rows,
                           const SumBlock<typename K::Sum>& sums, bool accumulate,
                           const Ahead& ahead, std::size_t size) {
   typename K::Arch;
-  { K::Blocks::max_tile_rows } -> std::convertible_to<std::size_t>;
-  { K::Blocks::chunk_tiles } -> std::convertible_to<std::size_t>;
+  { K::blocks } -> std::convertible_to<Blocks>;
   typename K::Session;
   requires std::constructible_from<typename K::Session, std::size_t>;
   { K::fetches(size) } -> std::convertible_to<std::size_t>;

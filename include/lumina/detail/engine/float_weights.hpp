@@ -54,7 +54,7 @@ PackedWeights pack_weights_by(const Executor& executor, MatrixView<const float> 
 template <class Executor, class F>
 bool with_panels(MatrixView<const float> w, std::size_t rows, const Executor& executor, F f) {
   if constexpr (!BringsWorkspace<Executor>) {
-    if (rows > Thresholds::max_unpacked_chunks * Native::chunk_tiles * Native::max_tile_rows) {
+    if (rows > Thresholds::max_unpacked_chunks * Native::blocks.max_chunk_rows()) {
       const PackedWeights packed = pack_weights_by(executor, w);
       return f(panels_of(packed));
     }

@@ -69,20 +69,20 @@ class Scratch {
   using Sum = typename K::Sum;
   using Values = decltype(std::declval<const typename P::Sums&>().values(std::size_t{}));
   /// The most rows of a task.
-  static constexpr std::size_t kMaxRows = K::Blocks::chunk_tiles * K::Blocks::max_tile_rows;
+  static constexpr std::size_t kMaxRows = K::blocks.max_chunk_rows();
 
  private:
-  static constexpr std::size_t kRowBytes = std::max(
-      K::Arch::Codes::workspace_bytes,
-      K::Blocks::max_tile_rows* Rows::row_multiple* Rows::elements_per_input * sizeof(Element));
+  static constexpr std::size_t kRowBytes =
+      std::max(K::Arch::row_scratch_bytes, K::blocks.max_tile_rows() * Rows::row_multiple *
+                                               Rows::elements_per_input * sizeof(Element));
 
  public:
   using Depth = DepthBlocks<Rows, kRowBytes>;
 
   static constexpr Chunks chunks(std::size_t batch, std::size_t depth) {
-    constexpr std::size_t kTileRows = K::Blocks::max_tile_rows;
+    constexpr std::size_t kTileRows = K::blocks.max_tile_rows();
     return Chunks::of(batch, kTileRows,
-                      Depth::chunk_tiles(depth, kTileRows, K::Blocks::chunk_tiles));
+                      Depth::chunk_tiles(depth, kTileRows, K::blocks.chunk_tiles));
   }
 
   /// Where the sums, then the values begin, and all of it ends.

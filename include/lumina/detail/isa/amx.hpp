@@ -95,9 +95,7 @@ struct Amx : Vnni {
   using MatrixUnit = AmxUnit;
   static constexpr std::size_t words_behind = kMaxWordsBehind;
   /// The second-level caches of machines with AMX have 2 MiB.
-  struct Codes : Vnni::Codes {
-    static constexpr std::size_t workspace_bytes = std::size_t{1} << 18;
-  };
+  static constexpr std::size_t row_scratch_bytes = std::size_t{1} << 18;
 
   static bool matrix_unit_active() { return active(); }
   static bool bf16_unit_active() { return active() && amx_bf16_usable(); }

@@ -47,23 +47,13 @@ struct Avx2 : ArchDefaults, TransposedEights {
   using Batch = xsimd::batch<T, xsimd::fma3<xsimd::avx2>>;
   using Quad = xsimd::batch<float, xsimd::sse2>;  ///< four floats
 
-  // Block sizes, see scalar.hpp. 6 × 16 accumulators are 12 registers, 2 hold weights, 2 inputs.
-  static constexpr std::size_t max_tile_rows = 6;
-  static constexpr std::size_t chunk_tiles = 8;
-  static constexpr std::size_t unpacked_rows = 2;
-  static constexpr std::size_t epilogue_rows = 2;
-  static constexpr std::size_t tile_columns(std::size_t rows) {
-    return rows <= 1 ? 64 : rows <= 2 ? 32 : 16;
-  }
-
-  /// Codes: as for floats; see scalar.hpp.
-  struct CodeBlocks {
-    static constexpr std::size_t max_tile_rows = 6;
-    static constexpr std::size_t chunk_tiles = 8;
-    static constexpr std::size_t workspace_bytes = std::size_t{1} << 17;
-    static constexpr std::size_t tile_columns(std::size_t rows) { return Avx2::tile_columns(rows); }
+  // 6 × 16 accumulators are 12 registers, 2 hold weights, 2 inputs.
+  static constexpr Blocks blocks{.tile_widths = {{1, 64}, {2, 32}, {6, 16}}, .chunk_tiles = 8};
+  struct Codes : PairDot<Avx2CodeUnit> {
+    static constexpr Blocks blocks = Avx2::blocks;
   };
-  struct Codes : PairDot<Avx2CodeUnit>, CodeBlocks {};
+  static constexpr std::size_t epilogue_rows = 2;
+  static constexpr std::size_t unpacked_rows = 2;
 
   /// The low bytes of the lanes to memory, side by side.
   static void store_codes(const Batch<std::int32_t>& codes, std::uint8_t* to) {

@@ -60,27 +60,15 @@ struct Avx512 : ArchDefaults, TransposedEights {
   using Batch = xsimd::batch<T, xsimd::avx512bw>;
   using Quad = xsimd::batch<float, xsimd::sse2>;  ///< four floats
 
-  // Block sizes, see scalar.hpp. 12 × 32 accumulators are 24 registers, 2 hold weights, 1 an input.
-  // Few rows get wider tiles: at least 8 chains are needed to hide the latency of an FMA, and
-  // several panels read at once to load the cache at its full rate.
-  static constexpr std::size_t max_tile_rows = 12;
-  static constexpr std::size_t chunk_tiles = 4;
-  static constexpr std::size_t unpacked_rows = 4;
-  static constexpr std::size_t epilogue_rows = 4;
-  static constexpr std::size_t tile_columns(std::size_t rows) {
-    return rows <= 3 ? 128 : rows <= 6 ? 64 : 32;
-  }
-
-  /// Codes: as for floats; see scalar.hpp.
-  struct CodeBlocks {
-    static constexpr std::size_t max_tile_rows = 12;
-    static constexpr std::size_t chunk_tiles = 4;
-    static constexpr std::size_t workspace_bytes = std::size_t{1} << 17;
-    static constexpr std::size_t tile_columns(std::size_t rows) {
-      return Avx512::tile_columns(rows);
-    }
+  // 12 × 32 accumulators are 24 registers, 2 hold weights, 1 an input. Few rows get wider tiles: at
+  // least 8 chains are needed to hide the latency of an FMA, and several panels read at once to
+  // load the cache at its full rate.
+  static constexpr Blocks blocks{.tile_widths = {{3, 128}, {6, 64}, {12, 32}}, .chunk_tiles = 4};
+  struct Codes : PairDot<Avx512CodeUnit> {
+    static constexpr Blocks blocks = Avx512::blocks;
   };
-  struct Codes : PairDot<Avx512CodeUnit>, CodeBlocks {};
+  static constexpr std::size_t epilogue_rows = 4;
+  static constexpr std::size_t unpacked_rows = 4;
 
   /// The low bytes or halves of the lanes to memory, side by side.
   static void store_codes(const Batch<std::int32_t>& codes, std::uint8_t* to) {

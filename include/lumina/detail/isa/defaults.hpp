@@ -1,5 +1,5 @@
 // What an architecture inherits unless it has a better instruction. Each isa/ file names its
-// vectors (Batch, Quad, Column) and its block sizes, which scalar.hpp explains.
+// vectors (Batch, Quad, Column) and its block sizes (blocks, for floats; Codes::blocks).
 #pragma once
 
 #include <array>
@@ -9,12 +9,19 @@
 
 #include "../../config.hpp"
 #include "../base/message.hpp"
+#include "blocks.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
 struct ArchDefaults {
+  /// How many rows the epilogue takes at a time.
+  static constexpr std::size_t epilogue_rows = 1;
+  /// With at most so many rows, weights that are not packed are multiplied as they lie.
+  static constexpr std::size_t unpacked_rows = 0;
+  /// What a task has on its stack for the rows of x in the form that kernels read.
+  static constexpr std::size_t row_scratch_bytes = std::size_t{1} << 17;
   /// Whether loops over the vectors of a block of noise are written out (unroll.hpp).
   static constexpr bool unrolls_vectors = true;
   /// What a task has on its stack for pieces of weights that are not packed: a third of the

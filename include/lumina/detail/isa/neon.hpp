@@ -68,30 +68,17 @@ struct Neon : ArchDefaults {
   using Batch = xsimd::batch<T, xsimd::neon64>;
   using Quad = xsimd::batch<float, xsimd::neon64>;  ///< four floats
 
-  // Block sizes, see scalar.hpp. 6 × 16 accumulators are 24 registers, 4 hold weights, 1 an input.
-  // A single row uses each weight once, so that not all 16 of its vectors must be there at a time.
-  static constexpr std::size_t max_tile_rows = 6;
-  static constexpr std::size_t chunk_tiles = 8;
-  static constexpr std::size_t unpacked_rows = 0;
-  static constexpr std::size_t epilogue_rows = 1;
-  static constexpr std::size_t tile_columns(std::size_t rows) {
-    return rows <= 1 ? 64 : rows <= 2 ? 32 : 16;
-  }
-
-  /// Codes; see scalar.hpp. Unpacking takes registers that a single row's 64 sums would not leave,
-  /// and so do four products that are added in pairs, where there is no dot product.
-#if defined(__ARM_FEATURE_DOTPROD)
-  static constexpr std::size_t most_code_rows = 6, most_wide_code_rows = 2;
-#else
-  static constexpr std::size_t most_code_rows = 4, most_wide_code_rows = 1;
-#endif
+  // 6 × 16 accumulators are 24 registers, 4 hold weights, 1 an input. A single row uses each weight
+  // once, so that not all 16 of its vectors must be there at a time.
+  static constexpr Blocks blocks{.tile_widths = {{1, 64}, {2, 32}, {6, 16}}, .chunk_tiles = 8};
+  /// Unpacking takes registers that a single row's 64 sums would not leave, and so do four products
+  /// that are added in pairs, where there is no dot product.
   struct Codes : ByteDot<NeonCodeUnit> {
-    static constexpr std::size_t max_tile_rows = most_code_rows;
-    static constexpr std::size_t chunk_tiles = 48 / most_code_rows;
-    static constexpr std::size_t workspace_bytes = std::size_t{1} << 17;
-    static constexpr std::size_t tile_columns(std::size_t rows) {
-      return rows <= most_wide_code_rows ? 32 : 16;
-    }
+#if defined(__ARM_FEATURE_DOTPROD)
+    static constexpr Blocks blocks{.tile_widths = {{2, 32}, { 6, 16 }}, .chunk_tiles = 8};
+#else
+    static constexpr Blocks blocks{.tile_widths = {{1, 32}, {4, 16}}, .chunk_tiles = 12};
+#endif
   };
 
   /// Four neighbouring elements of Column::size rows, turned.

@@ -55,28 +55,14 @@ struct Scalar : ArchDefaults {
   using Batch = PortableBatch<T>;
   using Quad = PortableBatch<float>;  ///< four floats
 
-  // Block sizes. A tile has at most max_tile_rows rows and, if it has `rows`, tile_columns(rows)
-  // columns. A task makes the sums of chunk_tiles tiles of rows × 128 columns, which wait on the
-  // stack for their epilogue; that takes epilogue_rows rows at a time. With at most unpacked_rows
-  // rows weights that are not packed are multiplied as they lie.
-  static constexpr std::size_t max_tile_rows = 4;
-  static constexpr std::size_t chunk_tiles = 1;
-  static constexpr std::size_t epilogue_rows = 1;
-  static constexpr std::size_t unpacked_rows = 0;
+  static constexpr Blocks blocks{.tile_widths = {{2, 8}, {4, 4}}, .chunk_tiles = 1};
+  struct Codes : ByteDot<ScalarCodeUnit> {
+    static constexpr Blocks blocks = Scalar::blocks;
+  };
   // Microcontrollers have small stacks, and small memories for code.
+  static constexpr std::size_t row_scratch_bytes = 2048;
   static constexpr std::size_t unpacked_part_floats = 512;
   static constexpr bool unrolls_vectors = false;
-  static constexpr std::size_t tile_columns(std::size_t rows) { return rows <= 2 ? 8 : 4; }
-
-  // The same for codes, and how many bytes a task has on the stack for the codes of its rows.
-  struct Codes : ByteDot<ScalarCodeUnit> {
-    static constexpr std::size_t max_tile_rows = 4;
-    static constexpr std::size_t chunk_tiles = 1;
-    static constexpr std::size_t workspace_bytes = 2048;
-    static constexpr std::size_t tile_columns(std::size_t rows) {
-      return Scalar::tile_columns(rows);
-    }
-  };
 
   /// Four neighbouring elements of Column::size rows, turned.
   using Column = Quad;

@@ -26,9 +26,9 @@ inline constexpr std::size_t kSveBytes = __ARM_FEATURE_SVE_BITS / 8;
 // attribute they are members and elements of arrays like any other, and have operators.)
 template <class T>
 struct SveRegister;
-#define LUMINA_SVE_REGISTER(T, sizeless)                                             \
-  template <>                                                                        \
-  struct SveRegister<T> {                                                            \
+#define LUMINA_SVE_REGISTER(T, sizeless)                                                \
+  template <>                                                                           \
+  struct SveRegister<T> {                                                               \
     typedef sizeless type __attribute__((arm_sve_vector_bits(__ARM_FEATURE_SVE_BITS))); \
   }
 LUMINA_SVE_REGISTER(bool, svbool_t);
@@ -176,22 +176,15 @@ struct Sve : ArchDefaults {
   using Batch = SveBatch<T>;
   using Quad = Neon::Quad;  ///< four floats
 
-  // Block sizes, see scalar.hpp. 12 × 2 vectors of sums, 2 with weights, 1 with an input.
-  static constexpr std::size_t max_tile_rows = 12;
-  static constexpr std::size_t chunk_tiles = 4;
-  static constexpr std::size_t unpacked_rows = 0;
-  static constexpr std::size_t epilogue_rows = kSveBytes == 64 ? 4 : 2;
-  static constexpr std::size_t tile_columns(std::size_t rows) {
-    return Batch<float>::size * (rows <= 3 ? 8 : rows <= 6 ? 4 : 2);
-  }
-
-  /// Codes: as for floats; see scalar.hpp.
+  // 12 × 2 vectors of sums, 2 with weights, 1 with an input.
+  static constexpr std::size_t vector_floats = kSveBytes / sizeof(float);
+  static constexpr Blocks blocks{
+      .tile_widths = {{3, 8 * vector_floats}, {6, 4 * vector_floats}, {12, 2 * vector_floats}},
+      .chunk_tiles = 4};
   struct Codes : ByteDot<SveCodeUnit> {
-    static constexpr std::size_t max_tile_rows = 12;
-    static constexpr std::size_t chunk_tiles = 4;
-    static constexpr std::size_t workspace_bytes = std::size_t{1} << 17;
-    static constexpr std::size_t tile_columns(std::size_t rows) { return Sve::tile_columns(rows); }
+    static constexpr Blocks blocks = Sve::blocks;
   };
+  static constexpr std::size_t epilogue_rows = kSveBytes == 64 ? 4 : 2;
 
   /// Four neighbouring elements of Column::size rows, turned.
   using Column = Neon::Column;

@@ -41,7 +41,9 @@ struct VnniCodeUnit {
 
 struct Vnni : BeforeVnni {
   static constexpr const char* name = kVnniName;
-  struct Codes : ByteDot<VnniCodeUnit>, BeforeVnni::CodeBlocks {};
+  struct Codes : ByteDot<VnniCodeUnit> {
+    static constexpr Blocks blocks = BeforeVnni::blocks;
+  };
 };
 
 }  // namespace detail

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "../../config.hpp"
+#include "../isa/blocks.hpp"
 #include "../layout/code_panels.hpp"
 #include "../simd/vectors.hpp"
 
@@ -24,7 +25,7 @@ struct CodeDot {
   using Sum = std::int32_t;
   using Sums = typename Arch::template Batch<std::int32_t>;
   using Weights = typename Codes::Weights;
-  using Blocks = Codes;
+  static constexpr Blocks blocks = Codes::blocks;
   static constexpr double worth_threads = 1 << 22;
   static constexpr std::size_t inputs_per_step = kCodesPerWord<StoredBits>;
   static constexpr std::size_t parts = inputs_per_step / 4 * Codes::parts;

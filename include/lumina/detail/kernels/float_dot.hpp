@@ -7,12 +7,13 @@
 //   parts                  products of one step: weights<part>(words), input<part>(x)
 //   steps_in_round         how far the loop over the depth is unrolled
 //   worth_threads          multiplications that are worth several threads: about 10 µs of work
-//   Blocks                 block sizes
+//   blocks                 how its work is cut (isa/blocks.hpp)
 #pragma once
 
 #include <cstddef>
 
 #include "../../config.hpp"
+#include "../isa/blocks.hpp"
 #include "../simd/vectors.hpp"
 
 namespace lumina {
@@ -28,7 +29,7 @@ struct FloatDot {
   using Sum = float;
   using Sums = typename Arch::template Batch<float>;
   using Weights = Sums;
-  using Blocks = Arch;
+  static constexpr Blocks blocks = Arch::blocks;
   static constexpr double worth_threads = 1 << 20;
   static constexpr std::size_t inputs_per_step = 1;
   static constexpr std::size_t parts = 1;

@@ -19,6 +19,7 @@
 #include "../../config.hpp"
 #include "../base/range.hpp"
 #include "../base/unroll.hpp"
+#include "../isa/blocks.hpp"
 #include "../isa/tile_config.hpp"
 #include "../layout/float_panels.hpp"
 #include "unit_dot.hpp"
@@ -83,10 +84,7 @@ struct MatrixUnitKernel {
   using Input = typename Dot::Input;
   using Word = std::int32_t;
   using Sum = typename Dot::Sum;
-  struct Blocks {
-    static constexpr std::size_t max_tile_rows = kUnitRows;
-    static constexpr std::size_t chunk_tiles = 1;
-  };
+  static constexpr Blocks blocks{.tile_widths = {{kUnitRows, kPanelColumns}}, .chunk_tiles = 1};
   static constexpr double worth_threads = Dot::worth_threads;
 
   /// The unit is configured for a task's rows.

@@ -124,20 +124,12 @@ void multiply_tile(const TileOperands<Dot>& operands, typename Dot::Sum* sums) {
 template <class Dot>
 using TileKernel = void (*)(const TileOperands<Dot>&, typename Dot::Sum* sums);
 
-/// The most rows for which the architecture makes tiles at least this wide.
-template <class Blocks>
-constexpr std::size_t max_rows_of_width(std::size_t columns) {
-  std::size_t rows = 0;
-  while (rows < Blocks::max_tile_rows && Blocks::tile_columns(rows + 1) >= columns) ++rows;
-  return rows;
-}
-
-/// The kernel for `rows` × `columns`, where rows ≤ max_rows_of_width(columns) and columns is a
-/// power of two down to the architecture's narrowest tile.
+/// The kernel for `rows` × `columns`, where rows ≤ blocks.max_rows_of_width(columns) and columns is
+/// a power of two down to the architecture's narrowest tile.
 template <class Dot, std::size_t Columns = kBlockColumns>
 TileKernel<Dot> tile_kernel(std::size_t rows, std::size_t columns) {
-  using Blocks = typename Dot::Blocks;
-  constexpr std::size_t max_rows = max_rows_of_width<Blocks>(Columns);
+  constexpr Blocks blocks = Dot::blocks;
+  constexpr std::size_t max_rows = blocks.max_rows_of_width(Columns);
   if constexpr (max_rows > 0) {
     if (columns == Columns) {
       static constexpr auto table = []<std::size_t... I>(std::index_sequence<I...>) {
@@ -147,7 +139,7 @@ TileKernel<Dot> tile_kernel(std::size_t rows, std::size_t columns) {
       return table[rows - 1];
     }
   }
-  if constexpr (Columns > Blocks::tile_columns(Blocks::max_tile_rows)) {
+  if constexpr (Columns > blocks.tile_columns(blocks.max_tile_rows())) {
     return tile_kernel<Dot, Columns / 2>(rows, columns);
   } else {
     return nullptr;

@@ -25,7 +25,7 @@ struct VectorKernel {
   using Input = typename Dot::Input;
   using Word = typename Dot::Word;
   using Sum = typename Dot::Sum;
-  using Blocks = typename Dot::Blocks;
+  static constexpr Blocks blocks = Dot::blocks;
   static constexpr double worth_threads = Dot::worth_threads;
 
   struct Session {
@@ -35,7 +35,7 @@ struct VectorKernel {
 
   /// Columns of the tiles of so many rows.
   static constexpr std::size_t tile_columns(std::size_t rows) {
-    return Blocks::tile_columns(tile(rows, 0).size);
+    return blocks.tile_columns(tile(rows, 0).size);
   }
 
   /// While a tile computes, it brings the weights that the next tiles read first into the
@@ -43,7 +43,7 @@ struct VectorKernel {
   /// themselves they would come too late.
   static void multiply(const StridedRows<Input>& rows, const PanelView<Word>& panels,
                        const SumBlock<Sum>& sums, bool accumulate, const Ahead& ahead) {
-    const std::size_t tiles = ceil_div(rows.rows, Blocks::max_tile_rows);
+    const std::size_t tiles = ceil_div(rows.rows, blocks.max_tile_rows());
     const std::size_t steps = ceil_div(rows.inputs, Dot::inputs_per_step);
     const std::size_t widest = tile_columns(rows.rows);
     for (std::size_t column = panels.columns.begin; column < panels.columns.end();) {
@@ -92,7 +92,7 @@ struct VectorKernel {
 
  private:
   static constexpr Range tile(std::size_t rows, std::size_t index) {
-    return split_into_even_sizes(rows, ceil_div(rows, Blocks::max_tile_rows), index);
+    return split_into_even_sizes(rows, ceil_div(rows, blocks.max_tile_rows()), index);
   }
 
   static void prefetch_outputs(const Ahead& ahead, const Range& rows, std::size_t column,

@@ -1,0 +1,47 @@
+// How the work of a kernel is cut for an architecture's registers.
+#pragma once
+
+#include <cstddef>
+
+#include "../../config.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// A tile is the sums that stay in registers over the whole depth. A task makes the sums of
+/// chunk_tiles tiles of rows, 128 columns wide, which wait on the stack for their epilogue.
+struct Blocks {
+  struct TileWidth {
+    std::size_t max_rows, columns;
+  };
+
+  /// Tiles of up to max_rows rows are `columns` wide; further below more rows, and narrower.
+  TileWidth tile_widths[3];
+  std::size_t chunk_tiles;
+
+  constexpr std::size_t max_tile_rows() const {
+    std::size_t rows = 0;
+    for (const TileWidth& width : tile_widths) rows = width.max_rows > rows ? width.max_rows : rows;
+    return rows;
+  }
+  constexpr std::size_t max_chunk_rows() const { return chunk_tiles * max_tile_rows(); }
+  /// The columns of a tile of 1 … max_tile_rows() rows.
+  constexpr std::size_t tile_columns(std::size_t rows) const {
+    for (const TileWidth& width : tile_widths) {
+      if (rows <= width.max_rows) return width.columns;
+    }
+    return 0;
+  }
+  /// The most rows of which tiles are at least this wide.
+  constexpr std::size_t max_rows_of_width(std::size_t columns) const {
+    std::size_t rows = 0;
+    for (const TileWidth& width : tile_widths)
+      rows = width.columns >= columns ? width.max_rows : rows;
+    return rows;
+  }
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
