@@ -139,10 +139,10 @@ struct Sve : ArchDefaults {
   using Batch = SveBatch<T>;
   using Quad = Neon::Quad;  ///< four floats
 
-  // 12 × 2 vectors of sums, 2 with weights, 1 with an input. (As on AVX-512: nobody has measured it.)
+  // 12 × 2 vectors of sums, 2 with weights, 1 with an input. As on AVX-512; nobody has measured it.
   static constexpr std::size_t lanes = Batch<float>::size;
-  static constexpr Blocks blocks{
-      .tile_widths = {{3, 8 * lanes}, {6, 4 * lanes}, {12, 2 * lanes}}, .chunk_tiles = 4};
+  static constexpr Blocks blocks{.tile_widths = {{3, 8 * lanes}, {6, 4 * lanes}, {12, 2 * lanes}},
+                                 .chunk_tiles = 4};
   struct Codes : ByteDot<SveCodeUnit> {
     static constexpr Blocks blocks = Sve::blocks;
   };
