@@ -19,8 +19,8 @@ include_guard(GLOBAL)
 #   RUNS <kind>...      the instructions by which one knows it while it runs (tests/dispatch/executed.hpp)
 #   EMULATED_BY <arg>.. what makes the family's emulator a machine that has it, where that is not the default
 #   LACKED_BY <arg>...  what makes it one that lacks it
-#   STAGES <stage>...   the stages of scripts/test that compile its unit tests; with =products those of what
-#                       vectors compute
+#   STAGES <stage>...   the stages of scripts/test that compile its unit tests; <stage>=<set>: only those that
+#                       tests/CMakeLists.txt has in <set>_sources
 #   BENCHMARKS <what>.. floats, codes: it is measured where benchmarks are compiled for all that a machine has
 function(lumina_isa name)
   set(lists FLAGS RUNS EMULATED_BY LACKED_BY STAGES BENCHMARKS)
@@ -74,23 +74,21 @@ function(lumina_compile_for target isa)
   target_compile_options(${target} PRIVATE ${lumina_isa_FLAGS_${isa}})
 endfunction()
 
-# lumina_isas_of_stage(<stage> <out-var> <out-var for those with products only>)
-function(lumina_isas_of_stage stage out out_products)
+# lumina_isas_of_stage(<stage> <out-var>): also sets tests_of_<isa>, to the set that the row says.
+function(lumina_isas_of_stage stage out)
   set(isas "")
-  set(products "")
   foreach(isa IN LISTS lumina_isas)
-    if("${stage}=products" IN_LIST lumina_isa_STAGES_${isa})
-      list(APPEND products ${isa})
-    elseif(NOT stage IN_LIST lumina_isa_STAGES_${isa})
-      continue()
-    endif()
-    list(APPEND isas ${isa})
+    foreach(entry IN LISTS lumina_isa_STAGES_${isa})
+      if(entry MATCHES "^${stage}(=([a-z]+))?$")
+        list(APPEND isas ${isa})
+        set(tests_of_${isa} "${CMAKE_MATCH_2}" PARENT_SCOPE)
+      endif()
+    endforeach()
   endforeach()
   if(NOT isas)
     message(FATAL_ERROR "isas.cmake names no instruction set of ${lumina_family} for the stage '${stage}'")
   endif()
   set(${out} ${isas} PARENT_SCOPE)
-  set(${out_products} ${products} PARENT_SCOPE)
 endfunction()
 
 # lumina_emulator: the program that emulates a machine of the family, to show what a CPU with or without an ISA

@@ -33,7 +33,7 @@ lumina_isa(neon_dotprod FAMILY aarch64 EXTENDS neon FOR codes FLAGS -march=armv8
 # Compiled for one vector length, and right on machines of that length only.
 lumina_isa(sve256 FAMILY aarch64 FLAGS -march=armv8.2-a+sve -msve-vector-bits=256 NO_DISPATCH
   EMULATED_BY -cpu max,sve256=on LACKED_BY -cpu max,sve512=on
-  STAGES)
+  STAGES aarch64=samples)
 lumina_isa(sve512 FAMILY aarch64 FLAGS -march=armv8.2-a+sve -msve-vector-bits=512 NO_DISPATCH
   EMULATED_BY -cpu max,sve512=on LACKED_BY -cpu max,sve256=on
-  STAGES aarch64=products)
+  STAGES aarch64=samples)

@@ -3,7 +3,7 @@
 // AVX-512 VNNI where the machine has no AMX, the operating system refuses it, or somebody says so:
 // force_isa, or the environment variable LUMINA_FORCE_ISA. Results do not depend on it.
 //
-// Names: scalar, avx2, avx_vnni, avx512, avx512_vnni, amx, neon, neon_dotprod.
+// Names: those of the table in cmake/isas.cmake, scalar or avx2 or neon_dotprod say.
 #pragma once
 
 #include <string_view>

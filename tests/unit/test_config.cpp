@@ -15,17 +15,7 @@ TEST_CASE("The version is the macros' version", "[config][version]") {
 
 TEST_CASE("The architecture is the one of the compiler's flags", "[config]") {
   const std::string name = lumina::detail::Native::name;
-#if defined(LUMINA_NO_XSIMD)
-  CHECK(name == "scalar");
-#elif defined(__AVX512BW__)
-  CHECK(name == "avx512");
-#elif defined(__AVX2__)
-  CHECK(name == "avx2");
-#elif defined(__aarch64__)
-  CHECK(name == "neon");
-#else
-  CHECK(name == "scalar");
-#endif
+  CHECK(name == LUMINA_TEST_ISA);  // CMake's name for those flags
 }
 
 TEST_CASE("The scalar FMA is known wherever the vectors have one", "[config]") {

@@ -11,8 +11,6 @@
 #include <span>
 #include <vector>
 
-#include <lumina/noise.hpp>
-
 #include "support/catch.hpp"
 #include "support/random_matrix.hpp"
 #include "support/same_bits.hpp"

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include <lumina/detail/isa/native.hpp>
-#include <lumina/noise.hpp>
 
 #include "support/catch.hpp"
 #include "support/random_matrix.hpp"

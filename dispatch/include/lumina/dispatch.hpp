@@ -32,7 +32,7 @@ namespace lumina::dispatch {
 
 // --- Instruction sets ----------------------------------------------------------------------------
 
-// Names: scalar, avx2, avx_vnni, avx512, avx512_vnni, amx, neon, neon_dotprod.
+// Names: those of the table in cmake/isas.cmake, scalar or avx2 or neon_dotprod say.
 
 /// Those that this machine has and the library was compiled for, the best one first.
 std::vector<std::string_view> available_isas();

@@ -1,6 +1,5 @@
-// SVE of a fixed vector length (-msve-vector-bits=256 or 512): 32 registers of 8 or 16 floats.
-//
-// The vectors are the library's own: xsimd knows SVE from series 11 on only.
+// SVE of a vector length that the compiler knows (-msve-vector-bits=256 or 512): 32 registers of 8
+// or 16 floats. The vectors are the library's own, for xsimd has none for SVE before series 11.
 #pragma once
 
 #include <arm_sve.h>
@@ -9,58 +8,45 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "../simd/vectors.hpp"
 #include "defaults.hpp"
 #include "integer_dot.hpp"
 #include "neon.hpp"
 
+LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
 inline constexpr std::size_t kSveBytes = __ARM_FEATURE_SVE_BITS / 8;
 
-// A register with elements of type T. (The compiler has no template for its types; with the
-// attribute they are members and elements of arrays like any other, and have operators.)
-template <class T>
-struct SveRegister;
-#define LUMINA_SVE_REGISTER(T, sizeless)                                                \
-  template <>                                                                           \
-  struct SveRegister<T> {                                                               \
-    typedef sizeless type __attribute__((arm_sve_vector_bits(__ARM_FEATURE_SVE_BITS))); \
-  }
-LUMINA_SVE_REGISTER(bool, svbool_t);
-LUMINA_SVE_REGISTER(float, svfloat32_t);
-LUMINA_SVE_REGISTER(std::int8_t, svint8_t);
-LUMINA_SVE_REGISTER(std::int32_t, svint32_t);
-LUMINA_SVE_REGISTER(std::uint32_t, svuint32_t);
-LUMINA_SVE_REGISTER(std::uint64_t, svuint64_t);
-#undef LUMINA_SVE_REGISTER
-
-/// The truth values of lanes.
+/// The truth values of 32-bit lanes.
 struct SveMask {
-  using Register = SveRegister<bool>::type;
+  typedef svbool_t Register __attribute__((arm_sve_vector_bits(__ARM_FEATURE_SVE_BITS)));
   Register data;
 
   friend SveMask operator&(const SveMask& a, const SveMask& b) {
-    return {svand_z(svptrue_b8(), a.data, b.data)};
+    return {svand_z(svptrue_b32(), a.data, b.data)};
+  }
+  friend bool all(const SveMask& mask) {
+    return !svptest_any(svptrue_b32(), svnot_z(svptrue_b32(), mask.data));
   }
 };
 
-/// The part of xsimd::batch's interface that the library uses (portable_batch.hpp).
+/// The part of xsimd::batch's interface that the library uses (simd/portable_batch.hpp).
 template <class T>
 struct SveBatch {
   using value_type = T;
-  using Register = typename SveRegister<T>::type;
+  /// The compiler's own vectors of this size are SVE's.
+  typedef T Register __attribute__((vector_size(kSveBytes)));
   static constexpr std::size_t size = kSveBytes / sizeof(T);
 
   Register data;
 
   SveBatch() = default;
-  [[gnu::always_inline]] SveBatch(Register lanes) : data(lanes) {}
-  [[gnu::always_inline]] SveBatch(T value) : data(broadcast(value)) {}
+  [[gnu::always_inline]] SveBatch(const Register& lanes) : data(lanes) {}
+  [[gnu::always_inline]] SveBatch(T value) : data(value - Register{}) {}  // −0 and NaN too
 
   [[gnu::always_inline]] static SveBatch load_unaligned(const T* from) {
     return Register(svld1(svptrue_b8(), from));
@@ -85,79 +71,55 @@ struct SveBatch {
   friend SveBatch operator-(const SveBatch& a) { return -a.data; }
 
   friend SveMask operator<(const SveBatch& a, const SveBatch& b) {
-    return {svcmplt(svptrue_b8(), a.data, b.data)};
+    return {svcmplt(svptrue_b32(), a.data, b.data)};
   }
   friend SveMask operator<=(const SveBatch& a, const SveBatch& b) {
-    return {svcmple(svptrue_b8(), a.data, b.data)};
+    return {svcmple(svptrue_b32(), a.data, b.data)};
   }
   friend SveMask operator>(const SveBatch& a, const SveBatch& b) { return b < a; }
   friend SveMask operator>=(const SveBatch& a, const SveBatch& b) { return b <= a; }
-  /// Whether the mask of a comparison of such vectors is true in all lanes.
   friend SveBatch select(const SveMask& mask, const SveBatch& a, const SveBatch& b) {
     return Register(svsel(mask.data, a.data, b.data));
   }
   friend SveBatch min(const SveBatch& a, const SveBatch& b) { return select(b < a, b, a); }
   friend SveBatch max(const SveBatch& a, const SveBatch& b) { return select(a < b, b, a); }
-  friend SveBatch abs(const SveBatch& a) { return Register(svabs_x(svptrue_b8(), a.data)); }
+  friend SveBatch abs(const SveBatch& a) { return Register(svabs_x(svptrue_b32(), a.data)); }
+};
 
- private:
-  [[gnu::always_inline]] static Register broadcast(T value) {
-    if constexpr (std::is_same_v<T, float>) {
-      return svdup_n_f32(value);
-    } else if constexpr (std::is_same_v<T, std::int32_t>) {
-      return svdup_n_s32(value);
-    } else if constexpr (std::is_same_v<T, std::uint32_t>) {
-      return svdup_n_u32(value);
-    } else {
-      static_assert(std::is_same_v<T, std::uint64_t>);
-      return svdup_n_u64(value);
-    }
+template <class T>
+struct VectorOperations<SveBatch<T>> : LaneOperations<SveBatch<T>> {
+  using Batch = SveBatch<T>;
+  using Register = typename Batch::Register;
+  template <class U>
+  using Rebound = SveBatch<U>;
+
+  template <class To>
+  static Rebound<To> bits_as(const Batch& from) {
+    return std::bit_cast<Rebound<To>>(from);
+  }
+  static SveBatch<float> nearest_floats(const Batch& from) {
+    return SveBatch<float>::Register(svcvt_f32_x(svptrue_b32(), from.data));
+  }
+
+  static Batch max_or_second(const Batch& a, const Batch& b) { return select(a > b, a, b); }
+  static Batch min_or_second(const Batch& a, const Batch& b) { return select(a < b, a, b); }
+
+  static Batch fused_multiply_add(const Batch& a, const Batch& b, const Batch& c) {
+    return Register(svmla_x(svptrue_b32(), c.data, a.data, b.data));
+  }
+  static Batch chain_multiply_add(const Batch& a, const Batch& b, const Batch& c) {
+    return fused_multiply_add(a, b, c);
+  }
+  static Batch product(const Batch& a, const Batch& b) {
+    return fused_multiply_add(a, b, Batch(-0.0f));
+  }
+  static Batch quotient(const Batch& a, const Batch& b) { return a / b; }
+  static Batch square_root(const Batch& a) { return Register(svsqrt_x(svptrue_b32(), a.data)); }
+  static Batch round_half_even(const Batch& v) {
+    const Batch shift(kRoundingShift);
+    return (v + shift) - shift;
   }
 };
-
-template <class T, class U>
-struct Rebind<SveBatch<T>, U> {
-  using type = SveBatch<U>;
-};
-
-template <class To, class From>
-SveBatch<To> bits_as(const SveBatch<From>& from) {
-  return std::bit_cast<SveBatch<To>>(from);
-}
-
-/// Only of comparisons of floats: each lane's truth value is the first bit of four.
-inline bool all(const SveMask& mask) {
-  return !svptest_any(svptrue_b32(), svnot_z(svptrue_b32(), mask.data));
-}
-
-inline SveBatch<float> to_float(const SveBatch<std::int32_t>& from) {
-  return SveBatch<float>::Register(svcvt_f32_x(svptrue_b32(), from.data));
-}
-
-inline SveBatch<float> max_or_second(const SveBatch<float>& a, const SveBatch<float>& b) {
-  return select(a > b, a, b);
-}
-inline SveBatch<float> min_or_second(const SveBatch<float>& a, const SveBatch<float>& b) {
-  return select(a < b, a, b);
-}
-
-inline SveBatch<float> fused_multiply_add(const SveBatch<float>& a, const SveBatch<float>& b,
-                                          const SveBatch<float>& c) {
-  return SveBatch<float>::Register(svmla_x(svptrue_b32(), c.data, a.data, b.data));
-}
-inline SveBatch<float> chain_multiply_add(const SveBatch<float>& a, const SveBatch<float>& b,
-                                          const SveBatch<float>& c) {
-  return fused_multiply_add(a, b, c);
-}
-inline SveBatch<float> product(const SveBatch<float>& a, const SveBatch<float>& b) {
-  return fused_multiply_add(a, b, SveBatch<float>(-0.0f));
-}
-inline SveBatch<float> quotient(const SveBatch<float>& a, const SveBatch<float>& b) {
-  return SveBatch<float>::Register(svdiv_x(svptrue_b32(), a.data, b.data));
-}
-inline SveBatch<float> square_root(const SveBatch<float>& a) {
-  return SveBatch<float>::Register(svsqrt_x(svptrue_b32(), a.data));
-}
 
 /// Codes as signed bytes, the inputs' less 128.
 struct SveCodeUnit {
@@ -165,8 +127,9 @@ struct SveCodeUnit {
   static constexpr int input_bias = 128;
 
   [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
+    using Bytes = SveBatch<std::int8_t>::Register;
     return Sums::Register(
-        svdot(sums.data, svreinterpret_s8(svint32_t(x.data)), svreinterpret_s8(svint32_t(w.data))));
+        svdot(sums.data, std::bit_cast<Bytes>(x.data), std::bit_cast<Bytes>(w.data)));
   }
 };
 
@@ -176,11 +139,10 @@ struct Sve : ArchDefaults {
   using Batch = SveBatch<T>;
   using Quad = Neon::Quad;  ///< four floats
 
-  // 12 × 2 vectors of sums, 2 with weights, 1 with an input.
-  static constexpr std::size_t vector_floats = kSveBytes / sizeof(float);
-  static constexpr Blocks blocks{
-      .tile_widths = {{3, 8 * vector_floats}, {6, 4 * vector_floats}, {12, 2 * vector_floats}},
-      .chunk_tiles = 4};
+  // 12 × 2 vectors of sums, 2 with weights, 1 with an input. As on AVX-512; nobody has measured it.
+  static constexpr std::size_t lanes = Batch<float>::size;
+  static constexpr Blocks blocks{.tile_widths = {{3, 8 * lanes}, {6, 4 * lanes}, {12, 2 * lanes}},
+                                 .chunk_tiles = 4};
   struct Codes : ByteDot<SveCodeUnit> {
     static constexpr Blocks blocks = Sve::blocks;
   };
@@ -199,8 +161,12 @@ struct Sve : ArchDefaults {
   static void store_codes(const Batch<std::int32_t>& codes, std::uint16_t* to) {
     svst1h(svptrue_b32(), reinterpret_cast<std::int16_t*>(to), codes.data);
   }
+  /// Four vectors of codes below 256.
   static void store_code_bytes(const std::array<Batch<std::int32_t>, 4>& codes, std::uint8_t* to) {
-    for (std::size_t i = 0; i < 4; ++i) store_codes(codes[i], to + i * codes[i].size);
+    for (const Batch<std::int32_t>& four : codes) {
+      store_codes(four, to);
+      to += four.size;
+    }
   }
 
   /// Lane-wise product modulo 2^64.
@@ -212,3 +178,4 @@ struct Sve : ArchDefaults {
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE
