@@ -1,10 +1,10 @@
-// The stages of a dispatched call as one, with its options chosen at run time: what is compiled for
-// every instruction set should be few types.
+// The stages of a dispatched call, with their options chosen at run time: what is compiled for
+// every instruction set should be few types. They compute as the library's own stages one after the
+// other.
 #pragma once
 
 #include <array>
 #include <cstddef>
-#include <span>
 
 #include <lumina/lumina.hpp>
 
@@ -12,8 +12,23 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace unit {
 
-/// y = ADC(v) + output_bias with dispatch::Readout's v, as the library's own stages compute it one
-/// after the other. `Draws`: 0 without noise, 1 with noise, 2 with shot noise too.
+/// A value for each output, if there are any.
+struct OptionalBias {
+  const float* values;  // [out], or none
+
+  template <class Floats, class Normals>
+  [[gnu::always_inline]] Floats apply(const Floats& v, const Coordinates& at,
+                                      const ActiveLanes& active, const Normals&) const {
+    if (values == nullptr) return v;
+    return v + load_columns<Floats>({values, at.column + active.count}, at, active);
+  }
+  template <class Floats>
+  Floats backward(const Floats& gradient) const {
+    return gradient;
+  }
+};
+
+/// Readout's v. `Draws`: 0 without noise, 1 with noise, 2 with shot noise too.
 template <std::size_t Draws>
 struct ReadoutStage {
   static constexpr std::size_t normals_per_element = Draws;
@@ -21,12 +36,7 @@ struct ReadoutStage {
   Attenuation gain, attenuation;
   ShotNoise shot_noise;
   GaussianNoise noise;
-  RuntimeQuantizer adc;
-  bool has_adc;
-  const float* bias;         // [out], or none
-  const float* output_bias;  // [out], or none
-  detail::MagnitudeTracker* tracker;
-  ForwardRecord* record;
+  OptionalBias bias;
 
   bool valid_for(std::size_t rows, std::size_t cols) const {
     return shot_noise.valid_for(rows, cols) && noise.valid_for(rows, cols);
@@ -37,28 +47,35 @@ struct ReadoutStage {
                                       const ActiveLanes& active,
                                       const std::array<Floats, Draws>& normals) const {
     constexpr std::array<Floats, 0> none{};
-    Floats v = gain.apply(sums, at, active, none);
-    if (bias != nullptr) v = v + load_columns<Floats>({bias, at.column + active.count}, at, active);
+    Floats v = bias.apply(gain.apply(sums, at, active, none), at, active, none);
     if constexpr (Draws == 2) {
       v = shot_noise.apply(v, at, active, std::array<Floats, 1>{normals[0]});
     }
     if constexpr (Draws != 0) {
       v = noise.apply(v, at, active, std::array<Floats, 1>{normals[Draws - 1]});
     }
-    v = attenuation.apply(v, at, active, none);
-    if constexpr (Floats::size == detail::Native::Batch<float>::size) {
-      if (tracker != nullptr) tracker->add(v, at, active);
-      if (record != nullptr) {
-        record->template store<Floats::size>(
-            0, at.row, at.column,
-            has_adc ? detail::bits_of_mask<Floats>(adc.passes(v)) : ~std::uint32_t{0});
-      }
-    }
-    if (has_adc) v = adc.apply(v, at, active, none);
-    if (output_bias != nullptr) {
-      v = v + load_columns<Floats>({output_bias, at.column + active.count}, at, active);
-    }
-    return v;
+    return attenuation.apply(v, at, active, none);
+  }
+  /// Straight through: noise has no part in it.
+  template <class Floats>
+  Floats backward(const Floats& gradient) const {
+    return attenuation.backward(gain.backward(gradient));
+  }
+};
+
+/// An ADC, if there is one: the gate that a record is of.
+struct OptionalAdc {
+  RuntimeQuantizer adc;
+  bool is_there;
+
+  template <class Floats, class Normals>
+  [[gnu::always_inline]] Floats apply(const Floats& v, const Coordinates&, const ActiveLanes&,
+                                      const Normals&) const {
+    return is_there ? adc.quantize_lanes(v) : v;
+  }
+  template <class Floats>
+  [[gnu::always_inline]] auto passes(const Floats& v) const {
+    return is_there ? adc.passes(v) : Floats(0.0f) <= Floats(0.0f);
   }
 };
 

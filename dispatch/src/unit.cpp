@@ -3,6 +3,7 @@
 #include "unit.hpp"
 
 #include <string_view>
+#include <type_traits>
 
 #include <lumina/lumina.hpp>
 
@@ -129,65 +130,56 @@ void values(const PackedTag* tag, float* to) {
 
 // --- Calls ---------------------------------------------------------------------------------------
 
-/// f(the weights), where they are not coded.
-template <class F>
-auto with_floats(const Packed& packed, F f) {
-  if (packed.form == Packed::Form::borrowed) return f(packed.borrowed);
-  return f(packed.floats);
-}
-
-/// The call with this epilogue, on the engine that fits its weights and DAC. Whether it ran.
-template <class EpilogueT>
-bool run_engine(const Call& call, const Packed& packed, const EpilogueT& stages) {
-  const MatrixView<const float> x(call.x);
-  const MatrixView<float> y(call.y);
-  const AnyExecutor executor = any_executor(call);
-  const auto with_dac = [&](const auto& weights) {
-    return fused_gemm(x, RuntimeQuantizer::of(call.dac), weights, y, stages, call.key, executor);
-  };
-  if (coded(packed)) return with_codes(packed, with_dac);
-  return with_floats(packed, [&](const auto& weights) {
-    return call.dac.bits != 0 ? with_dac(weights)
-                              : fused_gemm(x, weights, y, stages, call.key, executor);
-  });
-}
-
 /// Of no use where the call has none.
 RuntimeQuantizer adc_of(const Call& call) {
   return call.adc.bits != 0 ? RuntimeQuantizer::of(call.adc) : RuntimeQuantizer(1, 0.0f, 1.0f);
 }
 
+/// The call with this epilogue, on the engine that fits its weights and DAC. Whether it ran.
+template <class EpilogueT>
+bool run_engine(const Call& call, const Packed& packed, const EpilogueT& stages,
+                const PassObservers& observers) {
+  const MatrixView<const float> x(call.x);
+  const MatrixView<float> y(call.y);
+  const AnyExecutor executor = any_executor(call);
+  const auto with_dac = [&](const auto& weights) {
+    return forward(forward_pass(x, RuntimeQuantizer::of(call.dac), weights, stages, call.key), y,
+                   observers, executor);
+  };
+  const auto with_floats = [&](const auto& weights) {
+    using Pass = ForwardPass<float, NoDac, std::remove_cvref_t<decltype(weights)>, EpilogueT>;
+    return call.dac.bits != 0
+               ? with_dac(weights)
+               : forward(Pass{x, {}, weights, stages, call.key}, y, observers, executor);
+  };
+  if (coded(packed)) return with_codes(packed, with_dac);
+  return packed.form == Packed::Form::borrowed ? with_floats(packed.borrowed)
+                                               : with_floats(packed.floats);
+}
+
 template <std::size_t Draws>
-bool run_with_draws(const Call& call, const Packed& packed, ForwardRecord* record,
-                    detail::MagnitudeTracker* tracker) {
+bool run_with_draws(const Call& call, const Packed& packed, const PassObservers& observers) {
   const Readout& readout = call.readout;
-  return run_engine(call, packed,
-                    epilogue(ReadoutStage<Draws>{{readout.gain},
-                                                 {readout.attenuation},
-                                                 readout.shot_noise_behind_gain(),
-                                                 {readout.noise},
-                                                 adc_of(call),
-                                                 call.adc.bits != 0,
-                                                 call.bias,
-                                                 call.output_bias,
-                                                 tracker,
-                                                 record}));
+  const ReadoutStage<Draws> stage{{readout.gain},
+                                  {readout.attenuation},
+                                  readout.shot_noise_behind_gain(),
+                                  {readout.noise},
+                                  {call.bias}};
+  const OptionalAdc adc{adc_of(call), call.adc.bits != 0};
+  return run_engine(call, packed, epilogue(stage, adc, OptionalBias{call.output_bias}), observers);
 }
 
 float run(const Call& call, const PackedTag* packed_tag, RecordTag* record_tag) {
   const Packed& packed = *object(packed_tag);
-  ForwardRecord* const record = record_tag != nullptr ? object(record_tag) : nullptr;
-  detail::MagnitudeTracker largest;
-  detail::MagnitudeTracker* const tracker = call.track ? &largest : nullptr;
-  if (record != nullptr) record->resize(call.y.rows, call.y.cols, 1);
-  if (tracker != nullptr) tracker->resize(call.y.rows, call.y.cols);
-  const bool ran = call.readout.shot_noise != 0.0f
-                       ? run_with_draws<2>(call, packed, record, tracker)
-                   : call.readout.noise != 0.0f ? run_with_draws<1>(call, packed, record, tracker)
-                                                : run_with_draws<0>(call, packed, record, tracker);
-  if (!ran) return 0.0f;
-  if (record != nullptr) record->mark_filled();
-  return tracker != nullptr ? tracker->largest() : 0.0f;
+  MagnitudeTracker magnitudes;
+  const PassObservers observers{record_tag != nullptr ? object(record_tag) : nullptr,
+                                call.track ? &magnitudes : nullptr};
+  // Whatever is wrong with the call: a record is not that of an earlier one.
+  if (observers.record != nullptr) observers.record->resize(0, 0, 0);
+  const bool ran = call.readout.shot_noise != 0.0f ? run_with_draws<2>(call, packed, observers)
+                   : call.readout.noise != 0.0f    ? run_with_draws<1>(call, packed, observers)
+                                                   : run_with_draws<0>(call, packed, observers);
+  return ran && call.track ? magnitudes.largest() : 0.0f;
 }
 
 void backward(const Call& call, const PackedTag* packed_tag,

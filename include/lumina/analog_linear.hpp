@@ -20,7 +20,6 @@
 #include <limits>
 #include <optional>
 #include <span>
-#include <tuple>
 #include <type_traits>
 
 #include "backward.hpp"
@@ -28,9 +27,9 @@
 #include "config.hpp"
 #include "detail/base/kept.hpp"
 #include "detail/base/message.hpp"
-#include "detail/epilogue/magnitude_observer.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"
+#include "forward_pass.hpp"
 #include "forward_record.hpp"
 #include "hardware_profile.hpp"
 #include "matrix.hpp"
@@ -180,15 +179,11 @@ class AnalogLinear {
                const Executor& executor = {}) {
     if (!usable()) return false;
     key_ = key;
-    detail::MagnitudeTracker* const tracker = config_.adc_range ? nullptr : &tracker_;
-    if (tracker != nullptr) tracker_.resize(y.rows(), y.cols());
-    const auto run_with = [&](const RuntimeQuantizer& adc, detail::MagnitudeTracker* observer) {
+    MagnitudeTracker* const tracker = config_.adc_range ? nullptr : &tracker_;
+    const auto run_with = [&](const RuntimeQuantizer& adc, MagnitudeTracker* magnitudes) {
       return with_stages(adc, true, [&](const auto& stages) {
-        // What enters the ADC: the last stage but for the bias.
-        using Stages = std::remove_cvref_t<decltype(stages.stages())>;
-        constexpr std::size_t kAdc = std::tuple_size_v<Stages> - 2;
-        return detail::run_forward(pass(x, stages, key), y, record_,
-                                   detail::MagnitudeObserver<kAdc>{observer}, executor);
+        return lumina::forward(pass(x, stages, key), y, PassObservers{&record_, magnitudes},
+                               executor);
       });
     };
     if (!run_with(adc(), tracker)) return false;
@@ -317,7 +312,7 @@ class AnalogLinear {
   // Of the last forward().
   NoiseKey key_ = {};
   ForwardRecord record_;
-  detail::MagnitudeTracker tracker_;
+  MagnitudeTracker tracker_;
   BackwardWorkspace workspace_;
 };
 

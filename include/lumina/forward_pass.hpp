@@ -11,7 +11,7 @@
 #include "detail/engine/arguments.hpp"
 #include "detail/engine/call.hpp"
 #include "detail/epilogue/clip_recorder.hpp"
-#include "detail/epilogue/observer.hpp"
+#include "detail/epilogue/magnitude_observer.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"
 #include "forward_record.hpp"
@@ -77,6 +77,15 @@ requires(!detail::stays<X>) auto forward_pass(X&& temporary, const Dac& dac, con
                                               const EpilogueT& epilogue,
                                               const NoiseKey& key = {}) = delete;
 
+/// The largest magnitude of a pass's values: largest(), 0 where there were none.
+using detail::MagnitudeTracker;
+
+/// Who looks on while a pass runs; null: nobody.
+struct PassObservers {
+  ForwardRecord* record = nullptr;         ///< for backward()
+  MagnitudeTracker* magnitudes = nullptr;  ///< of what enters the last gate: an ADC, a Relu
+};
+
 namespace detail {
 
 template <class EpilogueT>
@@ -95,19 +104,29 @@ bool run_pass(const Pass& pass, MatrixView<float> y, const EpilogueT& epilogue,
   }
 }
 
-/// forward() with one more observer.
-template <class Pass, class Observer, class Executor>
-bool run_forward(const Pass& pass, MatrixView<float> y, ForwardRecord& record,
-                 const Observer& observer, const Executor& executor) {
-  using Recorder = ClipRecorder<std::remove_cvref_t<decltype(pass.epilogue)>>;
-  record.resize(y.rows(), y.cols(), Recorder::gates);
-  if (record.rows() != y.rows() || record.cols() != y.cols()) return false;  // no memory: reported
-  const bool ran =
-      run_pass(pass, y, pass.epilogue,
-               BothObservers<Recorder, Observer>{Recorder(record), observer}, executor);
-  if (ran) record.mark_filled();
-  return ran;
+/// Room in a record for a pass's bits; false where there is none, which is reported.
+template <class EpilogueT>
+bool make_room(ForwardRecord& record, MatrixView<float> y) {
+  record.resize(y.rows(), y.cols(), ClipRecorder<EpilogueT>::gates);
+  return record.rows() == y.rows() && record.cols() == y.cols();
 }
+
+/// An observer of an epilogue: those of a pass.
+template <class EpilogueT>
+struct ChosenObservers {
+  PassObservers chosen;
+
+  template <class Index, class Stage, class Floats>
+  [[gnu::always_inline]] void see(Index index, const Stage& stage, const Floats& entering,
+                                  const Coordinates& at, const ActiveLanes& active) const {
+    if (chosen.record != nullptr) {
+      ClipRecorder<EpilogueT>(*chosen.record).see(index, stage, entering, at, active);
+    }
+    if (chosen.magnitudes != nullptr) {
+      MagnitudeObserver<EpilogueT>(*chosen.magnitudes).see(index, stage, entering, at, active);
+    }
+  }
+};
 
 }  // namespace detail
 
@@ -117,7 +136,26 @@ bool run_forward(const Pass& pass, MatrixView<float> y, ForwardRecord& record,
 template <class Pass, class Executor = Serial>
 bool forward(const Pass& pass, MatrixView<float> y, ForwardRecord& record,
              const Executor& executor = {}) {
-  return detail::run_forward(pass, y, record, detail::NoObserver(), executor);
+  using EpilogueT = std::remove_cvref_t<decltype(pass.epilogue)>;
+  if (!detail::make_room<EpilogueT>(record, y)) return false;
+  const detail::ClipRecorder<EpilogueT> recorder(record);
+  const bool ran = detail::run_pass(pass, y, pass.epilogue, recorder, executor);
+  if (ran) record.mark_filled();
+  return ran;
+}
+
+/// The same with other observers, or fewer.
+template <class Pass, class Executor = Serial>
+bool forward(const Pass& pass, MatrixView<float> y, const PassObservers& observers,
+             const Executor& executor = {}) {
+  using EpilogueT = std::remove_cvref_t<decltype(pass.epilogue)>;
+  ForwardRecord* const record = observers.record;
+  if (record != nullptr && !detail::make_room<EpilogueT>(*record, y)) return false;
+  if (observers.magnitudes != nullptr) observers.magnitudes->resize(y.rows(), y.cols());
+  const bool ran = detail::run_pass(pass, y, pass.epilogue,
+                                    detail::ChosenObservers<EpilogueT>{observers}, executor);
+  if (ran && record != nullptr) record->mark_filled();
+  return ran;
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -1,5 +1,6 @@
 #include <lumina/forward_record.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -132,4 +133,42 @@ TEST_CASE("Where a derivative needs the values nothing is recorded", "[forward_r
   CHECK(ClipRecorder<Epilogue<>>::gates == 0);
   CHECK(ClipRecorder<Epilogue<GaussianNoise, ShotNoise, Attenuation>>::gates == 0);
   CHECK(ClipRecorder<Epilogue<Relu, ShotNoiseWithDerivative, SymmetricQuantizer<4>>>::gates == 0);
+}
+
+TEST_CASE("A pass shows its observers what enters the gates, those that are there",
+          "[forward_record]") {
+  Engine engine(5);
+  TestMatrix x(5, 40), w(150, 40), expected(5, 150), y(5, 150), positive(5, 150);
+  x.fill_uniform(engine);
+  w.fill_uniform(engine);
+  const PackedWeights packed = pack_weights(w);
+  // The last gate is the ADC; what is behind it does not count.
+  const auto stages = epilogue(Relu{}, Quantizer<8>(-1.0f, 1.0f), Attenuation{100.0f});
+  const auto pass = forward_pass(x, packed, stages);
+  ForwardRecord expected_record, record;
+  MagnitudeTracker magnitudes;
+  REQUIRE(forward(pass, expected, expected_record));
+  REQUIRE(forward(pass, y, PassObservers{&record, &magnitudes}));
+  CHECK(difference(y, expected) == "");
+  REQUIRE(record.filled());
+  REQUIRE(record.gates() == 2);
+
+  fused_gemm(x.view(), packed, positive, epilogue(Relu{}));
+  float largest = 0.0f;
+  bool equal = true;
+  for (std::size_t row = 0; row < 5; ++row) {
+    for (std::size_t col = 0; col < 150; ++col) {
+      largest = std::max(largest, positive(row, col));
+      for (const std::size_t gate : {0u, 1u}) {
+        equal &= record.passed(gate, row, col) == expected_record.passed(gate, row, col);
+      }
+    }
+  }
+  CHECK(equal);
+  CHECK(largest > 1.0f);  // The ADC clips it.
+  CHECK(magnitudes.largest() == largest);
+
+  CHECK(forward(pass, y, PassObservers{}));
+  CHECK(forward(pass, y, PassObservers{.magnitudes = &magnitudes}));
+  CHECK(magnitudes.largest() == largest);
 }

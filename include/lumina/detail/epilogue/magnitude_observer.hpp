@@ -6,13 +6,14 @@
 #include <cstddef>
 
 #include "../../config.hpp"
+#include "../../epilogue.hpp"
 #include "../../matrix.hpp"
-#include "../../stage.hpp"
 #include "../base/aligned_buffer.hpp"
 #include "../base/range.hpp"
 #include "../isa/native.hpp"
 #include "../layout/float_panels.hpp"
 #include "../simd/vectors.hpp"
+#include "stage_traits.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -59,19 +60,26 @@ class MagnitudeTracker {
   std::size_t count_ = 0;
 };
 
-/// An observer (observer.hpp) that shows a tracker, if there is one, what enters the stage number
-/// Index.
-template <std::size_t Index>
-struct MagnitudeObserver {
-  MagnitudeTracker* tracker;
+/// An observer (observer.hpp) of an epilogue of these stages, which shows a tracker what enters the
+/// last gate.
+template <class EpilogueT>
+class MagnitudeObserver;
+template <class... Stages>
+class MagnitudeObserver<Epilogue<Stages...>> {
+ public:
+  explicit MagnitudeObserver(MagnitudeTracker& tracker) : tracker_(&tracker) {}
 
-  template <class SeenIndex, class Stage, class Floats>
-  [[gnu::always_inline]] void see(SeenIndex, const Stage&, const Floats& entering,
+  template <class Index, class Stage, class Floats>
+  [[gnu::always_inline]] void see(Index, const Stage&, const Floats& entering,
                                   const Coordinates& at, const ActiveLanes& active) const {
-    if constexpr (SeenIndex::value == Index) {
-      if (tracker != nullptr) tracker->add(entering, at, active);
+    using Chain = StageChain<Stages...>;
+    if constexpr (is_gate<Stage, Floats> && Chain::gates_before(Index::value) + 1 == Chain::gates) {
+      tracker_->add(entering, at, active);
     }
   }
+
+ private:
+  MagnitudeTracker* tracker_;
 };
 
 }  // namespace detail

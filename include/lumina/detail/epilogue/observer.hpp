@@ -25,20 +25,6 @@ struct NoObserver {
                                   const ActiveLanes&) const {}
 };
 
-/// Two of them.
-template <class First, class Second>
-struct BothObservers {
-  First first;
-  Second second;
-
-  template <class Index, class Stage, class Floats>
-  [[gnu::always_inline]] void see(Index index, const Stage& stage, const Floats& entering,
-                                  const Coordinates& at, const ActiveLanes& active) const {
-    first.see(index, stage, entering, at, active);
-    second.see(index, stage, entering, at, active);
-  }
-};
-
 /// The stages' result, with the observer looking on. A stage that is no epilogue is its only one.
 template <class Stages, class Floats, class Normals, class Observer>
 [[gnu::always_inline]] inline Floats apply_observed(const Stages& stages, const Floats& values,
