@@ -20,7 +20,7 @@ include_guard(GLOBAL)
 #   EMULATED_BY <arg>.. what makes the family's emulator a machine that has it, where that is not the default
 #   LACKED_BY <arg>...  what makes it one that lacks it
 #   STAGES <stage>...   the stages of scripts/test that compile its unit tests; with =products those of what
-#                       vectors compute
+#                       vectors compute, with =codes those of products of codes, and the golden vectors
 #   BENCHMARKS <what>.. floats, codes: it is measured where benchmarks are compiled for all that a machine has
 function(lumina_isa name)
   set(lists FLAGS RUNS EMULATED_BY LACKED_BY STAGES BENCHMARKS)
@@ -74,13 +74,16 @@ function(lumina_compile_for target isa)
   target_compile_options(${target} PRIVATE ${lumina_isa_FLAGS_${isa}})
 endfunction()
 
-# lumina_isas_of_stage(<stage> <out-var> <out-var for those with products only>)
-function(lumina_isas_of_stage stage out out_products)
+# lumina_isas_of_stage(<stage> <out-var> <out-var for those with products only> <… with codes only>)
+function(lumina_isas_of_stage stage out out_products out_codes)
   set(isas "")
   set(products "")
+  set(codes "")
   foreach(isa IN LISTS lumina_isas)
     if("${stage}=products" IN_LIST lumina_isa_STAGES_${isa})
       list(APPEND products ${isa})
+    elseif("${stage}=codes" IN_LIST lumina_isa_STAGES_${isa})
+      list(APPEND codes ${isa})
     elseif(NOT stage IN_LIST lumina_isa_STAGES_${isa})
       continue()
     endif()
@@ -91,6 +94,7 @@ function(lumina_isas_of_stage stage out out_products)
   endif()
   set(${out} ${isas} PARENT_SCOPE)
   set(${out_products} ${products} PARENT_SCOPE)
+  set(${out_codes} ${codes} PARENT_SCOPE)
 endfunction()
 
 # lumina_emulator: the program that emulates a machine of the family, to show what a CPU with or without an ISA
