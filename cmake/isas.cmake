@@ -9,10 +9,10 @@ lumina_isa(scalar FAMILY any FLAGS -DLUMINA_NO_XSIMD
 
 lumina_isa(avx2 FAMILY x86_64 FLAGS -mavx2 -mfma
   RUNS vex256 LACKED_BY -cpu Nehalem
-  STAGES asan gcc=products clang=products BENCHMARKS floats codes)
+  STAGES asan clang=products BENCHMARKS floats codes)
 lumina_isa(avx_vnni FAMILY x86_64 EXTENDS avx2 FOR codes FLAGS -mavxvnni
   RUNS vex256 dot_products LACKED_BY -cpu Nehalem
-  STAGES gcc BENCHMARKS codes)
+  STAGES gcc=products BENCHMARKS codes)
 lumina_isa(avx512 FAMILY x86_64 FLAGS -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mfma
   RUNS evex512 LACKED_BY -cpu Nehalem
   STAGES gcc BENCHMARKS floats)
@@ -26,14 +26,14 @@ lumina_isa(amx FAMILY x86_64 EXTENDS avx512_vnni FOR codes FLAGS -mamx-tile -mam
 # --- 64-bit Arm --------------------------------------------------------------------------------------
 
 lumina_isa(neon FAMILY aarch64 BASELINE
-  STAGES aarch64=products)
+  STAGES aarch64=codes)
 lumina_isa(neon_dotprod FAMILY aarch64 EXTENDS neon FOR codes FLAGS -march=armv8.2-a+dotprod
   LACKED_BY -cpu cortex-a53
-  STAGES aarch64)
+  STAGES aarch64=products)
 # Compiled for one vector length, and right on machines of that length only.
 lumina_isa(sve256 FAMILY aarch64 FLAGS -march=armv8.2-a+sve -msve-vector-bits=256 NO_DISPATCH
   EMULATED_BY -cpu max,sve256=on LACKED_BY -cpu max,sve512=on
-  STAGES aarch64=samples)
+  STAGES aarch64=samples sve=products)
 lumina_isa(sve512 FAMILY aarch64 FLAGS -march=armv8.2-a+sve -msve-vector-bits=512 NO_DISPATCH
   EMULATED_BY -cpu max,sve512=on LACKED_BY -cpu max,sve256=on
-  STAGES aarch64=samples)
+  STAGES aarch64=samples sve=products)

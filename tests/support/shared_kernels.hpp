@@ -19,6 +19,7 @@ extern template TileKernel<CodeDot<Native, 4>> tile_kernel<CodeDot<Native, 4>>(s
                                                                                std::size_t);
 extern template TileKernel<CodeDot<Native, 2>> tile_kernel<CodeDot<Native, 2>>(std::size_t,
                                                                                std::size_t);
+extern template UnpackedKernel unpacked_kernel<Native>(std::size_t);
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE

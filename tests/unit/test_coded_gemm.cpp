@@ -327,13 +327,13 @@ TEST_CASE("Coded: the noise is that of every engine", "[coded_gemm]") {
 
 TEST_CASE("Coded: layers chained through codes", "[coded_gemm]") {
   Engine engine(9);
-  const Quantizer<8> input(-1.0f, 1.0f), hidden(0.0f, 6.0f);
-  const Quantizer<12> output(-8.0f, 8.0f);
+  const Quantizer<8> input(-1.0f, 1.0f);
+  const RuntimeQuantizer hidden(8, 0.0f, 6.0f), output(12, -8.0f, 8.0f);
   TestMatrix x(21, 50), w1(70, 50), w2(33, 70);
   x.fill_uniform(engine);
   const auto layer1 = encode_weights<8>(w1.fill_uniform(engine));
   const auto layer2 = encode_weights<4>(w2.fill_uniform(engine));
-  const auto stages1 = epilogue(GaussianNoise{0.1f}, Relu{}, hidden);
+  const auto stages1 = epilogue(GaussianNoise{0.1f}, hidden);
   const auto stages2 = epilogue(GaussianNoise{0.1f}, output);
   const NoiseKey key1{7, 1, 0}, key2{7, 2, 0};
 
@@ -359,7 +359,7 @@ TEST_CASE("Coded: a batch in shards, each with its row offset, equals the whole"
   Engine engine(10);
   TestMatrix x(90, 70), w(140, 70), whole(90, 140), shards(90, 140);
   x.fill_uniform(engine);
-  const auto coded = encode_weights<8>(w.fill_uniform(engine));
+  const auto coded = encode_weights<4>(w.fill_uniform(engine));
   const Quantizer<8> dac(-1.0f, 1.0f), adc(-8.0f, 8.0f);
   const std::uint64_t first = ~std::uint64_t{0} - 40;  // the rows' numbers wrap around in the batch
   fused_gemm_noise_quant(x, dac, coded, whole, 0.5f, adc, {1, 2, first});
@@ -413,7 +413,7 @@ TEST_CASE("Coded: large problems reach the executor, small ones do not", "[coded
   const Quantizer<8> dac(-1.0f, 1.0f), adc(-3.0f, 3.0f);
   TestMatrix x(300, 90), w(200, 90), y(300, 200), expected(300, 200);
   x.fill_uniform(engine);
-  const auto coded = encode_weights<8>(w.fill_uniform(engine));
+  const auto coded = encode_weights<4>(w.fill_uniform(engine));
   for (const float stddev : {0.0f, 0.5f}) {
     std::size_t calls = 0, most_tasks = 0;
     const auto executor = [&](std::size_t tasks, const auto& body) {
@@ -438,7 +438,7 @@ TEST_CASE("Coded: matrices and views of either constness", "[coded_gemm]") {
   Matrix<float> x(4, 6), w(5, 6), y(4, 5);
   for (float& value : x.elements()) value = uniform(engine, -1.0f, 1.0f);
   for (float& value : w.elements()) value = uniform(engine, -1.0f, 1.0f);
-  const auto coded = encode_weights<8>(w);
+  const auto coded = encode_weights<4>(w);
   const Matrix<float>& constant_x = x;
   const MatrixView<float> y_view = y;
   Matrix<float> expected(4, 5);

@@ -22,31 +22,48 @@ constexpr std::size_t kMaxRows =
     detail::Thresholds::max_unpacked_chunks * detail::Native::blocks.max_chunk_rows();
 
 /// Weights as they are against packed ones, bit for bit, without and with a DAC.
-template <class Fill, class Executor = Serial>
-void check(Engine& engine, const Shape& shape, std::size_t gap, Fill fill,
-           const Executor& executor = {}) {
-  const auto [batch, in, out] = shape;
-  TestMatrix x(batch, in, in + gap), w(out, in, in + 2 * gap), y(batch, out, out + 3 * gap);
-  TestMatrix expected(batch, out);
-  x.fill(fill);
-  w.fill(fill);
-  const PackedWeights packed = pack_weights(w);
-  const NoiseKey key{engine(), engine(), engine()};
-  const auto stages = epilogue(GaussianNoise{0.5f});
-  const Quantizer<12> dac(-0.9f, 0.8f);
-  CAPTURE(batch, in, out, gap);
+class Comparison {
+ public:
+  template <class Fill>
+  Comparison(Engine& engine, const Shape& shape, std::size_t gap, Fill fill)
+      : x_(shape.batch, shape.in, shape.in + gap),
+        w_(shape.out, shape.in, shape.in + 2 * gap),
+        y_(shape.batch, shape.out, shape.out + 3 * gap),
+        key_{engine(), engine(), engine()} {
+    x_.fill(fill);
+    w_.fill(fill);
+    const PackedWeights packed = pack_weights(w_);
+    fused_gemm(x_.view(), packed, noisy_, kStages, key_);
+    fused_gemm(x_.view(), packed, bare_, epilogue(), key_);
+    fused_gemm(x_.view(), kDac, packed, behind_dac_, kStages, key_);
+  }
 
-  fused_gemm(x.view(), w.view(), y, stages, key, executor);
-  fused_gemm(x.view(), packed, expected, stages, key);
-  REQUIRE(difference(y, expected) == "");
-  fused_gemm(x.view(), w.view(), y, epilogue(), key, executor);
-  fused_gemm(x.view(), packed, expected, epilogue(), key);
-  REQUIRE(difference(y, expected) == "");
-  fused_gemm(x.view(), dac, w.constant(), y, stages, key, executor);
-  fused_gemm(x.view(), dac, packed, expected, stages, key);
-  REQUIRE(difference(y, expected) == "");
-  REQUIRE(y.gaps_untouched());
-  REQUIRE(w.gaps_untouched());
+  template <class Executor = Serial>
+  void check(const Executor& executor = {}) {
+    CAPTURE(x_.view().rows(), x_.view().cols(), w_.view().rows(), x_.view().row_stride());
+    fused_gemm(x_.view(), w_.view(), y_, kStages, key_, executor);
+    REQUIRE(difference(y_, noisy_) == "");
+    fused_gemm(x_.view(), w_.view(), y_, epilogue(), key_, executor);
+    REQUIRE(difference(y_, bare_) == "");
+    fused_gemm(x_.view(), kDac, w_.constant(), y_, kStages, key_, executor);
+    REQUIRE(difference(y_, behind_dac_) == "");
+    REQUIRE(y_.gaps_untouched());
+    REQUIRE(w_.gaps_untouched());
+  }
+
+ private:
+  static constexpr auto kStages = epilogue(GaussianNoise{0.5f});
+  static constexpr Quantizer<12> kDac{-0.9f, 0.8f};
+  TestMatrix x_, w_, y_;
+  NoiseKey key_;
+  TestMatrix noisy_{y_.view().rows(), y_.view().cols()};
+  TestMatrix bare_{y_.view().rows(), y_.view().cols()};
+  TestMatrix behind_dac_{y_.view().rows(), y_.view().cols()};
+};
+
+template <class Fill>
+void check(Engine& engine, const Shape& shape, std::size_t gap, Fill fill) {
+  Comparison(engine, shape, gap, fill).check();
 }
 
 void check(Engine& engine, const Shape& shape, std::size_t gap = 0) {
@@ -101,10 +118,10 @@ TEST_CASE("Weights that nobody packed: the same bits with every executor", "[unp
   Engine engine(5);
   for (const Shape& shape : {Shape{1, 2100, 520}, Shape{kMaxRows, 300, 300},
                              Shape{kMaxRows + 1, 600, 300}, Shape{300, 100, 300}}) {
+    Comparison comparison(engine, shape, 1, [&] { return uniform(engine, -1.0f, 1.0f); });
     for_each_executor([&](const auto& executor, const char* name) {
       CAPTURE(name);
-      check(
-          engine, shape, 1, [&] { return uniform(engine, -1.0f, 1.0f); }, executor);
+      comparison.check(executor);
     });
   }
 }
