@@ -84,7 +84,7 @@ inline constexpr double kAmxOperations = 2.0 * kAmxSteps * 4 * (16 * 16 * 64);
 /// kAmxOperations multiplications and additions by tiles that are loaded once: four of sums, each
 /// from one of two tiles of inputs and one of two of weights. Only where amx_usable().
 [[gnu::noinline]] inline void amx_burst() {
-  using Tiles = lumina::detail::AmxUnit;
+  using Unit = lumina::detail::AmxUnit;
   constexpr std::size_t kRow = lumina::detail::kUnitTileBytes;
   alignas(64) std::uint8_t numbers[4][lumina::detail::kUnitTileRows * kRow];
   for (std::size_t i = 0; i < 4; ++i) {
@@ -93,19 +93,19 @@ inline constexpr double kAmxOperations = 2.0 * kAmxSteps * 4 * (16 * 16 * 64);
     }
   }
   benchmark::DoNotOptimize(numbers);
-  Tiles::configure(lumina::detail::TileConfig(2 * lumina::detail::kUnitTileRows));
+  Unit::configure(lumina::detail::TileConfig(2 * lumina::detail::kUnitTileRows));
   lumina::detail::unroll<4>([&](auto i) __attribute__((always_inline)) {
-    Tiles::zero<i>();
-    Tiles::load<4 + i>(numbers[i], kRow);
+    Unit::zero<i>();
+    Unit::load<4 + i>(numbers[i], kRow);
   });
   for (std::size_t step = 0; step < kAmxSteps; ++step) {
-    Tiles::dot<0, 4, 6>();
-    Tiles::dot<1, 4, 7>();
-    Tiles::dot<2, 5, 6>();
-    Tiles::dot<3, 5, 7>();
+    Unit::dot<0, 4, 6>();
+    Unit::dot<1, 4, 7>();
+    Unit::dot<2, 5, 6>();
+    Unit::dot<3, 5, 7>();
   }
-  Tiles::store<0>(numbers[0], kRow);
-  Tiles::release();
+  Unit::store<0>(numbers[0], kRow);
+  Unit::release();
   benchmark::DoNotOptimize(numbers);
 }
 

@@ -187,10 +187,10 @@ class UniformQuantizer {
 
  private:
   /// With more codes ties are near so often that the quotient is faster.
-  static constexpr float kMostCodesByProduct = 4095.0f;
+  static constexpr float kMaxCodesByProduct = 4095.0f;
 
   constexpr void multiply_where_safe() {
-    if (top_ <= kMostCodesByProduct && step_ > 0x1p-125f && step_ < 0x1p+125f) {
+    if (top_ <= kMaxCodesByProduct && step_ > 0x1p-125f && step_ < 0x1p+125f) {
       inverse_step_ = 1.0f / step_;
       surely_nearest_ = 0.5f - top_ * 0x1p-22f;
     }

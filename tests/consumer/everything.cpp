@@ -16,7 +16,7 @@
 
 namespace {
 
-// Tails in every dimension, and two noise panels.
+// Tails in every dimension, and two column blocks.
 constexpr std::size_t kBatch = 5, kIn = 37, kOut = 133;
 constexpr lumina::NoiseKey kKey{.seed = 3, .stream = 5, .row_offset = 7};
 

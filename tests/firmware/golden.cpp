@@ -59,7 +59,7 @@ auto weights_of(const golden::CodedLayer<Bits, X, Y>& layer) {
     return CodedWeightsView<Bits>(layer.out, layer.in, {layer.words, layer.word_count},
                                   {layer.scales, outputs}, {layer.code_sums, outputs});
   } else {
-    static float w[golden::kMostCodedW];
+    static float w[golden::kMaxCodedW];
     return encode_weights<Bits>(golden::weights_in_floats(layer, w));
   }
 }

@@ -15,11 +15,11 @@ namespace golden {
 
 /// Memory for the largest layer.
 struct CodedWorkspace {
-  float x[kMostCodedX];
-  std::uint8_t x_codes[kMostCodedX];
-  float y[kMostCodedY];
-  std::uint8_t y8[kMostCodedY];
-  std::uint16_t y16[kMostCodedY];
+  float x[kMaxCodedX];
+  std::uint8_t x_codes[kMaxCodedX];
+  float y[kMaxCodedY];
+  std::uint8_t y8[kMaxCodedY];
+  std::uint16_t y16[kMaxCodedY];
 
   template <class X>
   X* x_of() {
@@ -83,7 +83,7 @@ void check_coded_engine(Report&& report, CodedWorkspace& memory, WeightsOf&& wei
   });
 }
 
-/// w [kMostCodedW]: memory. The result: the layer's weights in floats.
+/// w [kMaxCodedW]: memory. The result: the layer's weights in floats.
 template <int Bits, class X, class Y>
 lumina::MatrixView<const float> weights_in_floats(const CodedLayer<Bits, X, Y>& layer, float* w) {
   fill_weights(layer.w_seed, layer.out, layer.in, w);

@@ -18,10 +18,10 @@ namespace golden {
 
 /// Memory for the largest layer.
 struct F32Workspace {
-  float x[kMostF32X];
-  float w[kMostF32W];
-  float bias[kMostF32Out];
-  float y[kMostF32Y];
+  float x[kMaxF32X];
+  float w[kMaxF32W];
+  float bias[kMaxF32Out];
+  float y[kMaxF32Y];
 };
 
 inline lumina::RuntimeQuantizer f32_adc() { return {kF32AdcBits, kF32AdcLo, kF32AdcHi}; }

@@ -23,7 +23,7 @@ inline constexpr float kAttenuation = 0x6ccccdp-23f, kShot = 0xcccccdp-27f, kGau
 inline constexpr float kF32AdcLo = -0x3p+1f, kF32AdcHi = 0x5p+0f;
 inline constexpr int kF32AdcBits = 8;
 /// Elements of the largest matrices.
-inline constexpr std::size_t kMostF32X = 111, kMostF32W = 2590, kMostF32Y = 650, kMostF32Out = 130;
+inline constexpr std::size_t kMaxF32X = 111, kMaxF32W = 2590, kMaxF32Y = 650, kMaxF32Out = 130;
 
 /// All layers', one after the other: dot products …
 inline constexpr std::uint32_t kF32Sums[] = {

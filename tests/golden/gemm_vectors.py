@@ -57,9 +57,9 @@ def f32_text():
         f"inline constexpr float kF32AdcLo = {literal(F32_ADC.lo)}, kF32AdcHi = {literal(F32_ADC.hi)};\n"
         f"inline constexpr int kF32AdcBits = {F32_ADC.bits};\n"
         "/// Elements of the largest matrices.\n"
-        f"inline constexpr std::size_t kMostF32X = {max(b * i for b, i, _ in sizes)}, "
-        f"kMostF32W = {max(o * i for _, i, o in sizes)}, "
-        f"kMostF32Y = {max(b * o for b, _, o in sizes)}, kMostF32Out = {max(o for _, _, o in sizes)};\n")
+        f"inline constexpr std::size_t kMaxF32X = {max(b * i for b, i, _ in sizes)}, "
+        f"kMaxF32W = {max(o * i for _, i, o in sizes)}, "
+        f"kMaxF32Y = {max(b * o for b, _, o in sizes)}, kMaxF32Out = {max(o for _, _, o in sizes)};\n")
     return tables.header(
         "Operands are made as operands.hpp says; outputs are rows of floats, their bits.",
         """struct F32Layer {
@@ -175,7 +175,7 @@ def coded_text():
     shapes = [layer.shape for layer in layers]
     return tables.header(
         "Layers behind a DAC. Operands are made as operands.hpp says; beside them what encode_weights\n"
-        "makes of the weights: words as docs/numerics.md and detail/packing/code_panels.hpp have them; scales and\n"
+        "makes of the weights: words as docs/numerics.md and detail/layout/code_panels.hpp have them; scales and\n"
         "sums of codes, filled up with zeros to a multiple of 128.",
         """template <class Y>
 struct Expected {
@@ -205,7 +205,7 @@ struct CodedLayer {
 };
 """,
         "/// Elements of the largest matrices.\n"
-        f"inline constexpr std::size_t kMostCodedX = {max(b * i for b, i, _ in shapes)}, "
-        f"kMostCodedW = {max(o * i for _, i, o in shapes)}, "
-        f"kMostCodedY = {max(b * o for b, _, o in shapes)};\n",
+        f"inline constexpr std::size_t kMaxCodedX = {max(b * i for b, i, _ in shapes)}, "
+        f"kMaxCodedW = {max(o * i for _, i, o in shapes)}, "
+        f"kMaxCodedY = {max(b * o for b, _, o in shapes)};\n",
         *(layer.text() for layer in layers), includes=("cstddef", "cstdint"))

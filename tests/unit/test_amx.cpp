@@ -22,31 +22,31 @@ using namespace test;
 namespace {
 
 /// The sums that tiles of `x_rows` rows make of random bytes, added to what was there.
-template <class Tiles>
+template <class Unit>
 void dot_of_tiles(std::size_t x_rows, const std::uint8_t (&x)[16][64],
                   const std::int8_t (&w)[16][64], std::int32_t (&sums)[16][16]) {
-  Tiles::configure(detail::TileConfig(x_rows));
-  Tiles::fence();
-  Tiles::template load<0>(sums, sizeof(sums[0]));
-  Tiles::template load<4>(x, sizeof(x[0]));
-  Tiles::template load_once<6>(w, sizeof(w[0]));
-  Tiles::template dot<0, 4, 6>();
-  Tiles::template store<0>(sums, sizeof(sums[0]));
-  Tiles::release();
+  Unit::configure(detail::TileConfig(x_rows));
+  Unit::fence();
+  Unit::template load<0>(sums, sizeof(sums[0]));
+  Unit::template load<4>(x, sizeof(x[0]));
+  Unit::template load_once<6>(w, sizeof(w[0]));
+  Unit::template dot<0, 4, 6>();
+  Unit::template store<0>(sums, sizeof(sums[0]));
+  Unit::release();
 }
 
 /// The same of bf16.
-template <class Tiles>
+template <class Unit>
 void dot_of_bf16_tiles(std::size_t x_rows, const std::uint16_t (&x)[16][32],
                        const std::uint16_t (&w)[16][32], float (&sums)[16][16]) {
-  Tiles::configure(detail::TileConfig(x_rows));
-  Tiles::fence();
-  Tiles::template load<0>(sums, sizeof(sums[0]));
-  Tiles::template load<4>(x, sizeof(x[0]));
-  Tiles::template load_once<6>(w, sizeof(w[0]));
-  Tiles::template dot_bf16<0, 4, 6>();
-  Tiles::template store<0>(sums, sizeof(sums[0]));
-  Tiles::release();
+  Unit::configure(detail::TileConfig(x_rows));
+  Unit::fence();
+  Unit::template load<0>(sums, sizeof(sums[0]));
+  Unit::template load<4>(x, sizeof(x[0]));
+  Unit::template load_once<6>(w, sizeof(w[0]));
+  Unit::template dot_bf16<0, 4, 6>();
+  Unit::template store<0>(sums, sizeof(sums[0]));
+  Unit::release();
 }
 
 /// A bf16 of either sign with one of the exponents first … last as they are stored.

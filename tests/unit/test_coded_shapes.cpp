@@ -97,7 +97,7 @@ TEST_CASE("Coded: so deep that the depth is cut into blocks", "[coded_shapes]") 
     for (std::size_t form = 0; form < 4; ++form) check_form(form, engine, {rows, in, 2});
   }
   check_form(5, engine, {rows + 3, std::min(3 * most, kMostCodedInputs), 1, 1});
-  // A noise panel's first and its last columns, and those of the next one.
+  // A column block's first and its last columns, and those of the next one.
   check_form(3, engine, {rows, most + 65, 130});
 }
 

@@ -71,7 +71,7 @@ TEST_CASE("Golden: the f32 engine", "[golden]") {
 
 TEST_CASE("Golden: the coded engine and its weights", "[golden]") {
   const auto memory = std::make_unique<golden::CodedWorkspace>();
-  const auto w = std::make_unique<float[]>(golden::kMostCodedW);
+  const auto w = std::make_unique<float[]>(golden::kMaxCodedW);
   Findings findings;
   golden::check_weight_encoding(findings, w.get());
   require(findings, std::size(golden::kCoded8Words) + std::size(golden::kCoded5Words) +

@@ -36,8 +36,8 @@ struct Dimensions {
 
 /// How much of a problem the oracle can compute in about a millisecond. Its noise takes a
 /// microsecond for each output.
-inline constexpr std::size_t kMostOutputs = 600;
-inline constexpr std::size_t kMostProducts = std::size_t{1} << 15;
+inline constexpr std::size_t kMaxOutputs = 600;
+inline constexpr std::size_t kMaxProducts = std::size_t{1} << 15;
 
 /// Mostly as above; sometimes very deep, and sometimes, where `worth_threads` says how many, with
 /// so many products that an executor gets the tasks.
@@ -49,7 +49,7 @@ inline Dimensions dimensions(Input& input, std::size_t deepest, std::size_t wort
     shape.in = worth_threads / (shape.batch * shape.out) + 1 + shape.in % 40;
   } else {
     if (input.rarely(50)) shape.in = deepest - input.integer(0, 0xffff) % (deepest + 1);
-    while (shape.products() > kMostProducts || shape.batch * shape.out > kMostOutputs) {
+    while (shape.products() > kMaxProducts || shape.batch * shape.out > kMaxOutputs) {
       std::size_t& larger = shape.batch > shape.out ? shape.batch : shape.out;
       larger = larger / 2;
     }

@@ -1,4 +1,4 @@
-// The tiles of a matrix unit (tile_unit.hpp), as AMX has them.
+// The tiles of a matrix unit (kernels/matrix_unit.hpp), as AMX has them.
 #pragma once
 
 #include <cstddef>

@@ -37,7 +37,7 @@ void multiply_unpacked(const UnpackedOperands& operands, float* sums) {
   // Two vectors of outputs take turns, so that one's chain does not wait for itself. More of them
   // would be more rows of w, which push each other out of the cache where their distance is a
   // multiple of 4 KiB.
-  constexpr std::size_t kTogether = 2;
+  constexpr std::size_t kTurns = 2;
   const std::size_t x_stride = operands.x_stride, w_stride = operands.w_stride;
   const std::size_t sums_stride = operands.sums_stride;
 
@@ -55,9 +55,9 @@ void multiply_unpacked(const UnpackedOperands& operands, float* sums) {
   const float* x = operands.x;
   for (std::size_t k = 0; k < operands.steps; k += kUnpackedInputs) {
     unroll<vectors * kUnpackedInputs / 4>([&](auto i) __attribute__((always_inline)) {
-      constexpr std::size_t fours = kUnpackedInputs / 4 * kTogether;
-      constexpr std::size_t vector = i / fours * kTogether + i % kTogether;
-      constexpr std::size_t first = i % fours / kTogether * 4;
+      constexpr std::size_t fours = kUnpackedInputs / 4 * kTurns;
+      constexpr std::size_t vector = i / fours * kTurns + i % kTurns;
+      constexpr std::size_t first = i % fours / kTurns * 4;
       const std::array<Column, 4> weights = Arch::turned(w[vector] + first, w_stride);
       unroll<4 * Rows>([&](auto j) __attribute__((always_inline)) {
         constexpr std::size_t input = j / Rows, row = j % Rows;

@@ -90,14 +90,14 @@ class CodePanelWriter {
   /// kBlock inputs of an output to bytes; load(k) has a vector from number k on.
   template <class Load>
   [[gnu::always_inline]] void encode(std::size_t column, Load load) {
-    constexpr std::size_t kTogether = 4;
+    constexpr std::size_t kVectors = 4;
     Words sum = Words::load_aligned(sums_[column]);
-    for (std::size_t k = 0; k < kBlock; k += kTogether * Floats::size) {
-      std::array<Floats, kTogether> values;
-      unroll<kTogether>([&](auto i) __attribute__((always_inline)) {
+    for (std::size_t k = 0; k < kBlock; k += kVectors * Floats::size) {
+      std::array<Floats, kVectors> values;
+      unroll<kVectors>([&](auto i) __attribute__((always_inline)) {
         values[i] = load(k + i * Floats::size);
       });
-      std::array<Ints, kTogether> codes = coders_[column].encode_lanes(values);
+      std::array<Ints, kVectors> codes = coders_[column].encode_lanes(values);
       for (Ints& code : codes) {
         sum = sum + bits_as<std::uint32_t>(code);
         code = code & Ints(0xff);

@@ -27,18 +27,18 @@ inline void pack_panel(MatrixView<const float> w, float* panel) {
   // distance may be a multiple of 4 KiB, would push each other out of the first-level cache, and so
   // would longer ones the panel.
   constexpr std::size_t kPiece = 32;
-  constexpr std::size_t kTogether = Native::Column::size;
+  constexpr std::size_t kOutputs = Native::Column::size;
   for (std::size_t begin = 0; begin < w.cols(); begin += kPiece) {
     const std::size_t end = std::min(begin + kPiece, w.cols());
-    for (std::size_t column = 0; column < kPanelColumns; column += kTogether) {
+    for (std::size_t column = 0; column < kPanelColumns; column += kOutputs) {
       std::size_t k = begin;
-      if (column + kTogether <= w.rows()) {
+      if (column + kOutputs <= w.rows()) {
         for (; k + 4 <= end; k += 4) {
           pack_four_inputs(&w(column, k), w.row_stride(), panel + k * kPanelColumns + column);
         }
       }
       for (; k < end; ++k) {
-        for (std::size_t c = column; c < column + kTogether; ++c) {
+        for (std::size_t c = column; c < column + kOutputs; ++c) {
           panel[k * kPanelColumns + c] = c < w.rows() ? w(c, k) : 0.0f;
         }
       }

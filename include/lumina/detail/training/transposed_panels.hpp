@@ -115,12 +115,12 @@ template <class T, class F>
 void pack_panel_rows(MatrixView<const T> m, PackedWeights& panels, F f) {
   using Floats = Native::Batch<float>;
   // A few rows at a time: they are read, and the panels written, in long enough pieces.
-  constexpr std::size_t kTogether = 8;
-  alignas(kCacheLine) float values[kTogether][kPanelColumns] = {};
+  constexpr std::size_t kRows = 8;
+  alignas(kCacheLine) float values[kRows][kPanelColumns] = {};
   float* const first_panel = reshape(panels, m.cols(), m.rows());
   if (first_panel == nullptr) return;
-  for (std::size_t begin = 0; begin < m.rows(); begin += kTogether) {
-    const std::size_t rows = std::min(kTogether, m.rows() - begin);
+  for (std::size_t begin = 0; begin < m.rows(); begin += kRows) {
+    const std::size_t rows = std::min(kRows, m.rows() - begin);
     for (std::size_t column = 0; column < m.cols(); column += kPanelColumns) {
       const std::size_t columns = std::min(kPanelColumns, m.cols() - column);
       for (std::size_t row = 0; row < rows; ++row) {
