@@ -40,7 +40,10 @@ const T* unrelated(const T* pointer) {
   return pointer;
 }
 
-/// sums[row][column] = Σ x[row][k]·w[k][column], one chain over ascending k for each.
+/// sums[row][column] = Σ x[row][k]·w[k][column], one chain over ascending k for each. (All loops
+/// but those over the depth are written out by the compiler. As loops that is, and not by unroll():
+/// of the hundred calls that it would be for each tile compilers make the same code in twice the
+/// time.)
 template <class Dot, std::size_t Rows, std::size_t Columns>
 void multiply_tile(const TileOperands<Dot>& operands, typename Dot::Sum* sums) {
   using Sums = typename Dot::Sums;
@@ -53,61 +56,71 @@ void multiply_tile(const TileOperands<Dot>& operands, typename Dot::Sum* sums) {
   // itself, so that all rows fit into the general registers.
   constexpr std::size_t groups = (Rows + 2) / 3;
   const typename Dot::Input* x[groups];
-  unroll<groups>([&](auto g) __attribute__((always_inline)) {
-    x[g] = unrelated(operands.x + 3 * g * x_stride);
-  });
+#pragma GCC unroll 16
+  for (std::size_t g = 0; g < groups; ++g) x[g] = unrelated(operands.x + 3 * g * x_stride);
   // And one for every panel.
   constexpr std::size_t panels = (Columns + kPanelColumns - 1) / kPanelColumns;
   const typename Dot::Word* weights[panels];
-  unroll<panels>([&](auto p) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+  for (std::size_t p = 0; p < panels; ++p) {
     weights[p] = unrelated(operands.weights + p * operands.panel_size);
-  });
+  }
 
   Sums chain[Rows][vectors];
   if (operands.continue_sums) {
-    unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
-      chain[i / vectors][i % vectors] =
-          Sums::load_unaligned(sums + i / vectors * sums_stride + i % vectors * Sums::size);
-    });
+#pragma GCC unroll 16
+    for (std::size_t row = 0; row < Rows; ++row) {
+#pragma GCC unroll 16
+      for (std::size_t v = 0; v < vectors; ++v) {
+        chain[row][v] = Sums::load_unaligned(sums + row * sums_stride + v * Sums::size);
+      }
+    }
   } else {
-    unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
-      chain[i / vectors][i % vectors] = Sums(typename Dot::Sum{0});
-    });
+#pragma GCC unroll 16
+    for (std::size_t row = 0; row < Rows; ++row) {
+#pragma GCC unroll 16
+      for (std::size_t v = 0; v < vectors; ++v) chain[row][v] = Sums(typename Dot::Sum{0});
+    }
   }
 
   const auto step = [&](std::size_t s) __attribute__((always_inline)) {
     unroll<Dot::parts>([&](auto part) __attribute__((always_inline)) {
       typename Dot::Weights w[vectors];
-      unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-        constexpr std::size_t column = v * Sums::size;
+#pragma GCC unroll 16
+      for (std::size_t v = 0; v < vectors; ++v) {
+        const std::size_t column = v * Sums::size;
         w[v] = Dot::template weights<part>(weights[column / kPanelColumns] + s * kPanelColumns +
                                            column % kPanelColumns);
-      });
-      unroll<Rows>([&](auto row) __attribute__((always_inline)) {
+      }
+#pragma GCC unroll 16
+      for (std::size_t row = 0; row < Rows; ++row) {
         const auto input =
             Dot::template input<part>(x[row / 3] + row % 3 * x_stride + s * Dot::inputs_per_step);
-        unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+        for (std::size_t v = 0; v < vectors; ++v) {
           chain[row][v] = Dot::multiply_add(input, w[v], chain[row][v]);
-        });
+        }
         Dot::Arch::keep_order();
-      });
+      }
     });
   };
   const auto advance = [&](std::size_t steps) __attribute__((always_inline)) {
-    unroll<groups>([&](auto g)
-                       __attribute__((always_inline)) { x[g] += steps * Dot::inputs_per_step; });
-    unroll<panels>([&](auto p)
-                       __attribute__((always_inline)) { weights[p] += steps * kPanelColumns; });
+#pragma GCC unroll 16
+    for (std::size_t g = 0; g < groups; ++g) x[g] += steps * Dot::inputs_per_step;
+#pragma GCC unroll 16
+    for (std::size_t p = 0; p < panels; ++p) weights[p] += steps * kPanelColumns;
   };
   std::size_t s = 0;
   for (; s + Dot::steps_in_round <= operands.steps; s += Dot::steps_in_round) {
     if (next_weights.bytes != 0) {
-      unroll<3>([&](auto i) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+      for (std::size_t i = 0; i < 3; ++i) {
         prefetch_to_second_level(next_weights.address + i * next_weights.bytes);
-      });
+      }
       next_weights.address += 3 * next_weights.bytes;
     }
-    unroll<Dot::steps_in_round>([&](auto i) __attribute__((always_inline)) { step(i); });
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < Dot::steps_in_round; ++i) step(i);
     advance(Dot::steps_in_round);
   }
   for (; s < operands.steps; ++s) {
@@ -115,10 +128,13 @@ void multiply_tile(const TileOperands<Dot>& operands, typename Dot::Sum* sums) {
     advance(1);
   }
 
-  unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
-    chain[i / vectors][i % vectors].store_unaligned(sums + i / vectors * sums_stride +
-                                                    i % vectors * Sums::size);
-  });
+#pragma GCC unroll 16
+  for (std::size_t row = 0; row < Rows; ++row) {
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < vectors; ++v) {
+      chain[row][v].store_unaligned(sums + row * sums_stride + v * Sums::size);
+    }
+  }
 }
 
 template <class Dot>
