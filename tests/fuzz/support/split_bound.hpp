@@ -53,7 +53,7 @@ void check_split(const Pass& pass, lumina::MatrixView<const float> grad_y,
   const std::size_t batch = pass.x.rows(), in = pass.x.cols(), out = pass.weights.rows();
   test::TestMatrix input(batch, in), weights(out, in);
   lumina::BackwardWorkspace workspace;
-  lumina::detail::run_backward<test::EmulatedTiles>(pass, grad_y, record, {input, weights, {}},
+  lumina::detail::run_backward<test::EmulatedUnit>(pass, grad_y, record, {input, weights, {}},
                                                     workspace, lumina::Serial{});
   const float* const g = workspace.gradient.data();
   for (std::size_t row = 0; row < batch; ++row) {
