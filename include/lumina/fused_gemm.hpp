@@ -56,8 +56,7 @@ bool fused_gemm(MatrixView<const float> x, const Dac& dac, const Weights& weight
 ///
 ///   x    a matrix or view of floats, which the DAC encodes, or of std::uint8_t, codes already
 ///   dac  Quantizer, SymmetricQuantizer or RuntimeQuantizer of 8 bits at most; for codes it says
-///   what
-///        they stand for: a symmetric one of b bits has 0 … 2m for −m … m, m = 2^(b−1) − 1
+///        what they stand for: a symmetric one of b bits has 0 … 2m for −m … m, m = 2^(b−1) − 1
 ///   w    CodedWeights, or a CodedWeightsView of such in somebody's memory
 ///   y    of float, std::uint8_t or std::uint16_t; integers take the codes of the ADC, a Quantizer
 ///        or RuntimeQuantizer (not a symmetric one) that is the last stage

@@ -204,7 +204,7 @@ def test_shapes_without_values(backend):
 @needs_operators
 def test_operators_are_registered_soundly(backend):
     layer = layer_of(output_range=RANGE)
-    settings = [float(number) for part in layer._settings for number in part]
+    settings = operators.numbers_of(layer._settings)
     for shape in ((4, 16), (2, 3, 16), (0, 16)):
         x = inputs(*shape).requires_grad_()
         torch.library.opcheck(

@@ -103,7 +103,7 @@ def call(
         bias,
         number,
         limit,
-        _numbers(kind.settings),
+        numbers_of(kind.settings),
         [int(flag) for flag in kind[1:]],
         0 if stored else passes.id,
     )
@@ -119,7 +119,7 @@ def _refuse_onnx() -> None:
         )
 
 
-def _numbers(settings: LayerSettings) -> List[float]:
+def numbers_of(settings: LayerSettings) -> List[float]:
     """What all passes of a kind have in common."""
     return [
         float(number)

@@ -42,8 +42,7 @@
 #define LUMINA_TAG_DISPATCH
 #endif
 
-// --- x86: vectors of which the instruction set does not say; each implies those below
-// ----------------
+// --- x86: vectors of which the instruction set does not say; each implies those below ------------
 #if defined(LUMINA_ISA_AVX512)
 #if defined(__AVX512VL__)
 #define LUMINA_TAG_VECTORS
