@@ -16,6 +16,7 @@ include_guard(GLOBAL)
 #   BASELINE            every machine of the family has it: there is nothing to ask, and nothing below it to choose
 #   FALLS_BACK          a program for it runs the one that it extends where the machine has no more
 #   NO_DISPATCH         lumina::dispatch has no unit for it
+#   NO_PRECOMPILING     compilers cannot precompile headers for it
 #   RUNS <kind>...      the instructions by which one knows it while it runs (tests/dispatch/executed.hpp)
 #   EMULATED_BY <arg>.. what makes the family's emulator a machine that has it, where that is not the default
 #   LACKED_BY <arg>...  what makes it one that lacks it
@@ -24,7 +25,8 @@ include_guard(GLOBAL)
 #   BENCHMARKS <what>.. floats, codes: it is measured where benchmarks are compiled for all that a machine has
 function(lumina_isa name)
   set(lists FLAGS RUNS EMULATED_BY LACKED_BY STAGES BENCHMARKS)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "BASELINE;FALLS_BACK;NO_DISPATCH" "FAMILY;EXTENDS;FOR" "${lists}")
+  set(options BASELINE FALLS_BACK NO_DISPATCH NO_PRECOMPILING)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "${options}" "FAMILY;EXTENDS;FOR" "${lists}")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_FAMILY)
     message(FATAL_ERROR "isas.cmake, row '${name}': no FAMILY, or unknown '${arg_UNPARSED_ARGUMENTS}'")
   elseif(NOT arg_FAMILY MATCHES "^(any|${lumina_family})$")
@@ -33,7 +35,7 @@ function(lumina_isa name)
     message(FATAL_ERROR "isas.cmake, row '${name}': '${arg_EXTENDS}' must stand before what extends it")
   endif()
   list(PREPEND arg_FLAGS ${lumina_isa_FLAGS_${arg_EXTENDS}})
-  foreach(column FOR EXTENDS BASELINE FALLS_BACK ${lists})
+  foreach(column FOR EXTENDS ${options} ${lists})
     set(lumina_isa_${column}_${name} "${arg_${column}}" PARENT_SCOPE)
   endforeach()
   set(lumina_isas ${lumina_isas} ${name} PARENT_SCOPE)

@@ -30,10 +30,11 @@ lumina_isa(neon FAMILY aarch64 BASELINE
 lumina_isa(neon_dotprod FAMILY aarch64 EXTENDS neon FOR codes FLAGS -march=armv8.2-a+dotprod
   LACKED_BY -cpu cortex-a53
   STAGES aarch64=products)
-# Compiled for one vector length, and right on machines of that length only.
-lumina_isa(sve256 FAMILY aarch64 FLAGS -march=armv8.2-a+sve -msve-vector-bits=256 NO_DISPATCH
+# Compiled for one vector length, and right on machines of that length only. (g++ 12 crashes where it meets
+# SVE's functions in a precompiled header.)
+lumina_isa(sve256 FAMILY aarch64 FLAGS -march=armv8.2-a+sve -msve-vector-bits=256 NO_DISPATCH NO_PRECOMPILING
   EMULATED_BY -cpu max,sve256=on LACKED_BY -cpu max,sve512=on
   STAGES aarch64=samples sve=products)
-lumina_isa(sve512 FAMILY aarch64 FLAGS -march=armv8.2-a+sve -msve-vector-bits=512 NO_DISPATCH
+lumina_isa(sve512 FAMILY aarch64 FLAGS -march=armv8.2-a+sve -msve-vector-bits=512 NO_DISPATCH NO_PRECOMPILING
   EMULATED_BY -cpu max,sve512=on LACKED_BY -cpu max,sve256=on
   STAGES aarch64=samples sve=products)

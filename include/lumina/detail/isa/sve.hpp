@@ -107,8 +107,16 @@ struct VectorOperations<SveBatch<T>> : LaneOperations<SveBatch<T>> {
   static Batch fused_multiply_add(const Batch& a, const Batch& b, const Batch& c) {
     return Register(svmla_x(svptrue_b32(), c.data, a.data, b.data));
   }
+  /// Written out for g++: where many sums wait, it takes the form of the instruction that
+  /// overwrites a factor, has too few registers then, and sums on the stack.
   static Batch chain_multiply_add(const Batch& a, const Batch& b, const Batch& c) {
+#if defined(__clang__)
     return fused_multiply_add(a, b, c);
+#else
+    Register sum = c.data;
+    asm("fmla %0.s, %1/m, %2.s, %3.s" : "+w"(sum) : "Upl"(svptrue_b32()), "w"(a.data), "w"(b.data));
+    return sum;
+#endif
   }
   static Batch product(const Batch& a, const Batch& b) {
     return fused_multiply_add(a, b, Batch(-0.0f));
@@ -126,10 +134,16 @@ struct SveCodeUnit {
   using Sums = SveBatch<std::int32_t>;
   static constexpr int input_bias = 128;
 
+  /// Written out for g++, see chain_multiply_add.
   [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
+    Sums::Register sum = sums.data;
+#if defined(__clang__)
     using Bytes = SveBatch<std::int8_t>::Register;
-    return Sums::Register(
-        svdot(sums.data, std::bit_cast<Bytes>(x.data), std::bit_cast<Bytes>(w.data)));
+    sum = svdot(sum, std::bit_cast<Bytes>(x.data), std::bit_cast<Bytes>(w.data));
+#else
+    asm("sdot %0.s, %1.b, %2.b" : "+w"(sum) : "w"(x.data), "w"(w.data));
+#endif
+    return sum;
   }
 };
 
@@ -139,9 +153,9 @@ struct Sve : ArchDefaults {
   using Batch = SveBatch<T>;
   using Quad = Neon::Quad;  ///< four floats
 
-  // 12 × 2 vectors of sums, 2 with weights, 1 with an input. As on AVX-512; nobody has measured it.
+  // At most 24 vectors of sums, 2, 4 or 8 with weights, 1 with an input. Nobody has measured it.
   static constexpr std::size_t lanes = Batch<float>::size;
-  static constexpr Blocks blocks{.tile_widths = {{3, 8 * lanes}, {6, 4 * lanes}, {12, 2 * lanes}},
+  static constexpr Blocks blocks{.tile_widths = {{2, 8 * lanes}, {6, 4 * lanes}, {12, 2 * lanes}},
                                  .chunk_tiles = 4};
   struct Codes : ByteDot<SveCodeUnit> {
     static constexpr Blocks blocks = Sve::blocks;
