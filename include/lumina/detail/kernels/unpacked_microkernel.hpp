@@ -8,6 +8,7 @@
 
 #include "../../config.hpp"
 #include "../../matrix.hpp"
+#include "../base/unroll.hpp"
 #include "../layout/float_panels.hpp"
 #include "../simd/vectors.hpp"
 
@@ -41,48 +42,38 @@ void multiply_unpacked(const UnpackedOperands& operands, float* sums) {
   const std::size_t sums_stride = operands.sums_stride;
 
   const float* w[vectors];
-#pragma GCC unroll 16
-  for (std::size_t v = 0; v < vectors; ++v) w[v] = operands.w + v * Column::size * w_stride;
+  unroll<vectors>([&](auto vector) __attribute__((always_inline)) {
+    w[vector] = operands.w + vector * Column::size * w_stride;
+  });
   Column chain[Rows][vectors];
-#pragma GCC unroll 16
-  for (std::size_t row = 0; row < Rows; ++row) {
-#pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      const float* const from = sums + row * sums_stride + v * Column::size;
-      chain[row][v] = operands.continue_sums ? Column::load_unaligned(from) : Column(0.0f);
-    }
-  }
+  unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
+    constexpr std::size_t row = i / vectors, vector = i % vectors;
+    const float* const from = sums + row * sums_stride + vector * Column::size;
+    chain[row][vector] = operands.continue_sums ? Column::load_unaligned(from) : Column(0.0f);
+  });
 
   const float* x = operands.x;
   for (std::size_t k = 0; k < operands.steps; k += kUnpackedInputs) {
-#pragma GCC unroll 16
-    for (std::size_t pair = 0; pair < vectors; pair += kTurns) {
-#pragma GCC unroll 16
-      for (std::size_t i = 0; i < kUnpackedInputs / 4 * kTurns; ++i) {
-        const std::size_t vector = pair + i % kTurns, first = i / kTurns * 4;
-        const std::array<Column, 4> weights = Arch::turned(w[vector] + first, w_stride);
-#pragma GCC unroll 16
-        for (std::size_t input = 0; input < 4; ++input) {
-#pragma GCC unroll 16
-          for (std::size_t row = 0; row < Rows; ++row) {
-            chain[row][vector] = chain_multiply_add(Column(x[row * x_stride + first + input]),
-                                                    weights[input], chain[row][vector]);
-          }
-        }
-      }
-    }
-#pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) w[v] += kUnpackedInputs;
+    unroll<vectors * kUnpackedInputs / 4>([&](auto i) __attribute__((always_inline)) {
+      constexpr std::size_t fours = kUnpackedInputs / 4 * kTurns;
+      constexpr std::size_t vector = i / fours * kTurns + i % kTurns;
+      constexpr std::size_t first = i % fours / kTurns * 4;
+      const std::array<Column, 4> weights = Arch::turned(w[vector] + first, w_stride);
+      unroll<4 * Rows>([&](auto j) __attribute__((always_inline)) {
+        constexpr std::size_t input = j / Rows, row = j % Rows;
+        chain[row][vector] = chain_multiply_add(Column(x[row * x_stride + first + input]),
+                                                weights[input], chain[row][vector]);
+      });
+    });
+    unroll<vectors>([&](auto vector)
+                        __attribute__((always_inline)) { w[vector] += kUnpackedInputs; });
     x += kUnpackedInputs;
   }
 
-#pragma GCC unroll 16
-  for (std::size_t row = 0; row < Rows; ++row) {
-#pragma GCC unroll 16
-    for (std::size_t v = 0; v < vectors; ++v) {
-      chain[row][v].store_unaligned(sums + row * sums_stride + v * Column::size);
-    }
-  }
+  unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
+    constexpr std::size_t row = i / vectors, vector = i % vectors;
+    chain[row][vector].store_unaligned(sums + row * sums_stride + vector * Column::size);
+  });
 }
 
 using UnpackedKernel = void (*)(const UnpackedOperands&, float* sums);
