@@ -74,11 +74,11 @@ void check(Engine& engine, const Shape& shape, std::size_t gap = 0) {
 
 TEST_CASE("Weights that nobody packed: random shapes and strides", "[unpacked_weights]") {
   Engine engine(1);
-  for (int i = 0; i < 150; ++i) {
+  for (int i = 0; i < 60; ++i) {
     check(engine, {integer(engine, 1, 150), integer(engine, 0, 150), integer(engine, 1, 150)},
           i % 2 == 0 ? 0 : integer(engine, 1, 20));
   }
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < 25; ++i) {
     check(engine, {integer(engine, 1, 8), integer(engine, 100, 700), integer(engine, 1, 300)},
           i % 2 == 0 ? 0 : integer(engine, 1, 20));
   }
@@ -99,7 +99,7 @@ TEST_CASE("Weights that nobody packed: every tail of inputs and of outputs", "[u
 
 TEST_CASE("Weights that nobody packed: every number of rows", "[unpacked_weights]") {
   Engine engine(3);
-  for (std::size_t batch = 1; batch <= kMaxRows + 5; ++batch) check(engine, {batch, 70, 130});
+  for (std::size_t batch = 1; batch <= kMaxRows + 5; ++batch) check(engine, {batch, 35, 130});
   for (std::size_t batch = 1; batch <= 14; ++batch) check(engine, {batch, 300, 128}, 3);
 }
 
