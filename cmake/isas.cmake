@@ -26,7 +26,7 @@ lumina_isa(amx FAMILY x86_64 EXTENDS avx512_vnni FOR codes FLAGS -mamx-tile -mam
 # --- 64-bit Arm --------------------------------------------------------------------------------------
 
 lumina_isa(neon FAMILY aarch64 BASELINE
-  STAGES aarch64=samples)
+  STAGES aarch64=codes)
 lumina_isa(neon_dotprod FAMILY aarch64 EXTENDS neon FOR codes FLAGS -march=armv8.2-a+dotprod
   LACKED_BY -cpu cortex-a53
   STAGES aarch64=products)
