@@ -17,6 +17,6 @@ execute_process(COMMAND ${compile} -DMISTAKE "${SNIPPET}" RESULT_VARIABLE result
 if(result EQUAL 0)
   message(FATAL_ERROR "the mistake compiles")
 endif()
-if(NOT errors MATCHES "error: [^\n]*(${expected})")
-  message(FATAL_ERROR "refused, but no error says '${expected}':\n${errors}")
+if(NOT errors MATCHES "(error|note): [^\n]*(${expected})")
+  message(FATAL_ERROR "refused, but neither error nor note says '${expected}':\n${errors}")
 endif()

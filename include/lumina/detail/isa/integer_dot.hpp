@@ -3,6 +3,7 @@
 // its block sizes.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -32,14 +33,23 @@ template <class Sums, class Register>
   return sums;
 }
 
-/// For units that multiply bytes:
+/// A unit that multiplies bytes:
 ///   Sums              a vector of 32-bit sums
 ///   input_bias        what the unit wants subtracted from inputs: 0, or 128 where both of its
 ///                     operands are signed
 ///   dot(x, w, sums)   sums + x₀w₀ + x₁w₁ + x₂w₂ + x₃w₃ in every lane
 ///   four_inputs(x)    the four bytes at x in the form that dot() takes; without it, a vector with
 ///                     them in every lane
-template <class Unit>
+template <class U>
+concept ByteUnit = requires(const typename U::Sums& sums, const std::uint8_t* x) {
+  { U::input_bias } -> std::convertible_to<int>;
+  requires requires { U::dot(sums, sums, sums); } || requires {
+    U::dot(U::four_inputs(x), sums, sums);
+  };
+};
+
+/// The products of codes of such a unit.
+template <ByteUnit Unit>
 struct ByteDot : Unit {
   using Input = std::uint8_t;
   using Weights = typename Unit::Sums;
@@ -73,12 +83,21 @@ struct ByteDot : Unit {
   }
 };
 
-/// For units that multiply 16-bit integers:
+/// A unit that multiplies 16-bit integers:
 ///   Sums              a vector of 32-bit sums
 ///   dot(x, w, sums)   sums + x₀w₀ + x₁w₁ in every lane
 ///   widen(codes, to)  widened_codes bytes as 16-bit integers, fours in the order 0, 2, 1, 3
-/// Bytes would do with fewer instructions on x86 (pmaddubsw), but its 16-bit sums saturate.
-template <class Unit>
+template <class U>
+concept PairUnit = requires(const typename U::Sums& sums, const std::uint8_t* codes,
+                            std::int16_t* to) {
+  U::dot(sums, sums, sums);
+  { U::widened_codes } -> std::convertible_to<std::size_t>;
+  U::widen(codes, to);
+};
+
+/// The products of codes of such a unit. Bytes would do with fewer instructions on x86 (pmaddubsw),
+/// but its 16-bit sums saturate.
+template <PairUnit Unit>
 struct PairDot : Unit {
   using Input = std::int16_t;  ///< in the order 0, 2, 1, 3
   using Weights = typename Unit::Sums;

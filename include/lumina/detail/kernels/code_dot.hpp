@@ -1,4 +1,4 @@
-// What the microkernel multiplies: codes.
+// What the microkernel multiplies (dot_product.hpp): codes.
 #pragma once
 
 #include <cstddef>

@@ -1,13 +1,4 @@
-// What the microkernel multiplies: floats. A dot product names its elements and says how one vector
-// of sums takes one more product.
-//
-//   Input, Word, Sum       elements of the rows, of a panel, of the sums
-//   Sums, Weights          a vector of sums; the weights that it is multiplied with
-//   inputs_per_step        inputs that one row of words covers
-//   parts                  products of one step: weights<part>(words), input<part>(x)
-//   steps_in_round         how far the loop over the depth is unrolled
-//   worth_threads          multiplications that are worth several threads: about 10 µs of work
-//   blocks                 how its work is cut (isa/blocks.hpp)
+// What the microkernel multiplies (dot_product.hpp): floats.
 #pragma once
 
 #include <cstddef>

@@ -1,18 +1,9 @@
 // The kernel for matrix units, whose registers are tiles: AMX, or an emulated unit that tests put
-// in its place. A unit has
-//
-//   Unit::configure(config), release()      before and after, on every thread
-//   Unit::fence()                           what has been written is in memory
-//   Unit::zero<T>(), load<T>(from, stride), store<T>(to, stride)
-//                                           rows of a tile lie `stride` bytes apart in memory
-//   Unit::load_once<T>(from, stride)        the same for what is not needed again soon
-//   Unit::dot<C, A, B>()                    C(m, n) += Σ A(m, 4g + i)·B(g, 4n + i): A unsigned
-//                                           bytes, B signed ones, C 32-bit sums
-//   Unit::dot_bf16<C, A, B>()               C(m, n) += Σ A(m, 2g + i)·B(g, 2n + i): A and B bf16
-//                                           (simd/bf16.hpp), C floats
+// in its place.
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
@@ -28,6 +19,29 @@
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
+
+/// configure(config), release()      before and after, on every thread
+/// fence()                           what has been written is in memory
+/// zero<T>(), load<T>(from, stride), store<T>(to, stride)
+///                                   tile T; its rows lie `stride` bytes apart in memory
+/// load_once<T>(from, stride)        the same for what is not needed again soon
+/// dot<C, A, B>()                    C(m, n) += Σ A(m, 4g + i)·B(g, 4n + i): A unsigned bytes, B
+///                                   signed ones, C 32-bit sums
+/// dot_bf16<C, A, B>()               C(m, n) += Σ A(m, 2g + i)·B(g, 2n + i): A and B bf16
+///                                   (simd/bf16.hpp), C floats
+template <class U>
+concept MatrixUnit = requires(const TileConfig& config, const void* from, void* to,
+                              std::size_t stride) {
+  U::configure(config);
+  U::release();
+  U::fence();
+  U::template zero<0>();
+  U::template load<0>(from, stride);
+  U::template load_once<0>(from, stride);
+  U::template store<0>(to, stride);
+  U::template dot<0, 4, 6>();
+  U::template dot_bf16<0, 4, 6>();
+};
 
 /// sums[row][column] (+)= Σ x·w of up to 32 rows and one panel. `Dot`: CodesOnUnit or Bf16OnUnit;
 /// RowTiles: tiles of rows, 1 or 2. The unit works by itself, so after giving it each step's work
@@ -78,7 +92,7 @@ void multiply_in_tiles(const UnitRows& x, const std::int32_t* panel,
 }
 
 /// A kernel (engine/concepts.hpp): all panels of a column block, one after the other.
-template <class Dot, class Unit>
+template <UnitDot Dot, MatrixUnit Unit>
 struct MatrixUnitKernel {
   using Arch = typename Dot::Arch;
   using Input = typename Dot::Input;

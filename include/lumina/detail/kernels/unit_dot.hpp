@@ -1,13 +1,7 @@
 // What a matrix unit multiplies (matrix_unit.hpp): codes, or floats in three parts of bf16.
-//
-//   Input, Sum        elements of the rows and of the sums
-//   inputs_per_step   inputs that a row of a tile holds
-//   parts             products of a step, all with the same weights
-//   rows(...)         rows as tiles read them
-//   Weights           a panel's weights, as UnitWeights
-//   dot<...>()        the unit's product
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
@@ -77,6 +71,26 @@ class UnitWeights {
 
   const std::int32_t* panel_;
   alignas(64) std::int32_t unpacked_[2][kUnpacks ? kUnitTileRows * kPanelColumns : 1];
+};
+
+/// Input, Sum        elements of the rows and of the sums
+/// inputs_per_step   inputs that a row of a tile holds
+/// parts             products of a step, all with the same weights
+/// worth_threads     as of a DotProduct
+/// rows(view)        rows as tiles read them
+/// Weights           a panel's weights, as UnitWeights
+/// dot<Unit, C, A, B>()   the unit's product
+template <class D>
+concept UnitDot = requires(const StridedRows<typename D::Input>& rows,
+                           typename D::Weights weights) {
+  typename D::Arch;
+  typename D::Sum;
+  { D::inputs_per_step } -> std::convertible_to<std::size_t>;
+  { D::parts } -> std::convertible_to<std::size_t>;
+  { D::worth_threads } -> std::convertible_to<double>;
+  { D::rows(rows) } -> std::same_as<UnitRows>;
+  weights.prepare(0);
+  { weights.at(0) } -> std::same_as<const std::int32_t*>;
 };
 
 /// Codes of x and weights.

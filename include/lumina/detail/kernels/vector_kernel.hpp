@@ -9,6 +9,7 @@
 #include "../base/prefetch.hpp"
 #include "../base/range.hpp"
 #include "../layout/float_panels.hpp"
+#include "dot_product.hpp"
 #include "microkernel.hpp"
 #include "unpacked_microkernel.hpp"
 #include "views.hpp"
@@ -17,10 +18,10 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// A kernel (engine/concepts.hpp). `DotProduct`: FloatDot or CodeDot.
-template <class DotProduct>
+/// A kernel (engine/concepts.hpp). `D`: FloatDot or CodeDot.
+template <DotProduct D>
 struct VectorKernel {
-  using Dot = DotProduct;
+  using Dot = D;
   using Arch = typename Dot::Arch;
   using Input = typename Dot::Input;
   using Word = typename Dot::Word;
