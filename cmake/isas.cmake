@@ -34,7 +34,7 @@ lumina_isa(neon_dotprod FAMILY aarch64 EXTENDS neon FOR codes FLAGS -march=armv8
 # SVE's functions in a precompiled header.)
 lumina_isa(sve256 FAMILY aarch64 FLAGS -march=armv8.2-a+sve -msve-vector-bits=256 NO_DISPATCH NO_PRECOMPILING
   EMULATED_BY -cpu max,sve256=on LACKED_BY -cpu max,sve512=on
-  STAGES aarch64=samples sve=products)
+  STAGES sve=products)
 lumina_isa(sve512 FAMILY aarch64 FLAGS -march=armv8.2-a+sve -msve-vector-bits=512 NO_DISPATCH NO_PRECOMPILING
   EMULATED_BY -cpu max,sve512=on LACKED_BY -cpu max,sve256=on
   STAGES aarch64=samples sve=products)

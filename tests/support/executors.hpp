@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include <lumina/detail/engine/run.hpp>
 #include <lumina/executor.hpp>
 
 #include "random_matrix.hpp"
@@ -43,9 +44,9 @@ struct ShuffledThreads {
   }
 };
 
-/// test(executor) for each executor there is.
+/// test(executor, name) for each type of executor there is.
 template <class Test>
-void for_each_executor(Test test) {
+void for_each_executor_type(Test test) {
   test(lumina::Serial{}, "Serial");
   test(Backwards{}, "backwards");
   test(ShuffledThreads{1}, "shuffled on 1 thread");
@@ -56,6 +57,41 @@ void for_each_executor(Test test) {
 #if defined(LUMINA_WITH_TBB)
   for (const int threads : {1, 2, 3, 7}) test(lumina::TBB{threads}, "TBB");
 #endif
+}
+
+/// One of them behind one type, so that a test's calls are compiled once for all.
+class AnyExecutor {
+ public:
+  template <class Executor>
+  explicit AnyExecutor(const Executor& executor)
+      : executor_(&executor),
+        threads_(lumina::detail::threads_of(executor)),
+        run_([](const void* self, std::size_t tasks, const void* body, Call call) {
+          (*static_cast<const Executor*>(self))(
+              tasks, [body, call](std::size_t task) { call(body, task); });
+        }) {}
+
+  std::size_t usable_threads() const { return threads_; }
+
+  template <class Body>
+  void operator()(std::size_t tasks, const Body& body) const {
+    run_(executor_, tasks, &body,
+         [](const void* self, std::size_t task) { (*static_cast<const Body*>(self))(task); });
+  }
+
+ private:
+  using Call = void (*)(const void* body, std::size_t task);
+
+  const void* executor_;
+  std::size_t threads_;
+  void (*run_)(const void* self, std::size_t tasks, const void* body, Call call);
+};
+
+/// test(executor, name) for each executor there is, all of one type.
+template <class Test>
+void for_each_executor(Test test) {
+  for_each_executor_type(
+      [&](const auto& executor, const char* name) { test(AnyExecutor(executor), name); });
 }
 
 }  // namespace test

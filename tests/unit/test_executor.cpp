@@ -36,7 +36,7 @@ struct Recorder {
 }  // namespace
 
 TEST_CASE("Executors run each task exactly once, and then return", "[executor]") {
-  for_each_executor([](const auto& executor, const char* name) {
+  for_each_executor_type([](const auto& executor, const char* name) {
     CAPTURE(name);
     for (const std::size_t tasks : {0u, 1u, 2u, 3u, 7u, 64u, 1000u}) {
       std::vector<std::atomic<int>> runs(tasks + 1);
@@ -63,7 +63,7 @@ TEST_CASE("Results do not depend on the executor", "[executor]") {
     const auto stages = epilogue(GaussianNoise{0.5f});
     const NoiseKey key{1, 2, 3};
     reference::fused_gemm(x, w, expected, stages, key);
-    for_each_executor([&](const auto& executor, const char* name) {
+    for_each_executor_type([&](const auto& executor, const char* name) {
       y.fill([] { return kNaN; });
       fused_gemm(x.view(), packed, y, stages, key, executor);
       CAPTURE(name);
