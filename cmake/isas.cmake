@@ -9,7 +9,7 @@ lumina_isa(scalar FAMILY any FLAGS -DLUMINA_NO_XSIMD
 
 lumina_isa(avx2 FAMILY x86_64 FLAGS -mavx2 -mfma
   RUNS vex256 LACKED_BY -cpu Nehalem
-  STAGES asan clang=products BENCHMARKS floats codes)
+  STAGES asan gcc=samples clang=products BENCHMARKS floats codes)
 lumina_isa(avx_vnni FAMILY x86_64 EXTENDS avx2 FOR codes FLAGS -mavxvnni
   RUNS vex256 dot_products LACKED_BY -cpu Nehalem
   STAGES gcc BENCHMARKS codes)

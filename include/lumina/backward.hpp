@@ -57,8 +57,8 @@ void backward(const Pass& pass, MatrixView<const float> grad_y, const ForwardRec
     static_assert(detail::are_coded<std::remove_cvref_t<decltype(pass.weights)>>,
                   "lumina::backward: Bf16SplitProducts need coded weights");
     if (detail::bf16_split_active()) {
-      detail::run_backward<detail::TilesOf<detail::Native>::type>(pass, grad_y, record, gradients,
-                                                                  workspace, executor);
+      detail::run_backward<detail::MatrixUnitOf<detail::Native>::type>(
+          pass, grad_y, record, gradients, workspace, executor);
       return;
     }
   } else {
@@ -69,13 +69,16 @@ void backward(const Pass& pass, MatrixView<const float> grad_y, const ForwardRec
 }
 
 /// The gradients of a bare product y = x·wᵀ: grad_y·w and grad_yᵀ·x, in floats. x [batch, in], w
-/// [out, in], grad_y [batch, out]; one by a bias is not asked for. Errors: shapes that do not fit.
+/// [out, in], grad_y [batch, out]. Errors, before anything is written: as backward()'s; there is no
+/// bias.
 template <class Executor = Serial>
 void product_backward(MatrixView<const float> grad_y, MatrixView<const float> x,
                       MatrixView<const float> w, const Gradients& gradients,
                       BackwardWorkspace& workspace, const Executor& executor = {}) {
-  if (detail::product_backward_valid(grad_y, x, w, gradients)) {
-    detail::multiply_backward(detail::BareProduct{x, w}, grad_y, gradients, workspace, executor);
+  const detail::BareProduct product{x, w};
+  if (detail::product_backward_valid(grad_y, x, w, gradients) &&
+      detail::workspace_valid_for_products(product, gradients, executor)) {
+    detail::multiply_backward(product, grad_y, gradients, workspace, executor);
   }
 }
 

@@ -201,3 +201,21 @@ TEST_CASE("What goes through a layer by hand", "[backward]") {
   }
   CHECK(by_bias[0] == 10.0f);
 }
+
+TEST_CASE("product_backward has the gradients of a pass without stages", "[backward]") {
+  Engine engine(9);
+  TestMatrix x(7, 35), w(41, 35), grad_y(7, 41);
+  TestMatrix by_input(7, 35), by_weights(41, 35), input(7, 35), weights(41, 35), y(7, 41);
+  x.fill_uniform(engine);
+  w.fill_uniform(engine);
+  grad_y.fill_uniform(engine);
+  BackwardWorkspace workspace;
+  ForwardRecord record;
+  const PackedWeights packed = pack_weights(w);
+  const auto pass = forward_pass(x, packed, epilogue());
+  forward(pass, y, record);
+  backward(pass, grad_y, record, {by_input.view(), by_weights.view(), {}}, workspace);
+  product_backward(grad_y, x, w, {input.view(), weights.view(), {}}, workspace);
+  CHECK(difference(input, by_input) == "");
+  CHECK(difference(weights, by_weights) == "");
+}

@@ -233,6 +233,28 @@ TEST_CASE("Neighbouring gradients do not overlap", "[backward][errors]") {
         }).empty());
 }
 
+TEST_CASE("product_backward refuses what backward does", "[backward][errors]") {
+  Layer layer;
+  const MatrixView<const float> x = layer.x, w = layer.w, grad_y = layer.grad_y;
+  const auto refuses = [&](MatrixView<const float> grad, MatrixView<const float> of_x,
+                           MatrixView<const float> of_w, const Gradients& gradients,
+                           std::initializer_list<std::string_view> parts) {
+    expect_error([&] { product_backward(grad, of_x, of_w, gradients, layer.workspace); }, parts);
+    CHECK(layer.outputs.input.untouched());
+    CHECK(layer.outputs.weights.untouched());
+  };
+  const Gradients both{layer.outputs.input.view(), layer.outputs.weights.view(), {}};
+  refuses(grad_y, {x.data(), 4, 5}, w, both, {"lumina::product_backward", "[4, 5]", "[5, 6]"});
+  refuses({grad_y.data(), 3, 5}, x, w, both, {"grad_y must be [4, 5]"});
+  refuses({nullptr, 4, 5}, x, w, both, {"the data of grad_y is missing"});
+  refuses(grad_y, {nullptr, 4, 6}, w, both, {"the data of x is missing"});
+  refuses(grad_y, x, {nullptr, 5, 6}, both, {"lumina::product_backward: w is [5, 6]", "missing"});
+  refuses(grad_y, x, w, {layer.outputs.weights.view(), {}, {}}, {"by the input", "[4, 6]"});
+  refuses(grad_y, x, w, {layer.x.view(), {}, {}}, {"overlaps x or grad_y"});
+  const std::span<float> bias(layer.outputs.bias.view().row(0), 5);
+  refuses(grad_y, x, w, {{}, {}, bias}, {"there is no AddBias"});
+}
+
 TEST_CASE("After an error the record and the workspace serve again", "[backward][errors]") {
   Layer layer;
   layer.refuses(layer.pass(), MatrixView<const float>(nullptr, 4, 5), layer.record,

@@ -22,15 +22,13 @@ namespace detail {
 #endif
 }
 
-/// The same for `count` elements that will be written, into the first-level cache.
-template <class T>
-[[gnu::always_inline]] inline void prefetch_for_writing(const T* values, std::size_t count) {
+/// The same for bytes that will be written, into the first-level cache.
+[[gnu::always_inline]] inline void prefetch_for_writing(const char* address, std::size_t bytes) {
 #if defined(__GNUC__)
-  constexpr std::size_t kLine = kCacheLine / sizeof(T);
-  for (std::size_t i = 0; i < count; i += kLine) __builtin_prefetch(values + i, 1, 3);
+  for (std::size_t i = 0; i < bytes; i += kCacheLine) __builtin_prefetch(address + i, 1, 3);
 #else
-  static_cast<void>(values);
-  static_cast<void>(count);
+  static_cast<void>(address);
+  static_cast<void>(bytes);
 #endif
 }
 

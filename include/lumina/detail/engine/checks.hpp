@@ -18,7 +18,7 @@
 #include "../base/aligned_buffer.hpp"
 #include "../base/message.hpp"
 #include "arguments.hpp"
-#include "scratch.hpp"
+#include "tasks.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {

@@ -6,29 +6,18 @@
 #include <cstddef>
 
 #include "../../config.hpp"
-#include "../../executor.hpp"
 #include "../../matrix.hpp"
 #include "../../weights.hpp"
 #include "../isa/native.hpp"
 #include "../packing/float_panels.hpp"
 #include "../packing/packed_panels.hpp"
 #include "../packing/unpacked_weights.hpp"
-#include "scratch.hpp"
+#include "tasks.hpp"
 #include "thresholds.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
-
-/// body(0) … body(tasks − 1), by the executor where that is worth it.
-template <class Executor, class Body>
-void run_tasks(const Executor& executor, bool worth_threads, std::size_t tasks, const Body& body) {
-  if (worth_threads) {
-    executor(tasks, body);
-  } else {
-    Serial()(tasks, body);
-  }
-}
 
 inline PackedPanels<float, 1> panels_of(const PackedWeights& weights) {
   return {weights.panel(0), weights.panel_size()};

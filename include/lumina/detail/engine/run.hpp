@@ -15,27 +15,13 @@
 #include "../kernels/matrix_unit.hpp"
 #include "../kernels/unit_dot.hpp"
 #include "checks.hpp"
-#include "float_weights.hpp"
 #include "loop.hpp"
+#include "tasks.hpp"
 #include "thresholds.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
-
-/// How many threads an executor has; where it does not say, perhaps many.
-template <class Executor>
-std::size_t threads_of(const Executor& executor) {
-  if constexpr (std::is_same_v<Executor, Serial>) {
-    return 1;
-  } else if constexpr (requires { static_cast<std::size_t>(executor.usable_threads()); }) {
-    return static_cast<std::size_t>(executor.usable_threads());
-  } else if constexpr (requires { static_cast<std::size_t>(executor.threads); }) {
-    return executor.threads < 1 ? 1 : static_cast<std::size_t>(executor.threads);
-  } else {
-    return 16;
-  }
-}
 
 /// Whether the call has run on the kernel K; otherwise an error was reported and nothing is
 /// written.

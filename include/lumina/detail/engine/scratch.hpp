@@ -3,10 +3,9 @@
 #pragma once
 
 #include <algorithm>
-#include <concepts>
 #include <cstddef>
 #include <new>
-#include <span>
+#include <utility>
 
 #include "../../config.hpp"
 #include "../base/aligned_buffer.hpp"
@@ -161,12 +160,6 @@ void with_scratch(std::size_t batch, std::size_t depth, const F& f) {
     }
   }
 }
-
-/// An executor that brings a workspace for the tasks' scratch, SerialIn.
-template <class Executor>
-concept BringsWorkspace = requires(const Executor& executor) {
-  { executor.workspace() } -> std::same_as<std::span<std::byte>>;
-};
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE

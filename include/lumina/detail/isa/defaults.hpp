@@ -24,7 +24,7 @@ struct ArchDefaults {
   static constexpr std::size_t row_scratch_bytes = std::size_t{1} << 17;
   /// Whether loops over the vectors of a block of noise are written out (unroll.hpp).
   static constexpr bool unrolls_vectors = true;
-  /// What a task has on its stack for pieces of weights that are not packed: a third of the
+  /// What a task has on its stack for parts of weights that are not packed: a third of the
   /// smallest first-level caches, for the weights themselves run through them too.
   static constexpr std::size_t unpacked_part_floats = 4096;
 

@@ -18,6 +18,7 @@
 #include "../base/range.hpp"
 #include "../engine/call.hpp"
 #include "../engine/float_weights.hpp"
+#include "../engine/tasks.hpp"
 #include "../engine/run.hpp"
 #include "../engine/thresholds.hpp"
 #include "../epilogue/backward.hpp"
@@ -111,23 +112,6 @@ struct BareProduct {
   NoiseKey weight_key = {};
 };
 
-inline bool product_backward_valid(MatrixView<const float> grad_y, MatrixView<const float> x,
-                                   MatrixView<const float> w, const Gradients& gradients) {
-  const auto is = [](MatrixView<float> gradient, MatrixView<const float> of) {
-    return gradient.data() == nullptr ||
-           (gradient.rows() == of.rows() && gradient.cols() == of.cols());
-  };
-  if (x.cols() == w.cols() && grad_y.rows() == x.rows() && grad_y.cols() == w.rows() &&
-      is(gradients.input, x) && is(gradients.weights, w)) {
-    return true;
-  }
-  return report_false(
-      Message() << "lumina::product_backward: grad_y is " << Shape{grad_y.rows(), grad_y.cols()}
-                << ", x is " << Shape{x.rows(), x.cols()} << ", w is " << Shape{w.rows(), w.cols()}
-                << "; they must be [batch, out], [batch, in] and [out, in], the "
-                   "gradients as x and w");
-}
-
 /// The same with codes on a matrix unit. `sums` [out]: of the gradient over the batch.
 template <class Unit, class Pass, class Executor>
 void multiply_backward_split(const Pass& pass, MatrixView<const float> gradient,
@@ -174,12 +158,12 @@ void run_backward(const Pass& pass, MatrixView<const float> grad_y, const Forwar
 
 /// The matrix unit of an architecture, or void.
 template <class Arch>
-struct TilesOf {
+struct MatrixUnitOf {
   using type = void;
 };
 template <class Arch>
 requires requires { typename Arch::MatrixUnit; }
-struct TilesOf<Arch> {
+struct MatrixUnitOf<Arch> {
   using type = typename Arch::MatrixUnit;
 };
 

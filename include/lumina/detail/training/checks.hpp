@@ -14,6 +14,7 @@
 #include "../engine/call.hpp"
 #include "../engine/checks.hpp"
 #include "../engine/scratch.hpp"
+#include "../engine/tasks.hpp"
 #include "../rows/matrix.hpp"
 #include "../rows/transposed.hpp"
 
@@ -26,32 +27,28 @@ inline constexpr bool are_coded = false;
 template <int Bits>
 inline constexpr bool are_coded<CodedWeights<Bits>> = true;
 
-/// Reports the first thing wrong with a call of backward().
-template <class Pass>
-bool backward_valid(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
-                    const Gradients& gradients) {
-  using EpilogueT = std::remove_cvref_t<decltype(pass.epilogue)>;
-  const Shape x{pass.x.rows(), pass.x.cols()}, w{pass.weights.rows(), pass.weights.cols()};
-  const Shape y{x.rows, w.rows};
-  const auto message = [&] {
-    return Message() << "lumina::backward: x is " << x << ", w is " << w << ", grad_y is "
-                     << Shape{grad_y.rows(), grad_y.cols()};
-  };
+inline Message backward_message(const char* call, const Shape& x, const Shape& w,
+                                MatrixView<const float> grad_y) {
+  return Message() << call << ": x is " << x << ", w is " << w << ", grad_y is "
+                   << Shape{grad_y.rows(), grad_y.cols()};
+}
+
+/// Reports the first thing wrong with the arrays of a backward pass of y = x·wᵀ, w being of that
+/// shape. `has_bias`: whether there is one whose gradient can be asked for.
+template <class X>
+bool gradients_valid(const char* call, MatrixView<X> x, const Shape& w,
+                     MatrixView<const float> grad_y, const Gradients& gradients, bool has_bias) {
+  const Shape x_shape{x.rows(), x.cols()}, y{x.rows(), w.rows};
+  const auto message = [&] { return backward_message(call, x_shape, w, grad_y); };
   const auto is = [](const auto& matrix, const Shape& shape) {
     return matrix.rows() == shape.rows && matrix.cols() == shape.cols;
   };
-  if (x.cols != w.cols) return report_false(message() << "; w must have as many columns as x");
+  if (x.cols() != w.cols) return report_false(message() << "; w must have as many columns as x");
   if (!is(grad_y, y)) return report_false(message() << "; grad_y must be " << y);
-  if (!record.filled() || !is(record, y) || record.gates() != ClipRecorder<EpilogueT>::gates) {
-    return report_false(message() << "; there was no forward pass: the record is "
-                                  << (record.filled() ? "for " : "empty, for ")
-                                  << Shape{record.rows(), record.cols()} << " with "
-                                  << record.gates() << " gates");
-  }
   if (y.rows != 0 && y.cols != 0 && grad_y.data() == nullptr) {
     return report_false(message() << "; the data of grad_y is missing");
   }
-  if (x.rows != 0 && x.cols != 0 && pass.x.data() == nullptr) {
+  if (x.rows() != 0 && x.cols() != 0 && x.data() == nullptr) {
     return report_false(message() << "; the data of x is missing");
   }
   const auto fits = [&](MatrixView<float> gradient, const Shape& shape, const char* name) {
@@ -61,16 +58,18 @@ bool backward_valid(const Pass& pass, MatrixView<const float> grad_y, const Forw
                           << "; the gradient by the " << name << " is "
                           << Shape{gradient.rows(), gradient.cols()} << " and must be " << shape);
     }
-    if (overlap(gradient, grad_y) || overlap(gradient, pass.x)) {
+    if (overlap(gradient, grad_y) || overlap(gradient, x)) {
       return report_false(message() << "; the gradient by the " << name << " overlaps x or grad_y");
     }
     return true;
   };
   const MatrixView<float> bias(gradients.bias.data(), gradients.bias.empty() ? 0 : 1,
                                gradients.bias.size());
-  if (!fits(gradients.input, x, "input") || !fits(gradients.weights, w, "weights")) return false;
+  if (!fits(gradients.input, x_shape, "input") || !fits(gradients.weights, w, "weights")) {
+    return false;
+  }
   if (!gradients.bias.empty()) {
-    if (!has_bias<EpilogueT>) {
+    if (!has_bias) {
       return report_false(message()
                           << "; a gradient by the bias is wanted, but there is no AddBias");
     }
@@ -80,10 +79,48 @@ bool backward_valid(const Pass& pass, MatrixView<const float> grad_y, const Forw
       overlap(gradients.weights, bias)) {
     return report_false(message() << "; two of the gradients overlap");
   }
+  return true;
+}
+
+/// The same for product_backward().
+inline bool product_backward_valid(MatrixView<const float> grad_y, MatrixView<const float> x,
+                                   MatrixView<const float> w, const Gradients& gradients) {
+  if (w.data() == nullptr && w.rows() != 0 && w.cols() != 0) {
+    return report_false(Message() << "lumina::product_backward: w is " << Shape{w.rows(), w.cols()}
+                                  << "; its data is missing");
+  }
+  return gradients_valid("lumina::product_backward", x, {w.rows(), w.cols()}, grad_y, gradients,
+                         false);
+}
+
+/// Reports a record that no forward() of the pass has filled.
+template <class Pass>
+bool record_valid(const Pass& pass, const ForwardRecord& record, const Message& call) {
+  constexpr std::size_t kGates = ClipRecorder<std::remove_cvref_t<decltype(pass.epilogue)>>::gates;
+  if (record.filled() && record.rows() == pass.x.rows() && record.cols() == pass.weights.rows() &&
+      record.gates() == kGates) {
+    return true;
+  }
+  return report_false(Message(call) << "; there was no forward pass: the record is "
+                                    << (record.filled() ? "for " : "empty, for ")
+                                    << Shape{record.rows(), record.cols()} << " with "
+                                    << record.gates() << " gates");
+}
+
+/// Reports the first thing wrong with a call of backward().
+template <class Pass>
+bool backward_valid(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
+                    const Gradients& gradients) {
+  using EpilogueT = std::remove_cvref_t<decltype(pass.epilogue)>;
+  const Shape x{pass.x.rows(), pass.x.cols()}, w{pass.weights.rows(), pass.weights.cols()};
+  if (!gradients_valid("lumina::backward", pass.x, w, grad_y, gradients, has_bias<EpilogueT>) ||
+      !record_valid(pass, record, backward_message("lumina::backward", x, w, grad_y))) {
+    return false;
+  }
   if constexpr (are_coded<std::remove_cvref_t<decltype(pass.weights)>>) {
     if (!codes_valid(pass.dac, x, w, MatrixView<float>(), pass.epilogue)) return false;
   }
-  return stage_valid_for(pass.epilogue, y.rows, y.cols) &&
+  return stage_valid_for(pass.epilogue, x.rows, w.rows) &&
          (gradients.weights.data() == nullptr ||
           stage_valid_for(pass.weight_stages, w.rows, w.cols));
 }
