@@ -104,11 +104,18 @@ bool run_pass(const Pass& pass, MatrixView<float> y, const EpilogueT& epilogue,
   }
 }
 
-/// Room in a record for a pass's bits; false where there is none, which is reported.
-template <class EpilogueT>
-bool make_room(ForwardRecord& record, MatrixView<float> y) {
-  record.resize(y.rows(), y.cols(), ClipRecorder<EpilogueT>::gates);
-  return record.rows() == y.rows() && record.cols() == y.cols();
+/// A pass's call, and its record, where there is one, filled once the call has run to its end.
+template <class Pass, class Observer, class Executor>
+bool run_recorded(const Pass& pass, MatrixView<float> y, ForwardRecord* record,
+                  const Observer& observer, const Executor& executor) {
+  using EpilogueT = std::remove_cvref_t<decltype(pass.epilogue)>;
+  if (record != nullptr) {
+    record->resize(y.rows(), y.cols(), ClipRecorder<EpilogueT>::gates);
+    if (record->rows() != y.rows() || record->cols() != y.cols()) return false;  // reported
+  }
+  const bool ran = run_pass(pass, y, pass.epilogue, observer, executor);
+  if (ran && record != nullptr) record->mark_filled();
+  return ran;
 }
 
 /// An observer of an epilogue: those of a pass.
@@ -137,11 +144,7 @@ template <class Pass, class Executor = Serial>
 bool forward(const Pass& pass, MatrixView<float> y, ForwardRecord& record,
              const Executor& executor = {}) {
   using EpilogueT = std::remove_cvref_t<decltype(pass.epilogue)>;
-  if (!detail::make_room<EpilogueT>(record, y)) return false;
-  const detail::ClipRecorder<EpilogueT> recorder(record);
-  const bool ran = detail::run_pass(pass, y, pass.epilogue, recorder, executor);
-  if (ran) record.mark_filled();
-  return ran;
+  return detail::run_recorded(pass, y, &record, detail::ClipRecorder<EpilogueT>(record), executor);
 }
 
 /// The same with other observers, or fewer.
@@ -149,13 +152,9 @@ template <class Pass, class Executor = Serial>
 bool forward(const Pass& pass, MatrixView<float> y, const PassObservers& observers,
              const Executor& executor = {}) {
   using EpilogueT = std::remove_cvref_t<decltype(pass.epilogue)>;
-  ForwardRecord* const record = observers.record;
-  if (record != nullptr && !detail::make_room<EpilogueT>(*record, y)) return false;
   if (observers.magnitudes != nullptr) observers.magnitudes->resize(y.rows(), y.cols());
-  const bool ran = detail::run_pass(pass, y, pass.epilogue,
-                                    detail::ChosenObservers<EpilogueT>{observers}, executor);
-  if (ran && record != nullptr) record->mark_filled();
-  return ran;
+  return detail::run_recorded(pass, y, observers.record,
+                              detail::ChosenObservers<EpilogueT>{observers}, executor);
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE
