@@ -1,4 +1,4 @@
-// Memory for the arrays of a task (task_arrays.hpp): on the stack as long as they are small, so
+// Memory for the scratch of a task (scratch.hpp): on the stack as long as they are small, so
 // that a thread with little stack can run any call; otherwise a block of the thread's own, which
 // stays until the thread ends.
 #pragma once
@@ -13,8 +13,8 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// The most that a task's arrays take of the stack. What a task needs besides is less than 24 KiB
-/// (pieces of unpacked weights 16), so that 128 KiB of stack are enough for every call.
+/// The most that a task's scratch takes of the stack. What a task needs besides is less than 24 KiB
+/// (parts of unpacked weights 16), so that 128 KiB of stack are enough for every call.
 inline constexpr std::size_t kMaxStackBytes = 68 << 10;
 
 /// A thread's block. One task has it at a time: a stage of a user's might make a call itself.

@@ -34,7 +34,7 @@ template <class Floats>
 
 /// Three bf16, as floats, whose sum is g: the nearest one, the nearest to what is left, and the
 /// rest. Each difference is exact: it has at most 16 bits, then 8. That holds from 2^-103 on;
-/// below, the lower parts may be denormal, which bf16 has with fewer bits and tile units take for
+/// below, the lower parts may be denormal, which bf16 has with fewer bits and matrix units take for
 /// 0, so that less than 2^-126 is lost. Infinities and NaN are one part, and 0 or NaN.
 template <class Floats>
 [[gnu::always_inline]] inline std::array<Floats, kBf16Parts> split_in_bf16(const Floats& g) {
