@@ -1,7 +1,7 @@
 // Panels of bf16 for products over rows: those of codes of weights, or of x. 32 columns side by
-// side as in layout/float_panels.hpp, in 32-bit words; a word holds the bf16 of two neighbouring rows, the first
-// one in its lower half: panel[row / 2][column]. Filled up with zeros to 32 columns and to a
-// multiple of 32 rows, which is what a matrix unit takes in a step.
+// side as in layout/float_panels.hpp, in 32-bit words; a word holds the bf16 of two neighbouring
+// rows, the first one in its lower half: panel[row / 2][column]. Filled up with zeros to 32 columns
+// and to a multiple of 32 rows, which is what a matrix unit takes in a step.
 #pragma once
 
 #include <algorithm>
