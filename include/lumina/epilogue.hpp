@@ -28,6 +28,18 @@ class Epilogue {
 
  public:
   static constexpr std::size_t normals_per_element = (detail::normals_of<Stages> + ... + 0);
+  static constexpr unsigned sums = (detail::sums_of<Stages> | ... | 0u);
+  static constexpr bool row_facts = (detail::wants_row_facts<Stages> || ...);
+  /// For each of the normals, whether it is the row's.
+  static constexpr auto row_draws = [] {
+    std::array<bool, normals_per_element> all{};
+    std::size_t next = 0;
+    [[maybe_unused]] const auto append = [&](const auto& draws) {
+      for (const bool draw : draws) all[next++] = draw;
+    };
+    (append(detail::row_draws_of<Stages>), ...);
+    return all;
+  }();
 
   constexpr explicit Epilogue(const Stages&... stages) : stages_(stages...) {}
 
@@ -39,28 +51,32 @@ class Epilogue {
         stages_);
   }
 
-  template <class Floats>
-  [[gnu::always_inline]] Floats apply(
-      const Floats& values, const Coordinates& at, const ActiveLanes& active,
-      const std::array<Floats, normals_per_element>& normals) const {
-    return apply_showing(values, at, active, normals,
+  /// `facts`: where a stage takes some.
+  template <class Floats, class FactsT = detail::NoFacts>
+  [[gnu::always_inline]] Floats apply(const Floats& values, const Coordinates& at,
+                                      const ActiveLanes& active,
+                                      const std::array<Floats, normals_per_element>& normals,
+                                      const FactsT& facts = {}) const {
+    return apply_showing(values, at, active, normals, facts,
                          [](auto, const auto&, const auto&) __attribute__((always_inline)){});
   }
 
   /// The same; before each stage show(its number as a constant, the stage, the values that enter).
-  template <class Floats, class Show>
+  template <class Floats, class FactsT, class Show>
   [[gnu::always_inline]] Floats apply_showing(
       const Floats& values, const Coordinates& at, const ActiveLanes& active,
-      const std::array<Floats, normals_per_element>& normals, const Show& show) const {
-    return apply_from<0, 0>(values, at, active, normals, show);
+      const std::array<Floats, normals_per_element>& normals, const FactsT& facts,
+      const Show& show) const {
+    return apply_from<0, 0>(values, at, active, normals, facts, show);
   }
 
  private:
   /// Stage number Index and those behind it; they use the normals from FirstNormal on.
-  template <std::size_t Index, std::size_t FirstNormal, class Floats, class Normals, class Show>
+  template <std::size_t Index, std::size_t FirstNormal, class Floats, class Normals, class FactsT,
+            class Show>
   [[gnu::always_inline]] Floats apply_from(const Floats& values, const Coordinates& at,
                                            const ActiveLanes& active, const Normals& normals,
-                                           const Show& show) const {
+                                           const FactsT& facts, const Show& show) const {
     if constexpr (Index == sizeof...(Stages)) {
       return values;
     } else {
@@ -69,8 +85,9 @@ class Epilogue {
       std::array<Floats, count> own;
       for (std::size_t i = 0; i < count; ++i) own[i] = normals[FirstNormal + i];
       show(std::integral_constant<std::size_t, Index>{}, std::get<Index>(stages_), values);
-      const Floats result = std::get<Index>(stages_).apply(values, at, active, own);
-      return apply_from<Index + 1, FirstNormal + count>(result, at, active, normals, show);
+      const Floats result =
+          detail::apply_stage(std::get<Index>(stages_), values, at, active, own, facts);
+      return apply_from<Index + 1, FirstNormal + count>(result, at, active, normals, facts, show);
     }
   }
 

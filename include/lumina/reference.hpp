@@ -111,7 +111,8 @@ Y finish(float value, std::size_t row, std::size_t column, const Epilogue<Stages
     constexpr std::size_t count = detail::normals_of<Stage>;
     std::array<float, count + 1> normals{};
     for (std::size_t i = 0; i < count; ++i) {
-      normals[i] = standard_normal_at(key, row, column, draw++);
+      normals[i] =
+          standard_normal_at(key, row, detail::row_draws_of<Stage>[i] ? 0 : column, draw++);
     }
     if constexpr (std::is_base_of_v<detail::UniformQuantizer, Stage>) {
       if (--stages_left == 0 && !std::is_same_v<Y, float>) {

@@ -14,6 +14,12 @@
 // `bool valid_for(rows, cols) const`, which reports an error and returns false where it does not
 // fit the output. Built-in stages and quantizers are stages like any other.
 //
+// A stage of an array (analog_gemm.hpp) may want more than the value: other sums of the same
+// weights and inputs, `static constexpr unsigned sums = Sums::magnitudes | …`, or what is known of
+// the row, `static constexpr bool row_facts = true`. Its apply() has a fifth argument then, `const
+// Facts<Floats>& facts`. And where `static constexpr bool normals_of_row = true`, its normals are
+// those of the row: one for all columns.
+//
 // For the backward pass (backward.hpp) a stage also has one of
 //
 //   Floats backward(gradient) const           its derivative depends on nothing
@@ -33,6 +39,7 @@
 #include "config.hpp"
 #include "detail/base/message.hpp"
 #include "detail/isa/native.hpp"
+#include "detail/kernels/sum_planes.hpp"
 #include "detail/simd/vectors.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
@@ -51,12 +58,34 @@ struct Coordinates {
   std::size_t row;           ///< row of y
   std::size_t column;        ///< column of y of the first lane
   std::uint64_t global_row;  ///< row + key.row_offset: the row in the unsharded batch
+  std::size_t tile = 0;      ///< which array of those along the inputs (analog_gemm.hpp)
 };
 
 /// How many lanes, from the first, stand for elements of y. The others hold numbers that nobody
 /// stores; parameters must not be read for them.
 struct ActiveLanes {
   std::size_t count;
+};
+
+/// What a stage may ask for beside the dot product Σ ŵ·x̂, in its units: inputs x̂ = x / range of the
+/// DAC, weights ŵ = w / scale, both in [−1, 1].
+struct Sums {
+  static constexpr unsigned magnitudes = detail::kMagnitudes;         ///< Σ |ŵ|·|x̂|
+  static constexpr unsigned squared_inputs = detail::kSquaredInputs;  ///< Σ |ŵ|·x̂²
+  static constexpr unsigned squares = detail::kSquares;               ///< Σ ŵ²·x̂²
+};
+
+/// What is known of a row of inputs of an array.
+struct RowFacts {
+  float range = 0.0f;           ///< r, what x̂ = 1 stands for
+  float sum_of_squares = 0.0f;  ///< Σ x̂²
+};
+
+/// What a stage has asked for, for the vector of outputs that it gets; 0 what it has not.
+template <class Floats>
+struct Facts {
+  Floats magnitudes = Floats(0.0f), squared_inputs = Floats(0.0f), squares = Floats(0.0f);
+  RowFacts row = {};
 };
 
 /// Per-column parameters for a vector: reads active lanes only.
@@ -76,12 +105,61 @@ template <class T>
 requires requires { T::normals_per_element; }
 inline constexpr std::size_t normals_of<T> = T::normals_per_element;
 
+template <class T>
+inline constexpr unsigned sums_of = 0;
+template <class T>
+requires requires { T::sums; }
+inline constexpr unsigned sums_of<T> = T::sums;
+
+template <class T>
+inline constexpr bool wants_row_facts = false;
+template <class T>
+requires requires { T::row_facts; }
+inline constexpr bool wants_row_facts<T> = T::row_facts;
+
+/// The stage takes Facts.
+template <class T>
+inline constexpr bool wants_facts = sums_of<T> != 0 || wants_row_facts<T>;
+
+/// For each of a stage's normals, whether it is the row's.
+template <class T>
+inline constexpr auto row_draws_of = [] {
+  std::array<bool, normals_of<T>> draws{};
+  if constexpr (requires { T::normals_of_row; }) draws.fill(T::normals_of_row);
+  return draws;
+}();
+template <class T>
+requires requires { T::row_draws; }
+inline constexpr auto row_draws_of<T> = T::row_draws;
+
 template <class T, class Floats>
 concept StageOn = std::copyable<T> &&
     requires(const T stage, const Floats values, const Coordinates at, const ActiveLanes active,
-             const std::array<Floats, normals_of<T>> normals) {
-  { stage.apply(values, at, active, normals) } -> std::convertible_to<Floats>;
+             const std::array<Floats, normals_of<T>> normals, const Facts<Floats> facts) {
+  requires requires {
+    requires !wants_facts<T>;
+    { stage.apply(values, at, active, normals) } -> std::convertible_to<Floats>;
+  } || requires {
+    requires wants_facts<T>;
+    { stage.apply(values, at, active, normals, facts) } -> std::convertible_to<Floats>;
+  };
 };
+
+/// In the place of Facts where no stage takes them.
+struct NoFacts {};
+
+/// The stage's apply(), with facts where it takes them.
+template <class T, class Floats, class Normals, class FactsT>
+[[gnu::always_inline]] inline Floats apply_stage(const T& stage, const Floats& values,
+                                                 const Coordinates& at, const ActiveLanes& active,
+                                                 const Normals& normals,
+                                                 [[maybe_unused]] const FactsT& facts) {
+  if constexpr (wants_facts<T>) {
+    return stage.apply(values, at, active, normals, facts);
+  } else {
+    return stage.apply(values, at, active, normals);
+  }
+}
 
 template <class T>
 bool stage_valid_for(const T& stage, std::size_t rows, std::size_t cols) {

@@ -70,11 +70,11 @@ concept SumsToFloats = requires(const S& source, std::size_t block, const typena
     } -> std::convertible_to<typename K::Arch::template Batch<float>>;
 };
 
-/// SINK: stores vectors of values in elements of y.
+/// SINK: stores vectors of values in elements of y, or of what is to become y.
 template <class S, class Arch>
 concept Sink = requires(const S& sink, const typename Arch::template Batch<float>& values,
-                        const ActiveLanes& active, typename S::Element* to) {
-  sink.template store<Arch>(values, active, to);
+                        const Coordinates& at, const ActiveLanes& active, typename S::Element* to) {
+  sink.template store<Arch>(values, at, active, to);
 };
 
 }  // namespace detail

@@ -39,7 +39,7 @@ class Loop {
   Loop(const P& problem, const Stages& stages, const Observer& observer, const SinkT& sink,
        MatrixView<Element> y, const NoiseKey& key, std::size_t threads)
       : problem_(problem),
-        epilogue_(stages, observer, sink, y, key),
+        epilogue_(stages, observer, sink, key),
         y_(y),
         schedule_(Schedule::plan(ScratchT::chunks(y.rows(), problem.rows.depth()), y.cols(),
                                  Depth::kMade, problem.panels.block_bytes(), threads)) {}
@@ -98,9 +98,12 @@ class Loop {
       }
       if (in_place) continue;
       scratch.with_values(problem_.sums, block, [&](const auto& values) {
-        epilogue_.template finish<kRowsAtOnce>(rows, block, columns, to.first, values, [&] {
-          if constexpr (K::fetches(1) == 0) next_rows.fetch_part();
-        });
+        const OutputBlock<Element> outputs{&y_(rows.begin, block * kBlockColumns), y_.row_stride()};
+        epilogue_.template finish<kRowsAtOnce>(rows, block, columns, to.first, values, outputs,
+                                               [&] {
+                                                 if constexpr (K::fetches(1) == 0)
+                                                   next_rows.fetch_part();
+                                               });
       });
     }
   }

@@ -8,8 +8,8 @@
 
 #include "../../border.hpp"
 #include "../../config.hpp"
-#include "../../matrix.hpp"
 #include "../../stage.hpp"
+#include "../base/aligned_buffer.hpp"
 #include "../base/range.hpp"
 #include "../base/unroll.hpp"
 #include "../layout/float_panels.hpp"
@@ -22,14 +22,31 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// The epilogue of a call: its stages, who looks on (observer.hpp), where the values go
-/// (sinks.hpp).
+/// Sums from one row of a block to the next: a row may have several planes.
+template <class Values>
+inline constexpr std::size_t sum_columns = kBlockColumns;
+template <class Values>
+requires requires { Values::planes; }
+inline constexpr std::size_t sum_columns<Values> = Values::planes * kBlockColumns;
+
+/// The outputs of a block, in rows `stride` apart.
+template <class Element>
+struct OutputBlock {
+  Element* first;
+  std::size_t stride;
+};
+
+/// The epilogue of a call, or of an array: its stages, who looks on (observer.hpp), where the
+/// values go (sinks.hpp).
 template <class Arch, class Stages, class Observer, class Sink>
 class EpilogueLoop {
  public:
   using Element = typename Sink::Element;
   using Floats = typename Arch::template Batch<float>;
   static constexpr std::size_t kDraws = normals_of<Stages>;
+  static constexpr auto kRowDraws = row_draws_of<Stages>;
+  static constexpr bool kAnyRowDraws =
+      std::any_of(kRowDraws.begin(), kRowDraws.end(), [](bool draw) { return draw; });
   static constexpr std::size_t kGenerators =
       std::max<std::size_t>(kDraws, 1);  // no empty arrays, no division by 0
 
@@ -37,26 +54,37 @@ class EpilogueLoop {
   template <std::size_t Rows>
   using Generators = std::array<std::array<NoiseGenerator<Arch>, kGenerators>, Rows>;
 
+  /// `first_draw`: that of the first normal; `tile`: of an array.
   EpilogueLoop(const Stages& stages, const Observer& observer, const Sink& sink,
-               MatrixView<Element> y, const NoiseKey& key)
-      : stages_(stages), observer_(observer), sink_(sink), y_(y), row_offset_(key.row_offset) {
-    for (std::size_t draw = 0; draw < kDraws; ++draw) fields_[draw] = NoiseField(key, draw);
+               const NoiseKey& key, std::size_t first_draw = 0, std::size_t tile = 0)
+      : stages_(stages),
+        observer_(observer),
+        sink_(sink),
+        row_offset_(key.row_offset),
+        tile_(tile) {
+    for (std::size_t draw = 0; draw < kDraws; ++draw) {
+      fields_[draw] = NoiseField(key, first_draw + draw);
+    }
   }
 
-  /// Rows of a column block, `columns` of which exist; RowsAtOnce of them at a time.
-  /// `sums`: theirs, in rows of kBlockColumns. values(sums, column): one vector of sums as floats;
-  /// columns count within the block. before() is called now and then.
+  /// Rows of a column block, `columns` of which exist, to `y`; RowsAtOnce of them at a time.
+  /// `sums`: theirs, in rows of sum_columns<Values>. values(sums, column): one vector of sums as
+  /// floats, values.facts(sums, column) what a stage wants beside; columns count within the block.
+  /// before() is called now and then.
   template <std::size_t RowsAtOnce, class Sum, class Values, class Before>
   void finish(const Range& rows, std::size_t block, std::size_t columns, const Sum* sums,
-              const Values& values, const Before& before) const {
+              const Values& values, const OutputBlock<Element>& y, const Before& before) const {
+    constexpr std::size_t kStride = sum_columns<Values>;
     std::size_t row = 0;
     for (; row + RowsAtOnce <= rows.size; row += RowsAtOnce) {
       before();
-      finish_rows<RowsAtOnce>(rows.begin + row, block, columns, sums + row * kBlockColumns, values);
+      finish_rows<RowsAtOnce>(rows.begin + row, block, columns, sums + row * kStride, values,
+                              {y.first + row * y.stride, y.stride});
     }
     for (; row < rows.size; ++row) {
       before();
-      finish_rows<1>(rows.begin + row, block, columns, sums + row * kBlockColumns, values);
+      finish_rows<1>(rows.begin + row, block, columns, sums + row * kStride, values,
+                     {y.first + row * y.stride, y.stride});
     }
   }
 
@@ -66,16 +94,17 @@ class EpilogueLoop {
   /// Rows neighbouring rows: their generators' long chains of operations run side by side.
   template <std::size_t Rows, class Sum, class Values>
   void finish_rows(std::size_t first_row, std::size_t block, std::size_t columns, const Sum* sums,
-                   const Values& values) const {
+                   const Values& values, const OutputBlock<Element>& y) const {
     // A copy, for the compiler cannot know that y does not contain the members.
     const EpilogueLoop self = *this;
     auto generators = self.template generators<Rows>(first_row, block);
     std::size_t column = 0;
     for (; column + kNormalsPerRound <= columns; column += kNormalsPerRound) {
-      self.template finish_vectors<Rows, true>(generators, first_row, block, column, sums, values);
+      self.template finish_vectors<Rows, true>(generators, first_row, block, column, columns, sums,
+                                               values, y);
     }
     if (column < columns) {
-      self.finish_last_round(generators, first_row, block, column, sums, values);
+      self.finish_last_round(generators, first_row, block, column, columns, sums, values, y);
     }
   }
 
@@ -96,55 +125,81 @@ class EpilogueLoop {
   template <std::size_t Rows, class Sum, class Values>
   [[gnu::always_inline]] void finish_last_round(const Generators<Rows>& generators,
                                                 std::size_t first_row, std::size_t block,
-                                                std::size_t column, const Sum* sums,
-                                                const Values& values) const {
+                                                std::size_t column, std::size_t columns,
+                                                const Sum* sums, const Values& values,
+                                                const OutputBlock<Element>& y) const {
     const EpilogueLoop self = *this;
     const Generators<Rows> own = generators;
-    self.finish_row_end(own.data(), Rows, first_row, block, column, sums, values);
+    self.finish_row_end(own.data(), Rows, first_row, block, column, columns, sums, values, y);
   }
   template <class Sum, class Values>
   [[gnu::noinline]] void finish_row_end(const typename Generators<1>::value_type* generators,
                                         std::size_t rows, std::size_t first_row, std::size_t block,
-                                        std::size_t column, const Sum* sums,
-                                        const Values& values) const {
+                                        std::size_t column, std::size_t columns, const Sum* sums,
+                                        const Values& values, const OutputBlock<Element>& y) const {
     for (std::size_t row = 0; row < rows; ++row) {
       Generators<1> own{generators[row]};
-      finish_vectors<1, false>(own, first_row + row, block, column, sums + row * kBlockColumns,
-                               values);
+      finish_vectors<1, false>(own, first_row + row, block, column, columns,
+                               sums + row * sum_columns<Values>, values,
+                               {y.first + row * y.stride, y.stride});
     }
   }
 
   /// AllColumns: all columns of the round exist.
   template <std::size_t Rows, bool AllColumns, class Sum, class Values>
   [[gnu::always_inline]] void finish_vectors(Generators<Rows>& generators, std::size_t first_row,
-                                             std::size_t block, std::size_t column, const Sum* sums,
-                                             const Values& values) const {
+                                             std::size_t block, std::size_t column,
+                                             std::size_t columns, const Sum* sums,
+                                             const Values& values,
+                                             const OutputBlock<Element>& y) const {
     typename NoiseGenerator<Arch>::Round normals[Rows][kGenerators];
     repeat<Arch, Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
       const std::size_t row = i / kGenerators, draw = i % kGenerators;
+      if constexpr (kAnyRowDraws) {
+        if (kRowDraws[draw]) {
+          normals[row][draw].fill(normal_of_row(draw, first_row + row));
+          return;
+        }
+      }
       normals[row][draw] = generators[row][draw].next_round();
     });
     repeat<Arch, Rows * kVectors>([&](auto i) __attribute__((always_inline)) {
       const std::size_t row = i / kVectors, vector = i % kVectors;
       const std::size_t in_block = column + vector * Floats::size;
       const Coordinates at{first_row + row, block * kBlockColumns + in_block,
-                           row_offset_ + first_row + row};
-      if (!AllColumns && at.column >= y_.cols()) return;
+                           row_offset_ + first_row + row, tile_};
+      if (!AllColumns && in_block >= columns) return;
       std::array<Floats, kDraws> own;
       for (std::size_t draw = 0; draw < kDraws; ++draw) own[draw] = normals[row][draw][vector];
       const ActiveLanes active{AllColumns ? Floats::size
-                                          : std::min(Floats::size, y_.cols() - at.column)};
-      const Floats result = apply_observed(stages_, values(sums + row * kBlockColumns, in_block),
-                                           at, active, own, observer_);
-      sink_.template store<Arch>(result, active, &y_(at.row, at.column));
+                                          : std::min(Floats::size, columns - in_block)};
+      const Sum* const own_sums = sums + row * sum_columns<Values>;
+      const auto facts = [&] {
+        if constexpr (wants_facts<Stages>) {
+          return values.facts(own_sums, in_block);
+        } else {
+          return NoFacts();
+        }
+      }();
+      const Floats result =
+          apply_observed(stages_, values(own_sums, in_block), at, active, own, facts, observer_);
+      sink_.template store<Arch>(result, at, active, y.first + row * y.stride + in_block);
     });
+  }
+
+  /// A row's only normal of a draw: that of its first column.
+  Floats normal_of_row(std::size_t draw, std::size_t row) const {
+    NoiseGenerator<Arch> generator(fields_[draw].row(row_offset_ + row).seed_of(0));
+    alignas(kCacheLine) float first[Floats::size];
+    generator.next_round()[0].store_aligned(first);
+    return Floats(first[0]);
   }
 
   Stages stages_;
   [[no_unique_address]] Observer observer_;
   [[no_unique_address]] Sink sink_;
-  MatrixView<Element> y_;
   std::uint64_t row_offset_;
+  std::size_t tile_;
   std::array<NoiseField, kDraws> fields_{};
 };
 

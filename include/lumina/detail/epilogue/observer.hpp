@@ -26,22 +26,23 @@ struct NoObserver {
 };
 
 /// The stages' result, with the observer looking on. A stage that is no epilogue is its only one.
-template <class Stages, class Floats, class Normals, class Observer>
+/// `facts`: Facts, or NoFacts where no stage takes them.
+template <class Stages, class Floats, class Normals, class FactsT, class Observer>
 [[gnu::always_inline]] inline Floats apply_observed(const Stages& stages, const Floats& values,
                                                     const Coordinates& at,
                                                     const ActiveLanes& active,
-                                                    const Normals& normals,
+                                                    const Normals& normals, const FactsT& facts,
                                                     const Observer& observer) {
   if constexpr (std::is_same_v<Observer, NoObserver>) {
-    return stages.apply(values, at, active, normals);
+    return apply_stage(stages, values, at, active, normals, facts);
   } else if constexpr (requires { stages.stages(); }) {
     return stages.apply_showing(
-        values, at, active, normals,
+        values, at, active, normals, facts,
         [&](auto index, const auto& stage, const Floats& entering)
             __attribute__((always_inline)) { observer.see(index, stage, entering, at, active); });
   } else {
     observer.see(std::integral_constant<std::size_t, 0>{}, stages, values, at, active);
-    return stages.apply(values, at, active, normals);
+    return apply_stage(stages, values, at, active, normals, facts);
   }
 }
 

@@ -24,8 +24,8 @@ struct StoreFloats {
 
   /// All lanes of `values`, or as many as are active.
   template <class Arch, class Floats>
-  [[gnu::always_inline]] void store(const Floats& values, const ActiveLanes& active,
-                                    float* to) const {
+  [[gnu::always_inline]] void store(const Floats& values, const Coordinates&,
+                                    const ActiveLanes& active, float* to) const {
     if (active.count == Floats::size) {
       values.store_unaligned(to);
     } else {
@@ -41,8 +41,8 @@ struct StoreCodes {
   Adc adc;
 
   template <class Arch, class Floats>
-  [[gnu::always_inline]] void store(const Floats& values, const ActiveLanes& active,
-                                    Code* to) const {
+  [[gnu::always_inline]] void store(const Floats& values, const Coordinates&,
+                                    const ActiveLanes& active, Code* to) const {
     const auto codes = adc.encode_lanes(std::array<Floats, 1>{values})[0];
     if (active.count == Floats::size) {
       Arch::store_codes(codes, to);
