@@ -67,6 +67,30 @@ struct MatrixMemory {
   std::size_t rows, cols, row_stride;
 };
 
+/// How many inputs (rows of a crossbar) and outputs (its columns) an array has at most.
+struct TileShape {
+  std::size_t inputs = 512, outputs = 512;
+};
+
+/// How a matrix that is larger than an array is cut.
+enum class TileSplit {
+  maximal,  ///< into whole arrays, and one with what is left
+  equal,    ///< into as many, all as large as each other, give or take one
+};
+
+/// Whose largest magnitude is what a fully-on device stands for.
+enum class TileScale {
+  per_column,  ///< that of the output's own weights in the array
+  per_tile,    ///< that of all weights in the array
+};
+
+/// How weights w [out, in] lie on arrays.
+struct Mapping {
+  TileShape tile = {};
+  TileScale scale = TileScale::per_column;
+  TileSplit split = TileSplit::maximal;
+};
+
 }  // namespace lumina
 
 #endif

@@ -137,18 +137,25 @@ inline bool weights_there(MatrixView<const float> w) {
   return false;
 }
 
-/// The largest magnitude of a row of w, as bits. Reports the first weight that is not a finite
-/// number; the result is kNotFinite then.
+/// The largest magnitude of a row of w, as bits, or of some of its inputs. Reports the first weight
+/// that is not a finite number; the result is kNotFinite then.
 inline constexpr std::uint32_t kNotFinite = 0xffffffffu;
-inline std::uint32_t checked_magnitude_bits(MatrixView<const float> w, std::size_t row) {
+inline std::uint32_t checked_magnitude_bits(MatrixView<const float> w, std::size_t row,
+                                            const Range& inputs) {
   constexpr auto kInfinite = std::bit_cast<std::uint32_t>(std::numeric_limits<float>::infinity());
-  const std::uint32_t largest = largest_magnitude_bits<Native::Batch<float>>(w.row(row), w.cols());
+  const std::uint32_t largest =
+      largest_magnitude_bits<Native::Batch<float>>(w.row(row) + inputs.begin, inputs.size);
   if (largest < kInfinite) return largest;
-  std::size_t col = 0;
-  while (col + 1 < w.cols() && std::abs(w(row, col)) <= std::numeric_limits<float>::max()) ++col;
+  std::size_t col = inputs.begin;
+  while (col + 1 < inputs.end() && std::abs(w(row, col)) <= std::numeric_limits<float>::max()) {
+    ++col;
+  }
   report_error(
       (encoding_error(w) << "; w(" << row << ", " << col << ") is infinite or NaN").c_str());
   return kNotFinite;
+}
+inline std::uint32_t checked_magnitude_bits(MatrixView<const float> w, std::size_t row) {
+  return checked_magnitude_bits(w, row, {0, w.cols()});
 }
 
 /// Encodes w into `coded`, in two steps: the scales, which reports what is wrong and leaves `coded`

@@ -1,0 +1,321 @@
+// Weights on arrays: cut into tiles of so many inputs and outputs, each with a scale of its own.
+//
+//   w(out, in) ≈ s[tile][out] · ŵ(out, in),   ŵ = code · code_value() in [−1, 1]
+//
+// s is what a fully-on device stands for: the largest weight of the array, or of the output in it.
+// Made by encode_tiles, or by a Programmed cell (programmed.hpp), whose ŵ deviate.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "border.hpp"
+#include "coded_weights.hpp"
+#include "coded_weights_view.hpp"
+#include "config.hpp"
+#include "detail/base/aligned_buffer.hpp"
+#include "detail/base/message.hpp"
+#include "detail/base/range.hpp"
+#include "detail/layout/tiles.hpp"
+#include "detail/packing/code_panels.hpp"
+#include "detail/packing/row_blocks.hpp"
+#include "detail/rows/matrix.hpp"
+#include "detail/rows/weight_scale.hpp"
+#include "matrix.hpp"
+
+LUMINA_FLOATS_AS_WRITTEN
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+namespace detail {
+
+template <int Bits>
+class TiledEncoder;
+
+}  // namespace detail
+
+/// Coded weights w [out, in] on arrays. Moves, does not copy.
+template <int Bits>
+class TiledWeights {
+  static_assert(Bits >= 2 && Bits <= 8, "lumina::TiledWeights: Bits must be in 2..8");
+
+ public:
+  static constexpr int bits = Bits;
+  static constexpr int stored_bits = detail::stored_bits(Bits);
+  static constexpr std::int32_t max_code = (std::int32_t{1} << (Bits - 1)) - 1;
+
+  TiledWeights() = default;
+
+  std::size_t rows() const { return shape_.rows; }  ///< outputs
+  std::size_t cols() const { return shape_.cols; }  ///< inputs
+  const Mapping& mapping() const { return mapping_; }
+
+  /// How many arrays lie along the inputs; each has a noise and an ADC of its own.
+  std::size_t tiles() const { return inputs_.count; }
+  /// The first input of such an array, and how many it has.
+  std::size_t first_input(std::size_t tile) const { return inputs_[tile].begin; }
+  std::size_t input_count(std::size_t tile) const { return inputs_[tile].size; }
+  /// The array that an input is of.
+  std::size_t tile_of(std::size_t input) const { return inputs_.tile_of(input); }
+
+  /// What code 1 is of a fully-on device.
+  float code_value() const { return code_value_; }
+  /// What a fully-on device stands for, for each output; 0 where all of its weights are.
+  std::span<const float> scales(std::size_t tile) const& {
+    return {scales_.data() + tile * padded_outputs(rows()), rows()};
+  }
+  std::span<const float> scales(std::size_t tile) const&& = delete;
+  /// Σ code over an array's inputs, for each output.
+  std::span<const std::int32_t> code_sums(std::size_t tile) const& {
+    return {sums_.data() + tile * padded_outputs(rows()), rows()};
+  }
+  std::span<const std::int32_t> code_sums(std::size_t tile) const&& = delete;
+
+  std::int32_t code(std::size_t row, std::size_t col) const {
+    const std::size_t tile = inputs_.tile_of(col);
+    const std::int32_t* const panel =
+        words_.data() + row / detail::kPanelColumns * panel_size() +
+        detail::steps_before<stored_bits>(inputs_, tile) * detail::kPanelColumns;
+    return detail::unpack_code<stored_bits>(panel, row % detail::kPanelColumns,
+                                            col - inputs_[tile].begin);
+  }
+  /// The weights that the codes stand for, [out, in].
+  Matrix<float> decode() const {
+    Matrix<float> result(rows(), cols());
+    for (std::size_t row = 0; row < rows(); ++row) {
+      for (std::size_t col = 0; col < cols(); ++col) {
+        const float device = detail::product(static_cast<float>(code(row, col)), code_value_);
+        result(row, col) = detail::product(device, scales(inputs_.tile_of(col))[row]);
+      }
+    }
+    return result;
+  }
+
+  /// For the engine.
+  std::size_t panel_size() const {
+    return detail::steps_before<stored_bits>(inputs_, inputs_.count) * detail::kPanelColumns;
+  }
+  detail::TiledPanels<stored_bits> panels() const& {
+    const std::size_t sums = inputs_.count * padded_outputs(rows());
+    return {words_.data(),          panel_size(),        inputs_,
+            padded_outputs(rows()), code_value_,         scales_.data(),
+            sums_.data(),           sums_.data() + sums, sums_.data() + 2 * sums};
+  }
+  detail::TiledPanels<stored_bits> panels() const&& = delete;
+
+ private:
+  friend class detail::TiledEncoder<Bits>;
+
+  detail::Extent shape_;
+  Mapping mapping_;
+  detail::Tiling inputs_;
+  float code_value_ = 1.0f / static_cast<float>(max_code);
+  detail::AlignedBuffer<std::int32_t> words_;
+  detail::AlignedBuffer<float> scales_;
+  detail::AlignedBuffer<std::int32_t> sums_;  ///< of codes, magnitudes, squares; each [tiles, out]
+  detail::AlignedBuffer<float> next_scales_;  ///< those of an encoding that may still fail
+};
+
+namespace detail {
+
+/// Encodes w [out, in] into `tiled`, in two steps: the scales, which reports what is wrong and
+/// leaves `tiled` as it was; then the codes.
+template <int Bits>
+class TiledEncoder {
+ public:
+  TiledEncoder(MatrixView<const float> w, const Mapping& mapping, TiledWeights<Bits>& tiled)
+      : w_(w), mapping_(mapping), tiled_(tiled) {
+    if (tile_valid()) {
+      inputs_ = Tiling::of(w.cols(), mapping.tile.inputs, mapping.split);
+      outputs_ = Tiling::of(w.rows(), mapping.tile.outputs, mapping.split);
+    }
+  }
+
+  const Tiling& inputs() const { return inputs_; }
+
+  /// Those of the largest magnitudes. Errors: a tile of 0 inputs or outputs, missing data, a weight
+  /// that is infinite or NaN.
+  bool choose_scales() {
+    if (!tile_valid() || !weights_there(w_) || !room_for_scales()) return false;
+    for (std::size_t tile = 0; tile < inputs_.count; ++tile) {
+      float* const scales = scales_of(tile);
+      for (std::size_t row = 0; row < w_.rows(); ++row) {
+        const std::uint32_t largest = checked_magnitude_bits(w_, row, inputs_[tile]);
+        if (largest == kNotFinite) return false;
+        scales[row] = std::bit_cast<float>(largest);
+      }
+      if (mapping_.scale == TileScale::per_column) continue;
+      for (std::size_t i = 0; i < outputs_.count && w_.rows() != 0; ++i) {
+        float* const first = scales + outputs_[i].begin;
+        float* const end = first + outputs_[i].size;
+        std::fill(first, end, *std::max_element(first, end));
+      }
+    }
+    return true;
+  }
+
+  /// The caller's, [tiles, out]; weights beyond them saturate. Errors: also other shapes, and a
+  /// scale that is not positive and finite.
+  bool use_scales(MatrixView<const float> scales) {
+    if (!tile_valid() || !weights_there(w_)) return false;
+    if (scales.rows() != inputs_.count || scales.cols() != w_.rows()) {
+      return refuse(Message() << ", the scales are " << Shape{scales.rows(), scales.cols()}
+                              << "; it needs " << Shape{inputs_.count, w_.rows()});
+    }
+    for (std::size_t tile = 0; tile < scales.rows(); ++tile) {
+      for (std::size_t row = 0; row < scales.cols(); ++row) {
+        const float scale = scales(tile, row);
+        if (scale > 0.0f && scale <= std::numeric_limits<float>::max()) continue;
+        return refuse(Message() << "; scales(" << tile << ", " << row
+                                << ") is not positive and finite");
+      }
+    }
+    for (std::size_t row = 0; row < w_.rows(); ++row) {
+      if (checked_magnitude_bits(w_, row) == kNotFinite) return false;
+    }
+    if (!room_for_scales()) return false;
+    for (std::size_t tile = 0; tile < scales.rows(); ++tile) {
+      std::copy_n(scales.row(tile), scales.cols(), scales_of(tile));
+    }
+    return true;
+  }
+
+  /// What fully-on devices of a tile will stand for, for each output; after the scales.
+  std::span<const float> scales(std::size_t tile) const {
+    return {tiled_.next_scales_.data() + tile * padded_outputs(w_.rows()), w_.rows()};
+  }
+
+  /// Codes up to ±max_code of the weights themselves.
+  void encode(std::int32_t max_code = TiledWeights<Bits>::max_code) {
+    encode_tiles(
+        1.0f / static_cast<float>(max_code), max_code,
+        [this](std::size_t tile) {
+          const Range inputs = inputs_[tile];
+          return MatrixRows({w_.row(0) + inputs.begin, w_.rows(), inputs.size, w_.row_stride()});
+        },
+        [max_code](float scale) {
+          return weight_scale(std::bit_cast<std::uint32_t>(scale), max_code);
+        });
+  }
+  /// Codes of ŵ that `devices` make: devices(tile) is a RowSource [out, inputs of the tile] of
+  /// floats, in units of a fully-on device, of which code 1 is `code_value`.
+  template <class Devices>
+  void encode(float code_value, const Devices& devices) {
+    encode_tiles(code_value, TiledWeights<Bits>::max_code, devices,
+                 [code_value](float scale) { return scale == 0.0f ? 0.0f : code_value; });
+  }
+
+ private:
+  /// step_of(scale): what code 1 is of the rows.
+  template <class RowsOf, class StepOf>
+  void encode_tiles(float code_value, std::int32_t max_code, const RowsOf& rows_of,
+                    const StepOf& step_of) {
+    if (!resize()) return;
+    tiled_.code_value_ = code_value;
+    const std::size_t padded = padded_outputs(w_.rows()), sums = inputs_.count * padded;
+    constexpr int kStored = stored_bits(Bits);
+    for (std::size_t tile = 0; tile < inputs_.count; ++tile) {
+      const auto rows = rows_of(tile);
+      const std::size_t before = steps_before<kStored>(inputs_, tile) * kPanelColumns;
+      for (std::size_t first = 0; first < w_.rows(); first += kPanelColumns) {
+        const std::size_t count = std::min(kPanelColumns, w_.rows() - first);
+        float steps[kPanelColumns];
+        for (std::size_t i = 0; i < count; ++i) steps[i] = step_of(scales(tile)[first + i]);
+        CodePanelWriter<kStored> writer(
+            steps, count, max_code,
+            tiled_.words_.data() + first / kPanelColumns * tiled_.panel_size() + before);
+        for_each_block(rows, {first, count},
+                       [&](MatrixView<const float> block) { writer.write(block); });
+        std::int32_t* const own = tiled_.sums_.data() + tile * padded + first;
+        writer.store_sums(own);
+      }
+    }
+    static_cast<void>(sums);
+  }
+
+  bool refuse(const Message& problem) const {
+    report_error((Message() << "lumina::encode_tiles: w is " << Shape{w_.rows(), w_.cols()}
+                            << problem.c_str())
+                     .c_str());
+    return false;
+  }
+  bool tile_valid() const {
+    if (mapping_.tile.inputs != 0 && mapping_.tile.outputs != 0) return true;
+    return refuse(Message() << ", the tile has " << mapping_.tile.inputs << " inputs and "
+                            << mapping_.tile.outputs << " outputs; it needs some of both");
+  }
+  bool room_for_scales() {
+    return tiled_.next_scales_.grow_to(size_product(inputs_.count, padded_outputs(w_.rows())));
+  }
+  float* scales_of(std::size_t tile) {
+    return tiled_.next_scales_.data() + tile * padded_outputs(w_.rows());
+  }
+
+  /// Room for codes and sums, the scales, and zeros behind all of them; false where there is none.
+  bool resize() {
+    const std::size_t padded = padded_outputs(w_.rows()),
+                      steps = steps_before<stored_bits(Bits)>(inputs_, inputs_.count);
+    const std::size_t words = size_product(panel_count(w_.rows()), steps, kPanelColumns);
+    const std::size_t outputs = size_product(inputs_.count, padded);
+    tiled_.shape_ = Extent();
+    if (!tiled_.words_.grow_to(words + kMaxWordsBehind) || !tiled_.scales_.grow_to(outputs) ||
+        !tiled_.sums_.grow_to(3 * outputs)) {
+      return false;
+    }
+    tiled_.shape_ = Extent(w_.rows(), w_.cols());
+    tiled_.mapping_ = mapping_;
+    tiled_.inputs_ = inputs_;
+    std::fill_n(tiled_.words_.data() + words, kMaxWordsBehind, 0);
+    std::fill_n(tiled_.scales_.data(), outputs, 0.0f);
+    std::fill_n(tiled_.sums_.data(), 3 * outputs, 0);
+    for (std::size_t tile = 0; tile < inputs_.count; ++tile) {
+      std::copy_n(scales_of(tile), w_.rows(), tiled_.scales_.data() + tile * padded);
+    }
+    return true;
+  }
+
+  MatrixView<const float> w_;
+  Mapping mapping_;
+  TiledWeights<Bits>& tiled_;
+  Tiling inputs_, outputs_;
+};
+
+}  // namespace detail
+
+/// Encodes w [out, in] onto arrays, into `tiled`, whose memory is used again where it is large
+/// enough. Errors: a tile of 0 inputs or outputs; a weight that is infinite or NaN; `tiled` is as
+/// before then. The result: whether it was encoded.
+template <int Bits>
+bool encode_tiles(MatrixView<const float> w, const Mapping& mapping, TiledWeights<Bits>& tiled) {
+  detail::TiledEncoder<Bits> encoder(w, mapping, tiled);
+  if (!encoder.choose_scales()) return false;
+  encoder.encode();
+  return true;
+}
+
+/// The same with scales of the caller's, [tiles, out]: weights beyond them saturate. Errors: also
+/// other shapes, and a scale that is not positive and finite.
+template <int Bits>
+bool encode_tiles(MatrixView<const float> w, const Mapping& mapping, TiledWeights<Bits>& tiled,
+                  MatrixView<const float> scales) {
+  detail::TiledEncoder<Bits> encoder(w, mapping, tiled);
+  if (!encoder.use_scales(scales)) return false;
+  encoder.encode();
+  return true;
+}
+
+/// Encodes w [out, in] onto arrays.
+template <int Bits>
+TiledWeights<Bits> encode_tiles(MatrixView<const float> w, const Mapping& mapping = {}) {
+  TiledWeights<Bits> tiled;
+  encode_tiles(w, mapping, tiled);
+  return tiled;
+}
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE
