@@ -91,6 +91,22 @@ struct Mapping {
   TileSplit split = TileSplit::maximal;
 };
 
+/// How the range r of an array's DAC is chosen for a row of inputs, what x̂ = x / r = 1 stands for.
+enum class NoiseManagement {
+  none,     ///< as given
+  abs_max,  ///< max |x| over the array's inputs; as given where that is 0 or no finite number
+};
+
+/// A symmetric DAC of 2 … 8 bits in front of arrays, whose range a row of inputs may choose.
+struct ManagedDac {
+  int bits = 8;
+  float range = 1.0f;  ///< r, above 0
+  NoiseManagement noise_management = NoiseManagement::none;
+  /// Bound management: a row that an array's ADC has clipped is computed again with r twice as
+  /// large and noise of its own, until no ADC clips, but not more often than this.
+  int bound_iterations = 0;
+};
+
 }  // namespace lumina
 
 #endif

@@ -24,10 +24,12 @@
 #include "complex_weights.hpp"
 #include "crosstalk.hpp"
 #include "quantized_weights.hpp"
+#include "tiled_weights.hpp"
 #include "weight_noise.hpp"
 #include "weights.hpp"
 
 // Calls.
+#include "analog_gemm.hpp"
 #include "executor.hpp"
 #include "fused_gemm.hpp"
 

@@ -64,6 +64,7 @@ struct Element {
   std::size_t row, column;
   std::uint64_t global_row;
   const float* normals;
+  std::size_t tile = 0;
 };
 
 inline float apply(const AddBias& stage, const Element& y) {
@@ -95,15 +96,15 @@ float apply(const Stage& stage, const Element& y) {
   using Floats = detail::PortableBatch<float>;
   std::array<Floats, detail::normals_of<Stage>> normals;
   for (std::size_t i = 0; i < normals.size(); ++i) normals[i] = Floats(y.normals[i]);
-  const Coordinates at{y.row, y.column, y.global_row};
+  const Coordinates at{y.row, y.column, y.global_row, y.tile};
   return stage.apply(Floats(y.value), at, ActiveLanes{1}, normals).get(0);
 }
 
 /// The float that goes through the stages, of which the last one may be an ADC that yields a code.
+/// `draw`: that of the first normal.
 template <class Y, class... Stages>
 Y finish(float value, std::size_t row, std::size_t column, const Epilogue<Stages...>& epilogue,
-         const NoiseKey& key) {
-  std::size_t draw = 0;
+         const NoiseKey& key, std::size_t draw = 0) {
   std::size_t stages_left = sizeof...(Stages);
   Y result{};
   const auto apply_stage = [&](const auto& stage) {

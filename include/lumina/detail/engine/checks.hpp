@@ -86,19 +86,14 @@ bool operands_valid(MatrixView<X> x, const Weights& matrix, MatrixView<Y> y,
   return true;
 }
 
-/// Reports a DAC whose codes do not fit into 8 bits or an output of codes whose ADC's do not fit,
-/// and too many inputs.
-template <class Dac, class Y, class EpilogueT>
-bool codes_valid(const Dac& dac, const Shape& x, const Shape& w, MatrixView<Y>,
-                 const EpilogueT& epilogue) {
+/// Reports too many inputs for sums of codes, and an output of codes whose ADC's do not fit.
+template <class Y, class EpilogueT>
+bool code_output_valid(const Shape& x, const Shape& w, MatrixView<Y>, const EpilogueT& epilogue) {
   const auto refuse = [&](std::string_view before, auto number, std::string_view behind)
       __attribute__((noinline)) {
     return report_false(Message() << "lumina::fused_gemm: x is " << x << ", w is " << w << "; "
                                   << before << static_cast<std::size_t>(number) << behind);
   };
-  if (const int bits = bits_of(dac); bits > 8) {
-    return refuse("the DAC has ", bits, " bits; codes are multiplied with 8 at most");
-  }
   if (x.cols > kMostCodedInputs) {
     return refuse("the sums of codes hold ", kMostCodedInputs, " inputs at most");
   }
@@ -116,6 +111,18 @@ bool codes_valid(const Dac& dac, const Shape& x, const Shape& w, MatrixView<Y>,
     }
   }
   return true;
+}
+
+/// The same, and a DAC whose codes do not fit into 8 bits.
+template <class Dac, class Y, class EpilogueT>
+bool codes_valid(const Dac& dac, const Shape& x, const Shape& w, MatrixView<Y> y,
+                 const EpilogueT& epilogue) {
+  if (const int bits = bits_of(dac); bits > 8) {
+    return report_false(Message() << "lumina::fused_gemm: x is " << x << ", w is " << w
+                                  << "; the DAC has " << static_cast<std::size_t>(bits)
+                                  << " bits; codes are multiplied with 8 at most");
+  }
+  return code_output_valid(x, w, y, epilogue);
 }
 
 /// Reports weights in somebody's memory that begin where vectors cannot be loaded.
@@ -137,14 +144,14 @@ bool weights_aligned(const CodedWeightsView<Bits>& w) {
   return true;
 }
 
-/// Reports a workspace that a call of x [y.rows(), depth] cannot use.
-template <class ScratchT, class T>
-bool workspace_valid(std::span<std::byte> workspace, std::size_t depth, MatrixView<T> y) {
+/// Reports a workspace that a call of x [y.rows(), depth], which needs so many bytes, cannot use.
+template <class T>
+bool workspace_has(std::size_t needed, std::span<std::byte> workspace, std::size_t depth,
+                   MatrixView<T> y) {
   const auto calls_message = [&] {
     return Message() << "lumina::fused_gemm: x is " << Shape{y.rows(), depth} << ", y is "
                      << Shape{y.rows(), y.cols()} << "; ";
   };
-  const std::size_t needed = ScratchT::bytes(y.rows(), depth);
   if (workspace.size() < needed) {
     return report_false(calls_message() << "the workspace has " << workspace.size()
                                         << " bytes, the call needs " << needed);
@@ -154,6 +161,11 @@ bool workspace_valid(std::span<std::byte> workspace, std::size_t depth, MatrixVi
                         << "the workspace must begin at a multiple of " << kCacheLine << " bytes");
   }
   return true;
+}
+
+template <class ScratchT, class T>
+bool workspace_valid(std::span<std::byte> workspace, std::size_t depth, MatrixView<T> y) {
+  return workspace_has(ScratchT::bytes(y.rows(), depth), workspace, depth, y);
 }
 
 }  // namespace detail

@@ -24,8 +24,8 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// The tile instructions; kernels/matrix_unit.hpp says what each does. (Inline assembly: the compilers'
-/// intrinsics want the tiles' numbers as literals.)
+/// The tile instructions; kernels/matrix_unit.hpp says what each does. (Inline assembly: the
+/// compilers' intrinsics want the tiles' numbers as literals.)
 struct AmxUnit {
   static void configure(const TileConfig& shapes) { asm volatile("ldtilecfg %0" : : "m"(shapes)); }
   static void release() { asm volatile("tilerelease"); }

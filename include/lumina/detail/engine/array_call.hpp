@@ -1,0 +1,143 @@
+// The calls of analog_gemm.hpp with observers: what they multiply, checked and run.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+#include "../../border.hpp"
+#include "../../config.hpp"
+#include "../../matrix.hpp"
+#include "../../quantizer.hpp"
+#include "../../stage.hpp"
+#include "../../tiled_weights.hpp"
+#include "../base/message.hpp"
+#include "../epilogue/sinks.hpp"
+#include "../epilogue/stage_traits.hpp"
+#include "../epilogue/tile_sums.hpp"
+#include "../isa/native.hpp"
+#include "../kernels/code_dot.hpp"
+#include "../kernels/matrix_unit.hpp"
+#include "../kernels/unit_dot.hpp"
+#include "../kernels/vector_kernel.hpp"
+#include "../rows/array_input.hpp"
+#include "../rows/array_rows.hpp"
+#include "array_loop.hpp"
+#include "array_problem.hpp"
+#include "checks.hpp"
+#include "tasks.hpp"
+#include "thresholds.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// Reports a DAC that arrays cannot have.
+template <AnyQuantizer Dac>
+bool array_dac_valid(const Dac& dac) {
+  if (bits_of(dac) <= 8) return true;
+  return report_false(Message() << "lumina::analog_gemm: the DAC has "
+                                << static_cast<std::size_t>(bits_of(dac))
+                                << " bits; arrays take 8 at most");
+}
+inline bool array_dac_valid(const ManagedDac& dac) {
+  if (dac.bits < 2 || dac.bits > 8) {
+    return report_false(Message() << "lumina::analog_gemm: ManagedDac: bits must be in 2..8");
+  }
+  if (!(dac.range >= 0x1p-100f && dac.range <= 0x1p+100f)) {
+    return report_false(Message() << "lumina::analog_gemm: ManagedDac: range must be positive and "
+                                     "finite, from 2^-100 to 2^100");
+  }
+  if (dac.bound_iterations < 0 || dac.bound_iterations > 1000) {
+    return report_false(
+        Message() << "lumina::analog_gemm: ManagedDac: bound_iterations must be in 0..1000");
+  }
+  return true;
+}
+
+inline FixedInput input_of(const UniformQuantizer& dac) { return FixedInput(dac); }
+inline ManagedInput input_of(const ManagedDac& dac) { return ManagedInput(dac); }
+
+template <class K, class P, class Finish, class T, class Executor>
+bool run_arrays_on(const P& problem, const Finish& finish, MatrixView<T> y,
+                   const Executor& executor) {
+  using Call = ArrayLoop<K, P, Finish>;
+  if constexpr (BringsWorkspace<Executor>) {
+    const std::span<std::byte> workspace = executor.workspace();
+    if (!workspace_has(Call::bytes(y.rows(), problem.panels.inputs), workspace,
+                       problem.rows.depth(), y)) {
+      return false;
+    }
+    const Call call(problem, finish, y, 1);
+    Serial()(call.tasks(), [&](std::size_t task) { call.run(task, workspace.data()); });
+  } else {
+    const double work = static_cast<double>(y.rows()) * static_cast<double>(y.cols()) *
+                        static_cast<double>(problem.rows.depth());
+    const bool worth_threads = work >= K::worth_threads;
+    const Call call(problem, finish, y, worth_threads ? threads_of(executor) : 1);
+    run_tasks(executor, worth_threads, call.tasks(), [&call](std::size_t task) { call.run(task); });
+  }
+  return true;
+}
+
+/// On the problem's kernel, or on the matrix unit in its place.
+template <class P, class Finish, class T, class Executor>
+bool run_arrays(const P& problem, const Finish& finish, MatrixView<T> y, const Executor& executor) {
+  if (y.rows() == 0 || y.cols() == 0) return true;
+  using Dot = typename P::Kernel::Dot;
+  using Arch = typename P::Kernel::Arch;
+  if constexpr (!BringsWorkspace<Executor> && requires {
+                  typename Arch::MatrixUnit;
+                  typename OnUnit<Dot>::type;
+                }) {
+    if (y.rows() >= Thresholds::min_matrix_unit_rows && Arch::matrix_unit_active()) {
+      using Unit = MatrixUnitKernel<typename OnUnit<Dot>::type, typename Arch::MatrixUnit>;
+      return run_arrays_on<Unit>(problem, finish, y, executor);
+    }
+  }
+  return run_arrays_on<typename P::Kernel>(problem, finish, y, executor);
+}
+
+/// The kernel and rows of a call whose stages want these sums.
+template <class Weights, class X, class Input, class Stages>
+struct ArrayParts {
+  static constexpr int kStored = Weights::stored_bits;
+  using Kernel = VectorKernel<CodeDot<Native, kStored>>;
+  using Rows = ArrayRows<Native, X, Input>;
+  using Sums = TileSums<Native, kStored>;
+  using Problem = ArrayProblem<Kernel, Rows, Sums, kStored>;
+};
+
+/// y = outputs(Σ over arrays of r·s·array(ŷ)).
+template <class X, class Dac, int Bits, class Y, class ArrayStages, class ArrayObserver,
+          class OutputStages, class OutputObserver, class Executor>
+bool call_arrays(MatrixView<const X> x, const Dac& dac, const TiledWeights<Bits>& weights,
+                 MatrixView<Y> y, const ArrayStages& array_stages,
+                 const ArrayObserver& array_observer, const OutputStages& output_stages,
+                 const OutputObserver& output_observer, const NoiseKey& key,
+                 const Executor& executor) {
+  if (!operands_valid(x, weights, y, executor) || !array_dac_valid(dac) ||
+      !code_output_valid({x.rows(), x.cols()}, {weights.rows(), weights.cols()}, y,
+                         output_stages) ||
+      !stage_valid_for(array_stages, y.rows(), y.cols()) ||
+      !stage_valid_for(output_stages, y.rows(), y.cols())) {
+    return false;
+  }
+  const auto input = input_of(dac);
+  using Input = std::remove_const_t<decltype(input)>;
+  using Parts = ArrayParts<TiledWeights<Bits>, X, Input, ArrayStages>;
+  const TiledPanels<Parts::kStored> panels = weights.panels();
+  const typename Parts::Problem problem{typename Parts::Rows(x, input), panels,
+                                        typename Parts::Sums(input.scale(), panels)};
+  return with_sink<Y>(output_stages, [&](const auto& stages, const auto& sink) {
+    const ArrayFinish<Native, ArrayStages, ArrayObserver, std::decay_t<decltype(stages)>,
+                      OutputObserver, std::decay_t<decltype(sink)>>
+        finish{array_stages, array_observer, stages, output_observer, sink, key, weights.tiles()};
+    return run_arrays(problem, finish, y, executor);
+  });
+}
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,94 @@
+// What a call on arrays multiplies, and what becomes of each array's sums and of all of them.
+#pragma once
+
+#include <cstddef>
+
+#include "../../border.hpp"
+#include "../../config.hpp"
+#include "../../stage.hpp"
+#include "../base/range.hpp"
+#include "../epilogue/array_sum.hpp"
+#include "../epilogue/loop.hpp"
+#include "../epilogue/sums.hpp"
+#include "../layout/code_panels.hpp"
+#include "../layout/float_panels.hpp"
+#include "../layout/tiles.hpp"
+#include "../packing/packed_panels.hpp"
+#include "concepts.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// Rows of codes × weights on arrays.
+template <class K, class RowsT, class SumsT, int StoredBits>
+struct ArrayProblem {
+  using Kernel = K;
+  using Rows = RowsT;
+  using Sums = SumsT;
+
+  Rows rows;
+  TiledPanels<StoredBits> panels;
+  Sums sums;
+
+  PackedPanels<std::int32_t, kCodesPerWord<StoredBits>> panels_of(std::size_t tile) const {
+    return {panels.words + steps_before<StoredBits>(panels.inputs, tile) * kPanelColumns,
+            panels.panel_size};
+  }
+  const float* scales_of(std::size_t tile) const {
+    return panels.scales + tile * panels.padded_outputs;
+  }
+};
+
+/// Stages of each array and of the outputs, who looks on, and the sink. The noise of array t has
+/// draws t·D, t·D + 1, …, where D are those of an array; the outputs' come behind.
+template <class Arch, class ArrayStages, class ArrayObserver, class OutputStages,
+          class OutputObserver, class SinkT>
+struct ArrayFinish {
+  using Element = typename SinkT::Element;
+  static constexpr std::size_t kArrayDraws = normals_of<ArrayStages>;
+  static constexpr std::size_t kOutputDraws = normals_of<OutputStages>;
+  static constexpr std::size_t kRowsAtOnce = Arch::epilogue_rows;
+
+  ArrayStages array_stages;
+  ArrayObserver array_observer;
+  OutputStages output_stages;
+  OutputObserver output_observer;
+  SinkT sink;
+  NoiseKey key;
+  std::size_t arrays;
+
+  /// Draws of a call; another one begins behind them.
+  std::size_t draws() const { return arrays * kArrayDraws + kOutputDraws; }
+
+  /// An array's sums of a block to partial sums. `flags`: of rows that its ADC clips, or nullptr.
+  template <class Sum, class Values>
+  void array(std::size_t tile, std::size_t first_draw, const Range& rows, std::size_t block,
+             std::size_t columns, const Sum* sums, const Values& values, const AddTo& add,
+             std::uint8_t* flags) const {
+    const auto with = [&](const auto& observer) {
+      using Observer = std::remove_cvref_t<decltype(observer)>;
+      EpilogueLoop<Arch, ArrayStages, Observer, AddTo>(array_stages, observer, add, key,
+                                                       first_draw + tile * kArrayDraws, tile)
+          .template finish<kRowsAtOnce>(rows, block, columns, sums, values,
+                                        {add.first, kBlockColumns}, [] {});
+    };
+    if (flags != nullptr) {
+      with(ClipFlags<ArrayStages, ArrayObserver>{array_observer, flags, rows.begin});
+    } else {
+      with(array_observer);
+    }
+  }
+  /// The partial sums of all arrays to outputs.
+  void outputs(std::size_t first_draw, const Range& rows, std::size_t block, std::size_t columns,
+               const float* partial_sums, const OutputBlock<Element>& y) const {
+    EpilogueLoop<Arch, OutputStages, OutputObserver, SinkT>(output_stages, output_observer, sink,
+                                                            key, first_draw + arrays * kArrayDraws)
+        .template finish<kRowsAtOnce>(rows, block, columns, partial_sums,
+                                      typename IdentitySums<Arch>::Values(), y, [] {});
+  }
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

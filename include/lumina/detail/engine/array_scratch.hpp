@@ -1,0 +1,82 @@
+// The scratch of a task of a call on arrays: rows in front of the arrays, what is known of them,
+// the sums of one array, and those of all so far.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "../../config.hpp"
+#include "../../stage.hpp"
+#include "../base/aligned_buffer.hpp"
+#include "../base/range.hpp"
+#include "../layout/float_panels.hpp"
+#include "../layout/tiles.hpp"
+#include "schedule.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// How a call's rows are cut into chunks, and what a chunk needs. `planes`: rows that a kernel
+/// multiplies for each row.
+template <class K, class Rows>
+struct ArrayLayout {
+  using Element = typename Rows::Element;
+  static constexpr std::size_t kPlanes = Rows::planes;
+  static constexpr std::size_t kTileRows =
+      std::max<std::size_t>(1, K::blocks.max_tile_rows() / kPlanes);
+  static constexpr std::size_t kMaxRows = kTileRows * K::blocks.chunk_tiles;
+  /// Room for rows that are made: for one tile of them at least Rows::row_multiple inputs.
+  static constexpr std::size_t kElements =
+      std::max(K::Arch::row_scratch_bytes / sizeof(Element),
+               kTileRows* kPlanes* Rows::row_multiple* Rows::elements_per_input) /
+      Rows::elements_per_input;
+
+  std::size_t rows;    ///< the most of a chunk
+  std::size_t inputs;  ///< of one row, with what fills them up
+  bool whole_rows;     ///< there is room for the inputs of all arrays
+  std::size_t facts, flags, sums, partial_sums, end;  ///< in bytes from the beginning
+
+  static constexpr std::size_t padded_inputs(const Tiling& tiles) {
+    return tiles.sum_of(tiles.count, round_up(tiles.long_size, Rows::row_multiple),
+                        round_up(tiles.short_size, Rows::row_multiple));
+  }
+  static constexpr Chunks chunks(std::size_t batch, const Tiling& tiles) {
+    const std::size_t row =
+        std::max<std::size_t>(padded_inputs(tiles), Rows::row_multiple) * kPlanes;
+    return Chunks::of(
+        batch, kTileRows,
+        std::clamp<std::size_t>(kElements / row / kTileRows, 1, K::blocks.chunk_tiles));
+  }
+
+  /// For the largest task.
+  constexpr ArrayLayout(std::size_t batch, const Tiling& tiles)
+      : rows(chunks(batch, tiles).most_rows()),
+        inputs(padded_inputs(tiles)),
+        whole_rows(rows * kPlanes * inputs <= kElements) {
+    if (!whole_rows) {
+      inputs = std::min(round_up(tiles.largest(), Rows::row_multiple),
+                        kElements / (rows * kPlanes) / Rows::row_multiple * Rows::row_multiple);
+    }
+    const std::size_t row_bytes =
+        rows * kPlanes * inputs * Rows::elements_per_input * sizeof(Element);
+    facts = round_up(row_bytes, kCacheLine);
+    flags = facts + rows * (whole_rows ? tiles.count : 1) * sizeof(RowFacts);
+    sums = round_up(flags + rows, kCacheLine);
+    partial_sums = sums + rows * kPlanes * kBlockColumns * sizeof(typename K::Sum);
+    end = partial_sums + rows * kBlockColumns * sizeof(float);
+  }
+  /// No call needs more.
+  static constexpr std::size_t kMaxBytes = [] {
+    // Whole rows of more arrays than one have at least row_multiple inputs for each.
+    constexpr std::size_t kFacts = kElements / Rows::row_multiple * sizeof(RowFacts);
+    return round_up(kElements * Rows::elements_per_input * sizeof(Element), kCacheLine) + kFacts +
+           kMaxRows * (sizeof(RowFacts) + 1) + 2 * kCacheLine +
+           kMaxRows * kBlockColumns * (kPlanes * sizeof(typename K::Sum) + sizeof(float));
+  }();
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

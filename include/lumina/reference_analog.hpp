@@ -1,0 +1,147 @@
+// The oracle of layers on arrays: plain loops, short enough to check by eye (reference.hpp).
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "analog_gemm.hpp"
+#include "config.hpp"
+#include "matrix.hpp"
+#include "noise.hpp"
+#include "quantizer.hpp"
+#include "reference.hpp"
+#include "tiled_weights.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace reference {
+
+/// A row's DAC at an array, and its range r.
+struct RowDac {
+  RuntimeQuantizer dac;
+  float range;
+};
+template <class X, detail::AnyQuantizer Dac>
+RowDac row_dac(MatrixView<const X>, std::size_t, std::size_t, std::size_t, const Dac& dac,
+               std::size_t) {
+  return {dac, std::max(std::fabs(dac.lo()), std::fabs(dac.hi()))};
+}
+/// `iteration`: how often bound management has doubled r.
+inline RowDac row_dac(MatrixView<const float> x, std::size_t row, std::size_t begin,
+                      std::size_t count, const ManagedDac& dac, std::size_t iteration) {
+  float range = dac.range;
+  if (dac.noise_management == NoiseManagement::abs_max) {
+    float largest = 0.0f;
+    bool finite = true;
+    for (std::size_t k = begin; k < begin + count; ++k) {
+      finite = finite && std::isfinite(x(row, k));
+      largest = std::fmax(largest, std::fabs(x(row, k)));
+    }
+    if (finite && largest != 0.0f) range = largest;
+  }
+  range = std::clamp(range, 0x1p-100f, 0x1p+100f);
+  for (std::size_t i = 0; i < iteration && range < 0x1p+120f; ++i) range *= 2.0f;
+  return {RuntimeQuantizer::symmetric(dac.bits, range), range};
+}
+
+inline std::size_t bound_iterations(const detail::UniformQuantizer&) { return 0; }
+inline std::size_t bound_iterations(const ManagedDac& dac) {
+  return static_cast<std::size_t>(dac.bound_iterations);
+}
+
+/// The value that goes through the stages of array number `tile` from draw `first_draw` on; whether
+/// the last quantizer of the stages clipped it.
+struct InArray {
+  float value;
+  bool clipped;
+};
+template <class... Stages>
+InArray through_array(float value, std::size_t row, std::size_t column, std::size_t tile,
+                      std::size_t first_draw, const Epilogue<Stages...>& epilogue,
+                      const Facts<float>& facts, const NoiseKey& key) {
+  InArray result{value, false};
+  std::size_t draw = first_draw;
+  const auto apply_stage = [&](const auto& stage) {
+    using Stage = std::decay_t<decltype(stage)>;
+    constexpr std::size_t count = detail::normals_of<Stage>;
+    std::array<float, count + 1> normals{};
+    for (std::size_t i = 0; i < count; ++i) {
+      normals[i] =
+          standard_normal_at(key, row, detail::row_draws_of<Stage>[i] ? 0 : column, draw++);
+    }
+    if constexpr (std::is_base_of_v<detail::UniformQuantizer, Stage>) {
+      result.clipped = !(result.value >= stage.lo() && result.value <= stage.hi());
+    }
+    const Element element{result.value, row, column, key.row_offset + row, normals.data(), tile};
+    if constexpr (detail::wants_facts<Stage>) {
+      result.value = apply(stage, element, facts);
+    } else {
+      result.value = apply(stage, element);
+    }
+  };
+  std::apply([&](const auto&... stage) { (apply_stage(stage), ...); }, epilogue.stages());
+  return result;
+}
+
+/// ŷ of an array and what its stages may want: sums of codes, exact, times what code 1 is worth.
+struct ArrayOutput {
+  float value;
+  Facts<float> facts;
+};
+template <class X, int Bits>
+ArrayOutput array_output(MatrixView<const X> x, const TiledWeights<Bits>& w, std::size_t row,
+                         std::size_t column, std::size_t tile, const RowDac& dac) {
+  // x̂ = code·unit + offset.
+  const bool symmetric = dac.dac.is_symmetric();
+  const float unit =
+      symmetric ? 1.0f / static_cast<float>(-dac.dac.lowest()) : dac.dac.step() / dac.range;
+  const float offset = symmetric ? 0.0f : dac.dac.lo() / dac.range;
+  std::int64_t sum = 0, code_sum = 0;
+  for (std::size_t i = 0; i < w.input_count(tile); ++i) {
+    const std::size_t k = w.first_input(tile) + i;
+    sum += input_code(x(row, k), dac.dac) * w.code(column, k);
+    code_sum += w.code(column, k);
+  }
+  ArrayOutput result{};
+  result.value = std::fma(
+      static_cast<float>(sum), detail::product(unit, w.code_value()),
+      detail::product(detail::product(offset, w.code_value()), static_cast<float>(code_sum)));
+  result.facts.row.range = dac.range;
+  return result;
+}
+
+/// lumina::analog_gemm; arguments are not checked.
+template <class X, class Dac, int Bits, class... InArray, class... Behind, class Y>
+void analog_gemm(MatrixView<const X> x, const Dac& dac, const TiledWeights<Bits>& w,
+                 const ArrayStages<InArray...>& in_array, const DigitalStages<Behind...>& behind,
+                 MatrixView<Y> y, const NoiseKey& key) {
+  constexpr std::size_t kArrayDraws = Epilogue<InArray...>::normals_per_element;
+  const std::size_t draws = w.tiles() * kArrayDraws + Epilogue<Behind...>::normals_per_element;
+  for (std::size_t row = 0; row < y.rows(); ++row) {
+    bool clipped = true;
+    for (std::size_t i = 0; clipped && i <= bound_iterations(dac); ++i) {
+      clipped = false;
+      for (std::size_t column = 0; column < y.cols(); ++column) {
+        float sum = 0.0f;
+        for (std::size_t tile = 0; tile < w.tiles(); ++tile) {
+          const RowDac own = row_dac(x, row, w.first_input(tile), w.input_count(tile), dac, i);
+          const ArrayOutput output = array_output(x, w, row, column, tile, own);
+          const reference::InArray converted =
+              through_array(output.value, row, column, tile, i * draws + tile * kArrayDraws,
+                            in_array.stages, output.facts, key);
+          clipped = clipped || converted.clipped;
+          sum = std::fma(converted.value, detail::product(w.scales(tile)[column], own.range), sum);
+        }
+        y(row, column) =
+            finish<Y>(sum, row, column, behind.stages, key, i * draws + w.tiles() * kArrayDraws);
+      }
+    }
+  }
+}
+
+}  // namespace reference
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
