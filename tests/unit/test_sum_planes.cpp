@@ -234,6 +234,23 @@ void check_set(Engine& engine, std::size_t depth_step) {
   check_kernel<K, Set, Bits, float>(engine, {3, 0, 40}, any_dac(engine));
 }
 
+/// On the emulated unit, where it reads what the architecture has as codes.
+template <unsigned Set, int Bits>
+void check_unit(Engine& engine) {
+  if constexpr (kCodesAreBytes) {
+    using Dot = PlaneDot<CodeDot<Native, stored_bits(Bits)>, Set>;
+    using K = MatrixUnitKernel<typename OnUnit<Dot>::type, EmulatedUnit>;
+    STATIC_REQUIRE(K::blocks.max_chunk_rows() == kUnitRows * plane_count(Set));
+    for (const std::size_t batch : {1u, 5u, 16u, 17u, 32u}) {
+      for (const std::size_t in : {0u, 1u, 63u, 64u, 65u, 200u}) {
+        const Layer layer{batch, in, integer(engine, 1, kBlockColumns)};
+        check_kernel<K, Set, Bits, float>(engine, layer, any_dac(engine));
+      }
+    }
+    check_kernel<K, Set, Bits, std::uint8_t>(engine, {20, 300, 97, 3}, any_dac(engine), 128);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("Planes come in the order of their sums", "[sum_planes]") {
@@ -290,26 +307,11 @@ TEST_CASE("Extra sums of the largest codes do not saturate", "[sum_planes]") {
 }
 
 TEST_CASE("Extra sums on a matrix unit are exact", "[sum_planes]") {
-  if constexpr (kCodesAreBytes) {
-    Engine engine(4);
-    const auto check = [&]<unsigned Set, int Bits>() {
-      using K =
-          MatrixUnitKernel<typename OnUnit<PlaneDot<CodeDot<Native, stored_bits(Bits)>, Set>>::type,
-                           EmulatedUnit>;
-      STATIC_REQUIRE(K::blocks.max_chunk_rows() == kUnitRows * plane_count(Set));
-      for (const std::size_t batch : {1u, 5u, 16u, 17u, 32u}) {
-        for (const std::size_t in : {0u, 1u, 63u, 64u, 65u, 200u}) {
-          check_kernel<K, Set, Bits, float>(engine, {batch, in, integer(engine, 1, 128)},
-                                            any_dac(engine));
-        }
-      }
-      check_kernel<K, Set, Bits, std::uint8_t>(engine, {20, 300, 97, 3}, any_dac(engine), 128);
-    };
-    check.operator()<kSquaredInputSums, 8>();
-    check.operator()<kAllExtraSums, 8>();
-    check.operator()<kMagnitudeSums | kSquareSums, 4>();
-    check.operator()<kAllExtraSums, 2>();
-  }
+  Engine engine(4);
+  check_unit<kSquaredInputSums, 8>(engine);
+  check_unit<kAllExtraSums, 8>(engine);
+  check_unit<kMagnitudeSums | kSquareSums, 4>(engine);
+  check_unit<kAllExtraSums, 2>(engine);
 }
 
 TEST_CASE("Planes of inputs are the nearest to magnitudes and squares", "[sum_planes]") {
