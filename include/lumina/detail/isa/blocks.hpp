@@ -40,6 +40,12 @@ struct Blocks {
       rows = width.columns >= columns ? width.max_rows : rows;
     return rows;
   }
+  /// The same for rows that come in groups, which tiles do not cut.
+  constexpr Blocks with_rows_in_groups_of(std::size_t group) const {
+    Blocks result = *this;
+    for (TileWidth& width : result.tile_widths) width.max_rows = width.max_rows / group * group;
+    return result;
+  }
 };
 
 }  // namespace detail

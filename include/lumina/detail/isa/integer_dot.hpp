@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "../../config.hpp"
+#include "../simd/signed_bytes.hpp"
 #include "../simd/vectors.hpp"
 
 namespace lumina {
@@ -72,6 +73,13 @@ struct ByteDot : Unit {
                                                      const Weights& sums) {
     return Unit::dot(input, weights, sums);
   }
+  /// Each weight's magnitude, and its rounded_square() (kernels/sum_planes.hpp).
+  [[gnu::always_inline]] static Weights magnitudes(const Weights& weights) {
+    return byte_magnitudes(weights);
+  }
+  [[gnu::always_inline]] static Weights rounded_squares(const Weights& weights) {
+    return rounded_byte_squares(weights);
+  }
 
   /// Codes in the form that input() reads; `count` is a multiple of 64.
   static void prepare(const std::uint8_t* codes, std::size_t count, Input* to) {
@@ -121,6 +129,13 @@ struct PairDot : Unit {
   [[gnu::always_inline]] static Weights multiply_add(const Weights& input, const Weights& weights,
                                                      const Weights& sums) {
     return Unit::dot(input, weights, sums);
+  }
+  /// Each weight's magnitude, and its rounded_square() (kernels/sum_planes.hpp).
+  [[gnu::always_inline]] static Weights magnitudes(const Weights& weights) {
+    return bits_as<std::int32_t>(abs(bits_as<std::int16_t>(weights)));
+  }
+  [[gnu::always_inline]] static Weights rounded_squares(const Weights& weights) {
+    return bits_as<std::int32_t>(rounded_half_squares(bits_as<std::int16_t>(weights)));
   }
 
   /// Codes in the form that input() reads; `count` is a multiple of 64.

@@ -83,7 +83,7 @@ struct SveBatch {
   }
   friend SveBatch min(const SveBatch& a, const SveBatch& b) { return select(b < a, b, a); }
   friend SveBatch max(const SveBatch& a, const SveBatch& b) { return select(a < b, b, a); }
-  friend SveBatch abs(const SveBatch& a) { return Register(svabs_x(svptrue_b32(), a.data)); }
+  friend SveBatch abs(const SveBatch& a) { return Register(svabs_x(svptrue_b8(), a.data)); }
 };
 
 template <class T>

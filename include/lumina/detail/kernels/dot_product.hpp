@@ -1,5 +1,6 @@
 // What the microkernel multiplies: a dot product names its elements and says how one vector of sums
-// takes one more product. float_dot.hpp and code_dot.hpp have the two that there are.
+// takes one more product. float_dot.hpp and code_dot.hpp have the two that there are, plane_dot.hpp
+// has codes with extra sums.
 #pragma once
 
 #include <concepts>
@@ -15,7 +16,10 @@ namespace detail {
 /// Input, Word, Sum       elements of the rows, of a panel, of the sums
 /// Sums, Weights          a vector of sums; the weights that it is multiplied with
 /// inputs_per_step        inputs that one row of words covers
-/// parts                  products of one step: weights<part>(words), input<part>(x)
+/// planes                 row i is multiplied with plane i % planes of the weights: 1, or those of
+///                        sum_planes.hpp
+/// parts                  products of one step: weights<part>(words), input<part>(x); a multiple of
+///                        planes, part number i being of plane i % planes
 /// steps_in_round         how far the loop over the depth is unrolled
 /// worth_threads          multiplications that are worth several threads: about 10 µs of work
 /// blocks                 block sizes
@@ -26,6 +30,7 @@ concept DotProduct = requires(const typename D::Input* x, const typename D::Word
   typename D::Sum;
   { D::blocks } -> std::convertible_to<Blocks>;
   { D::inputs_per_step } -> std::convertible_to<std::size_t>;
+  { D::planes } -> std::convertible_to<std::size_t>;
   { D::parts } -> std::convertible_to<std::size_t>;
   { D::steps_in_round } -> std::convertible_to<std::size_t>;
   { D::worth_threads } -> std::convertible_to<double>;

@@ -21,6 +21,7 @@ struct FloatDot {
   using Sums = typename Arch::template Batch<float>;
   using Weights = Sums;
   static constexpr Blocks blocks = Arch::blocks;
+  static constexpr std::size_t planes = 1;
   static constexpr double worth_threads = 1 << 20;
   static constexpr std::size_t inputs_per_step = 1;
   static constexpr std::size_t parts = 1;

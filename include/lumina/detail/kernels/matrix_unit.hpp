@@ -91,20 +91,23 @@ void multiply_in_tiles(const UnitRows& x, const std::int32_t* panel,
                __attribute__((always_inline)) { Unit::template store<i>(at, sum_row_bytes); });
 }
 
-/// A kernel (engine/concepts.hpp): all panels of a column block, one after the other.
+/// A kernel (engine/concepts.hpp): all panels of a column block, one after the other, and of each
+/// all planes. As VectorKernel it counts virtual rows.
 template <UnitDot Dot, MatrixUnit Unit>
 struct MatrixUnitKernel {
   using Arch = typename Dot::Arch;
   using Input = typename Dot::Input;
   using Word = std::int32_t;
   using Sum = typename Dot::Sum;
-  static constexpr Blocks blocks{.tile_widths = {{kUnitRows, kPanelColumns}}, .chunk_tiles = 1};
+  static constexpr std::size_t planes = Dot::planes;
+  static constexpr Blocks blocks{.tile_widths = {{kUnitRows * planes, kPanelColumns}},
+                                 .chunk_tiles = 1};
   static constexpr double worth_threads = Dot::worth_threads;
 
   /// The unit is configured for a task's rows.
   class Session {
    public:
-    explicit Session(std::size_t rows) { Unit::configure(TileConfig(rows)); }
+    explicit Session(std::size_t rows) { Unit::configure(TileConfig(rows / planes)); }
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
     ~Session() { Unit::release(); }
@@ -112,23 +115,28 @@ struct MatrixUnitKernel {
 
   /// Between its steps it fetches so many parts of the next task's rows in a column block.
   static constexpr std::size_t fetches(std::size_t depth) {
-    return kBlockColumns / kPanelColumns *
+    return planes * (kBlockColumns / kPanelColumns) *
            std::max<std::size_t>(1, ceil_div(depth, Dot::inputs_per_step));
   }
 
   static void multiply(const StridedRows<Input>& rows, const PanelView<Word>& panels,
                        const SumBlock<Sum>& sums, bool accumulate, const Ahead& ahead) {
-    const UnitRows x = Dot::rows(rows);
     const auto between = [&] { ahead.rows->fetch_part(); };
     const Word* panel = panels.first;
     for (std::size_t column = panels.columns.begin; column < panels.columns.end();
          column += kPanelColumns, panel += panels.panel_size) {
-      const SumBlock<Sum> own{sums.first + column, sums.stride};
-      if (rows.rows > kUnitTileRows) {
-        multiply_in_tiles<Dot, Unit, 2>(x, panel, own, accumulate, between);
-      } else {
-        multiply_in_tiles<Dot, Unit, 1>(x, panel, own, accumulate, between);
-      }
+      unroll<planes>([&](auto plane) __attribute__((always_inline)) {
+        using Own = typename Dot::template Plane<plane>;
+        const std::size_t own_rows = rows.rows / planes;
+        const UnitRows x = Own::rows(
+            {rows.first + plane * rows.stride, planes * rows.stride, own_rows, rows.inputs});
+        const SumBlock<Sum> own{sums.first + plane * sums.stride + column, planes * sums.stride};
+        if (own_rows > kUnitTileRows) {
+          multiply_in_tiles<Own, Unit, 2>(x, panel, own, accumulate, between);
+        } else {
+          multiply_in_tiles<Own, Unit, 1>(x, panel, own, accumulate, between);
+        }
+      });
     }
   }
 };

@@ -1,5 +1,5 @@
 // The microkernel: a tile of dot products, kept in registers over the whole depth. One template
-// for every architecture and dot product (float_dot.hpp, code_dot.hpp); its sizes come from
+// for every architecture and dot product (dot_product.hpp); its sizes come from
 // detail/isa/.
 #pragma once
 
@@ -93,7 +93,7 @@ void multiply_tile(const TileOperands<Dot>& operands, typename Dot::Sum* sums) {
                                            column % kPanelColumns);
       }
 #pragma GCC unroll 16
-      for (std::size_t row = 0; row < Rows; ++row) {
+      for (std::size_t row = part % Dot::planes; row < Rows; row += Dot::planes) {
         const auto input =
             Dot::template input<part>(x[row / 3] + row % 3 * x_stride + s * Dot::inputs_per_step);
 #pragma GCC unroll 16
@@ -140,8 +140,8 @@ void multiply_tile(const TileOperands<Dot>& operands, typename Dot::Sum* sums) {
 template <class Dot>
 using TileKernel = void (*)(const TileOperands<Dot>&, typename Dot::Sum* sums);
 
-/// The kernel for `rows` × `columns`, where rows ≤ blocks.max_rows_of_width(columns) and columns is
-/// a power of two down to the architecture's narrowest tile.
+/// The kernel for `rows` × `columns`, where rows ≤ blocks.max_rows_of_width(columns) are a multiple
+/// of planes and columns is a power of two down to the architecture's narrowest tile.
 template <class Dot, std::size_t Columns = kBlockColumns>
 TileKernel<Dot> tile_kernel(std::size_t rows, std::size_t columns) {
   constexpr Blocks blocks = Dot::blocks;
@@ -149,10 +149,11 @@ TileKernel<Dot> tile_kernel(std::size_t rows, std::size_t columns) {
   if constexpr (max_rows > 0) {
     if (columns == Columns) {
       static constexpr auto table = []<std::size_t... I>(std::index_sequence<I...>) {
-        return std::array<TileKernel<Dot>, max_rows>{&multiply_tile<Dot, I + 1, Columns>...};
+        return std::array<TileKernel<Dot>, sizeof...(I)>{
+            &multiply_tile<Dot, (I + 1) * Dot::planes, Columns>...};
       }
-      (std::make_index_sequence<max_rows>{});
-      return table[rows - 1];
+      (std::make_index_sequence<max_rows / Dot::planes>{});
+      return table[rows / Dot::planes - 1];
     }
   }
   if constexpr (Columns > blocks.tile_columns(blocks.max_tile_rows())) {

@@ -1,9 +1,12 @@
-// Sums beside the dot product that kernels make of the same weights: a set of them is a bit mask.
-// The planes of a row of inputs lie side by side as neighbouring rows, the dot product's first.
+// Sums that a stage may want beside Σ w·x, from the same panel in the same pass: which there are,
+// and what each multiplies. Every sum has a plane of the inputs, which lies beside the codes' own
+// as another row: plane p of row r is virtual row r·planes + p. Plane 0 has the codes, whose sum
+// is the product; then come those that are asked for, in the order of their constants.
 #pragma once
 
 #include <bit>
 #include <cstddef>
+#include <cstdint>
 
 #include "../../config.hpp"
 
@@ -11,16 +14,50 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-inline constexpr unsigned kMagnitudes = 1;     ///< Σ |w|·|x|
-inline constexpr unsigned kSquaredInputs = 2;  ///< Σ |w|·x²
-inline constexpr unsigned kSquares = 4;        ///< Σ w²·x²
+/// Sets of sums are these, or-ed.
+inline constexpr unsigned kMagnitudeSums = 1;     ///< Σ |w|·|x|
+inline constexpr unsigned kSquaredInputSums = 2;  ///< Σ |w|·x²
+inline constexpr unsigned kSquareSums = 4;        ///< Σ w²·x²
+inline constexpr unsigned kAllExtraSums = kMagnitudeSums | kSquaredInputSums | kSquareSums;
 
-/// How many sums a set makes, with the dot product.
+/// What a plane multiplies: codes as they are, their magnitudes or their squares.
+enum class PlaneForm { codes, magnitudes, squares };
+
+/// The rows that one row of x becomes.
 constexpr std::size_t plane_count(unsigned set) {
   return 1 + static_cast<std::size_t>(std::popcount(set));
 }
-/// Which of them one of the set is.
+/// The plane of a sum that the set has.
 constexpr std::size_t plane_of(unsigned set, unsigned sum) { return plane_count(set & (sum - 1)); }
+/// The sum that is made of a plane; 0: the product.
+constexpr unsigned sum_of_plane(unsigned set, std::size_t plane) {
+  for (unsigned sum = 1; sum <= kAllExtraSums; sum <<= 1) {
+    if ((set & sum) != 0 && plane_of(set, sum) == plane) return sum;
+  }
+  return 0;
+}
+constexpr PlaneForm weights_of_plane(unsigned set, std::size_t plane) {
+  const unsigned sum = sum_of_plane(set, plane);
+  return sum == 0             ? PlaneForm::codes
+         : sum == kSquareSums ? PlaneForm::squares
+                              : PlaneForm::magnitudes;
+}
+constexpr PlaneForm inputs_of_plane(unsigned set, std::size_t plane) {
+  const unsigned sum = sum_of_plane(set, plane);
+  return sum == 0                ? PlaneForm::codes
+         : sum == kMagnitudeSums ? PlaneForm::magnitudes
+                                 : PlaneForm::squares;
+}
+
+/// A weight's square in 7 bits: of its signed byte as it is multiplied, −127 … 127. (Codes of 4 and
+/// 2 bits lie at the upper end of their bytes, so that theirs is exact: 2·code², 32·code².)
+constexpr std::int32_t rounded_square(std::int32_t byte) { return (byte * byte + 64) >> 7; }
+
+/// What 1 in rounded_square() is in squares of codes that are stored in so many bits:
+/// byte = code·2^(8 − stored), so code² ≈ square·2^7 / 2^(16 − 2·stored).
+constexpr float square_of_codes(int stored_bits) {
+  return stored_bits == 8 ? 128.0f : stored_bits == 4 ? 0x1p-1f : 0x1p-5f;
+}
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE

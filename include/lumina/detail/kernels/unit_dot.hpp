@@ -12,7 +12,9 @@
 #include "../layout/code_panels.hpp"
 #include "../layout/float_panels.hpp"
 #include "../simd/bf16.hpp"
+#include "../simd/signed_bytes.hpp"
 #include "code_dot.hpp"
+#include "sum_planes.hpp"
 #include "views.hpp"
 
 namespace lumina {
@@ -32,12 +34,13 @@ struct UnitRows {
   }
 };
 
-/// A panel's weights, step by step, as signed bytes. Those of fewer bits are unpacked one step
-/// ahead: prepare(s) before at(s). What follows the panel's end is multiplied by zeros.
-template <class Arch, int StoredBits>
+/// A panel's weights, step by step, as signed bytes, or these bytes' magnitudes or squares. What
+/// does not lie there as it is multiplied is made one step ahead: prepare(s) before at(s). What
+/// follows the panel's end is multiplied by zeros.
+template <class Arch, int StoredBits, PlaneForm Form = PlaneForm::codes>
 class UnitWeights {
  public:
-  static constexpr bool kUnpacks = StoredBits != 8;
+  static constexpr bool kUnpacks = StoredBits != 8 || Form != PlaneForm::codes;
 
   explicit UnitWeights(const std::int32_t* panel) : panel_(panel) {}
 
@@ -50,7 +53,7 @@ class UnitWeights {
       for (std::size_t i = 0; i < kStepWords; i += Words::size) {
         const std::size_t row = i / kPanelColumns, column = i % kPanelColumns;
         unroll<kGroups>([&](auto group) __attribute__((always_inline)) {
-          Dot::template unpack<group>(Words::load_aligned(words + i))
+          in_form(Dot::template unpack<group>(Words::load_aligned(words + i)))
               .store_aligned(unpacked_[step % 2] + (row * kGroups + group) * kPanelColumns +
                              column);
         });
@@ -69,6 +72,17 @@ class UnitWeights {
   static constexpr std::size_t kStepWords =
       kUnitTileBytes / kCodesPerWord<StoredBits> * kPanelColumns;
 
+  template <class Words>
+  [[gnu::always_inline]] static Words in_form(const Words& bytes) {
+    if constexpr (Form == PlaneForm::magnitudes) {
+      return byte_magnitudes(bytes);
+    } else if constexpr (Form == PlaneForm::squares) {
+      return rounded_byte_squares(bytes);
+    } else {
+      return bytes;
+    }
+  }
+
   const std::int32_t* panel_;
   alignas(64) std::int32_t unpacked_[2][kUnpacks ? kUnitTileRows * kPanelColumns : 1];
 };
@@ -76,6 +90,8 @@ class UnitWeights {
 /// Input, Sum        elements of the rows and of the sums
 /// inputs_per_step   inputs that a row of a tile holds
 /// parts             products of a step, all with the same weights
+/// planes, Plane<p>  of how many planes of weights there are products, one after the other (1, or
+///                   those of sum_planes.hpp), and what is multiplied for each
 /// worth_threads     as of a DotProduct
 /// rows(view)        rows as tiles read them
 /// Weights           a panel's weights, as UnitWeights
@@ -87,21 +103,26 @@ concept UnitDot = requires(const StridedRows<typename D::Input>& rows,
   typename D::Sum;
   { D::inputs_per_step } -> std::convertible_to<std::size_t>;
   { D::parts } -> std::convertible_to<std::size_t>;
+  { D::planes } -> std::convertible_to<std::size_t>;
+  typename D::template Plane<0>;
   { D::worth_threads } -> std::convertible_to<double>;
   { D::rows(rows) } -> std::same_as<UnitRows>;
   weights.prepare(0);
   { weights.at(0) } -> std::same_as<const std::int32_t*>;
 };
 
-/// Codes of x and weights.
-template <class Architecture, int StoredBits>
+/// Codes of x and weights, or of what planes of extra sums have in their place.
+template <class Architecture, int StoredBits, PlaneForm Form = PlaneForm::codes>
 struct CodesOnUnit {
   using Arch = Architecture;
   using Input = std::uint8_t;
   using Sum = std::int32_t;
-  using Weights = UnitWeights<Arch, StoredBits>;
+  using Weights = UnitWeights<Arch, StoredBits, Form>;
   static constexpr std::size_t inputs_per_step = kUnitTileBytes;
   static constexpr std::size_t parts = 1;
+  static constexpr std::size_t planes = 1;
+  template <std::size_t>
+  using Plane = CodesOnUnit;
   static constexpr double worth_threads = CodeDot<Arch, StoredBits>::worth_threads;
 
   static UnitRows rows(const StridedRows<Input>& rows) {
@@ -122,6 +143,9 @@ struct Bf16OnUnit {
   using Weights = UnitWeights<Arch, 8>;  // words that are read as they are
   static constexpr std::size_t inputs_per_step = kUnitTileBytes / sizeof(Input);
   static constexpr std::size_t parts = kBf16Parts;
+  static constexpr std::size_t planes = 1;
+  template <std::size_t>
+  using Plane = Bf16OnUnit;
   static constexpr double worth_threads = 1 << 21;
 
   /// Step after step, part after part: rows of 32 bf16, side by side.

@@ -18,7 +18,8 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// A kernel (engine/concepts.hpp). `D`: FloatDot or CodeDot.
+/// A kernel (engine/concepts.hpp). `D`: FloatDot, CodeDot or PlaneDot, whose rows are virtual ones:
+/// everything here counts those, but for the outputs.
 template <DotProduct D>
 struct VectorKernel {
   using Dot = D;
@@ -27,6 +28,7 @@ struct VectorKernel {
   using Word = typename Dot::Word;
   using Sum = typename Dot::Sum;
   static constexpr Blocks blocks = Dot::blocks;
+  static constexpr std::size_t planes = Dot::planes;
   static constexpr double worth_threads = Dot::worth_threads;
 
   struct Session {
@@ -93,13 +95,19 @@ struct VectorKernel {
 
  private:
   static constexpr Range tile(std::size_t rows, std::size_t index) {
-    return split_into_even_sizes(rows, ceil_div(rows, blocks.max_tile_rows()), index);
+    const std::size_t tiles = ceil_div(rows, blocks.max_tile_rows());
+    if constexpr (planes == 1) {
+      return split_into_even_sizes(rows, tiles, index);
+    } else {
+      const Range groups = split_evenly(rows / planes, tiles, index);
+      return {groups.begin * planes, groups.size * planes};
+    }
   }
 
   static void prefetch_outputs(const Ahead& ahead, const Range& rows, std::size_t column,
                                std::size_t width) {
     const std::size_t count = std::min(width, ahead.columns - std::min(ahead.columns, column));
-    for (std::size_t row = rows.begin; row < rows.end(); ++row) {
+    for (std::size_t row = rows.begin / planes; row < rows.end() / planes; ++row) {
       prefetch_for_writing(
           ahead.outputs + row * ahead.output_row_bytes + column * ahead.output_bytes,
           count * ahead.output_bytes);

@@ -20,6 +20,23 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+/// Floats to codes, one in each byte; `count` is a multiple of a cache line's 64.
+template <class Arch>
+[[gnu::always_inline]] inline void encode_floats(const UniformQuantizer& quantizer, const float* x,
+                                                 std::size_t count, std::uint8_t* to) {
+  using Floats = typename Arch::template Batch<float>;
+  const UniformQuantizer dac = quantizer;  // writing bytes does not change it
+  constexpr std::size_t kVectors = 4;
+  static_assert(kCacheLine % (kVectors * Floats::size) == 0);
+  for (std::size_t i = 0; i < count; i += kVectors * Floats::size) {
+    std::array<Floats, kVectors> values;
+    unroll<kVectors>([&](auto j) __attribute__((always_inline)) {
+      values[j] = Floats::load_unaligned(x + i + j * Floats::size);
+    });
+    Arch::store_code_bytes(dac.encode_lanes(values), to + i);
+  }
+}
+
 /// `X`: float, encoded while it is read, or std::uint8_t, codes already.
 template <class Arch, class X>
 class EncodedRows {
@@ -33,6 +50,7 @@ class EncodedRows {
 
   std::size_t rows() const { return x_.rows(); }
   std::size_t depth() const { return x_.cols(); }
+  const UniformQuantizer& dac() const { return dac_; }
 
   void read(const Range& rows, const Range& inputs, Element* to, std::size_t stride) const {
     for (std::size_t row = 0; row < rows.size; ++row) {
@@ -53,12 +71,12 @@ class EncodedRows {
     if constexpr (std::is_same_v<X, std::uint8_t>) {
       Codes::prepare(x, whole, to);
     } else if constexpr (std::is_same_v<Element, std::uint8_t>) {
-      encode_floats(x, whole, to);
+      encode_floats<Arch>(dac_, x, whole, to);
       Codes::prepare(to, whole, to);
     } else {
       for (std::size_t i = 0; i < whole; i += row_multiple) {
         std::uint8_t codes[row_multiple];
-        encode_floats(x + i, row_multiple, codes);
+        encode_floats<Arch>(dac_, x + i, row_multiple, codes);
         Codes::prepare(codes, row_multiple, to + i);
       }
     }
@@ -69,25 +87,10 @@ class EncodedRows {
     } else {
       float values[row_multiple] = {};
       std::copy(x + whole, x + count, values);
-      encode_floats(values, row_multiple, rest);
+      encode_floats<Arch>(dac_, values, row_multiple, rest);
       std::fill(rest + (count - whole), rest + row_multiple, std::uint8_t{0});
     }
     Codes::prepare(rest, row_multiple, to + whole);
-  }
-
-  /// `count` is a multiple of row_multiple.
-  void encode_floats(const float* x, std::size_t count, std::uint8_t* to) const {
-    using Floats = typename Arch::template Batch<float>;
-    const UniformQuantizer dac = dac_;
-    constexpr std::size_t kVectors = 4;
-    static_assert(row_multiple % (kVectors * Floats::size) == 0);
-    for (std::size_t i = 0; i < count; i += kVectors * Floats::size) {
-      std::array<Floats, kVectors> values;
-      unroll<kVectors>([&](auto j) __attribute__((always_inline)) {
-        values[j] = Floats::load_unaligned(x + i + j * Floats::size);
-      });
-      Arch::store_code_bytes(dac.encode_lanes(values), to + i);
-    }
   }
 
   MatrixView<const X> x_;

@@ -1,0 +1,139 @@
+// Rows of codes with the planes of extra sums beside them: what PlaneDot multiplies.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "../../config.hpp"
+#include "../../matrix.hpp"
+#include "../../quantizer.hpp"
+#include "../base/prefetch.hpp"
+#include "../base/range.hpp"
+#include "../base/unroll.hpp"
+#include "../kernels/sum_planes.hpp"
+#include "encoded.hpp"
+#include "input_planes.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// `X`: float or std::uint8_t, as of EncodedRows. Set: the sums beside the product. A row of x
+/// becomes `planes` virtual rows, one below the other, each with zeros behind its end as
+/// EncodedRows has them; ranges of rows count those of x. Inputs may begin anywhere.
+template <class Arch, class X, unsigned Set>
+class EncodedPlanes {
+ public:
+  using Codes = typename Arch::Codes;
+  using Element = typename Codes::Input;
+  static constexpr std::size_t planes = plane_count(Set);
+  static constexpr std::size_t row_multiple = ByteBlock::size;
+  static constexpr std::size_t elements_per_input = planes;
+
+  EncodedPlanes(MatrixView<const X> x, const UniformQuantizer& dac) : codes_(x, dac), x_(x) {}
+
+  std::size_t rows() const { return codes_.rows(); }
+  std::size_t depth() const { return codes_.depth(); }
+  Prefetcher prefetcher(const Range& rows, std::size_t parts) const {
+    return codes_.prefetcher(rows, parts);
+  }
+
+  /// Plane p of the i-th of these rows to to + (i·planes + p)·stride.
+  void read(const Range& rows, const Range& inputs, Element* to, std::size_t stride) const {
+    read(rows, inputs, to, stride,
+         [this](std::size_t) -> const UniformQuantizer& { return codes_.dac(); });
+  }
+  /// The same with a DAC for each row, dac_of(row): `row` is one of `rows`.
+  template <class DacOf>
+  void read(const Range& rows, const Range& inputs, Element* to, std::size_t stride,
+            const DacOf& dac_of) const {
+    for (std::size_t i = 0; i < rows.size; ++i) {
+      const std::size_t row = rows.begin + i;
+      write_row<false>(x_.row(row) + inputs.begin, inputs.size, dac_of(row),
+                       to + i * planes * stride, stride);
+    }
+  }
+  /// And the sum of each row's squares (InputPlanes) over these inputs to square_sums[i]: Σ x̂² is
+  /// 1/255 of it, up to what rounding each to 8 bits changes.
+  template <class DacOf>
+  void read(const Range& rows, const Range& inputs, Element* to, std::size_t stride,
+            const DacOf& dac_of, std::uint32_t* square_sums) const {
+    for (std::size_t i = 0; i < rows.size; ++i) {
+      const std::size_t row = rows.begin + i;
+      square_sums[i] = write_row<true>(x_.row(row) + inputs.begin, inputs.size, dac_of(row),
+                                       to + i * planes * stride, stride);
+    }
+  }
+
+ private:
+  using Floats = typename Arch::template Batch<float>;
+  using Ints = typename Arch::template Batch<std::int32_t>;
+
+  /// `count` inputs to all planes; with kSums the result is the sum of their squares.
+  template <bool kSums>
+  static std::uint32_t write_row(const X* x, std::size_t count, const UniformQuantizer& dac_of_row,
+                                 Element* to, std::size_t stride) {
+    constexpr bool kMagnitudes = (Set & kMagnitudeSums) != 0;
+    constexpr bool kSquares = (Set & ~kMagnitudeSums) != 0 || kSums;
+    const UniformQuantizer dac = dac_of_row;  // writing bytes does not change it
+    const InputPlanes input_planes(dac);
+    ByteBlock codes, magnitudes, squares;
+    Ints square_sums(0);
+    const auto write = [&](std::size_t first) __attribute__((always_inline)) {
+      unroll<planes>([&](auto plane) __attribute__((always_inline)) {
+        constexpr PlaneForm form = inputs_of_plane(Set, plane);
+        const ByteBlock& own = form == PlaneForm::codes        ? codes
+                               : form == PlaneForm::magnitudes ? magnitudes
+                                                               : squares;
+        Codes::prepare(own.bytes(), row_multiple, to + plane * stride + first);
+      });
+    };
+
+    const std::size_t whole = count / row_multiple * row_multiple;
+    for (std::size_t i = 0; i < whole; i += row_multiple) {
+      encode(x + i, dac, codes);
+      input_planes.make<Floats, kMagnitudes, kSquares>(codes, magnitudes, squares, square_sums);
+      write(i);
+    }
+    std::uint32_t sum = 0;
+    if constexpr (kSums) {
+      alignas(kCacheLine) std::int32_t lanes[Ints::size];
+      square_sums.store_aligned(lanes);
+      for (const std::int32_t lane : lanes) sum += static_cast<std::uint32_t>(lane);
+    }
+    if (whole == count) return sum;
+
+    X rest[row_multiple] = {};
+    std::copy(x + whole, x + count, rest);
+    encode(rest, dac, codes);
+    input_planes.make<Floats, kMagnitudes, kSquares>(codes, magnitudes, squares, square_sums);
+    for (ByteBlock* const block : {&codes, &magnitudes, &squares}) {
+      std::fill(block->bytes() + (count - whole), block->bytes() + row_multiple, std::uint8_t{0});
+    }
+    if constexpr (kSums) {
+      for (std::size_t i = 0; i < count - whole; ++i) sum += squares.bytes()[i];
+    }
+    write(whole);
+    return sum;
+  }
+
+  /// A block of inputs to codes.
+  [[gnu::always_inline]] static void encode(const X* x, const UniformQuantizer& dac,
+                                            ByteBlock& codes) {
+    if constexpr (std::is_same_v<X, std::uint8_t>) {
+      std::memcpy(codes.words, x, row_multiple);
+    } else {
+      encode_floats<Arch>(dac, x, row_multiple, codes.bytes());
+    }
+  }
+
+  EncodedRows<Arch, X> codes_;
+  MatrixView<const X> x_;
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
