@@ -15,6 +15,7 @@
 
 // Stages.
 #include "epilogue.hpp"
+#include "read_noise.hpp"
 #include "stage.hpp"
 #include "stages.hpp"
 

@@ -12,6 +12,7 @@
 #include "matrix.hpp"
 #include "noise.hpp"
 #include "quantizer.hpp"
+#include "read_noise.hpp"
 #include "reference.hpp"
 #include "tiled_weights.hpp"
 
@@ -99,18 +100,60 @@ ArrayOutput array_output(MatrixView<const X> x, const TiledWeights<Bits>& w, std
   const float unit =
       symmetric ? 1.0f / static_cast<float>(-dac.dac.lowest()) : dac.dac.step() / dac.range;
   const float offset = symmetric ? 0.0f : dac.dac.lo() / dac.range;
-  std::int64_t sum = 0, code_sum = 0;
+  const float full = std::max(std::fabs(dac.dac.lo()), std::fabs(dac.dac.hi()));
+  std::int64_t sum = 0, code_sum = 0, magnitudes = 0, squared_inputs = 0, squares = 0, norm = 0;
   for (std::size_t i = 0; i < w.input_count(tile); ++i) {
     const std::size_t k = w.first_input(tile) + i;
-    sum += input_code(x(row, k), dac.dac) * w.code(column, k);
-    code_sum += w.code(column, k);
+    const std::int64_t input = input_code(x(row, k), dac.dac), weight = w.code(column, k);
+    sum += input * weight;
+    code_sum += weight;
+    // |x̂| and x̂² in 8 bits, and ŵ² in 7.
+    const float position =
+        std::fma(static_cast<float>(input), dac.dac.step() / full, dac.dac.offset() / full);
+    const auto magnitude =
+        static_cast<std::int64_t>(std::nearbyint(detail::product(std::fabs(position), 255.0f)));
+    const auto square = static_cast<std::int64_t>(
+        std::nearbyint(detail::product(detail::product(position, position), 255.0f)));
+    const std::int64_t byte = weight * (1 << (8 - TiledWeights<Bits>::stored_bits));
+    magnitudes += std::abs(weight) * magnitude;
+    squared_inputs += std::abs(weight) * square;
+    squares += ((byte * byte + 64) >> 7) * square;
+    norm += square;
   }
   ArrayOutput result{};
   result.value = std::fma(
       static_cast<float>(sum), detail::product(unit, w.code_value()),
       detail::product(detail::product(offset, w.code_value()), static_cast<float>(code_sum)));
-  result.facts.row.range = dac.range;
+  const float device = w.code_value(), device_255 = device / 255.0f;
+  const float of_square = TiledWeights<Bits>::stored_bits == 8   ? 128.0f
+                          : TiledWeights<Bits>::stored_bits == 4 ? 0.5f
+                                                                 : 1.0f / 32.0f;
+  result.facts = {detail::product(static_cast<float>(magnitudes), device_255),
+                  detail::product(static_cast<float>(squared_inputs), device_255),
+                  detail::product(static_cast<float>(squares),
+                                  detail::product(device, device) * of_square / 255.0f),
+                  {dac.range, detail::product(static_cast<float>(norm), 1.0f / 255.0f)}};
   return result;
+}
+
+inline float apply_noise(float variance, const Element& y) {
+  return std::fma(std::sqrt(variance), y.normals[0], y.value);
+}
+inline float apply(const ReadNoise& stage, const Element& y, const Facts<float>& facts) {
+  return apply_noise(detail::product(stage.stddev * stage.stddev, facts.squared_inputs), y);
+}
+inline float apply(const ProportionalReadNoise& stage, const Element& y,
+                   const Facts<float>& facts) {
+  return apply_noise(detail::product(stage.stddev * stage.stddev, facts.squares), y);
+}
+inline float apply(const ConstantReadNoise& stage, const Element& y, const Facts<float>& facts) {
+  return apply_noise(detail::product(stage.stddev * stage.stddev, facts.row.sum_of_squares), y);
+}
+inline float apply(const BalancedShotNoise& stage, const Element& y, const Facts<float>& facts) {
+  return apply_noise(detail::product(stage.strength * stage.strength, facts.magnitudes), y);
+}
+inline float apply(const IntensityNoise& stage, const Element& y) {
+  return std::fma(detail::product(y.value, stage.stddev), y.normals[0], y.value);
 }
 
 /// lumina::analog_gemm; arguments are not checked.

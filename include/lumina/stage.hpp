@@ -70,9 +70,9 @@ struct ActiveLanes {
 /// What a stage may ask for beside the dot product Σ ŵ·x̂, in its units: inputs x̂ = x / range of the
 /// DAC, weights ŵ = w / scale, both in [−1, 1].
 struct Sums {
-  static constexpr unsigned magnitudes = detail::kMagnitudes;         ///< Σ |ŵ|·|x̂|
-  static constexpr unsigned squared_inputs = detail::kSquaredInputs;  ///< Σ |ŵ|·x̂²
-  static constexpr unsigned squares = detail::kSquares;               ///< Σ ŵ²·x̂²
+  static constexpr unsigned magnitudes = detail::kMagnitudeSums;         ///< Σ |ŵ|·|x̂|
+  static constexpr unsigned squared_inputs = detail::kSquaredInputSums;  ///< Σ |ŵ|·x̂²
+  static constexpr unsigned squares = detail::kSquareSums;               ///< Σ ŵ²·x̂²
 };
 
 /// What is known of a row of inputs of an array.

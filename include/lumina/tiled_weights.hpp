@@ -22,6 +22,7 @@
 #include "detail/base/range.hpp"
 #include "detail/layout/tiles.hpp"
 #include "detail/packing/code_panels.hpp"
+#include "detail/packing/panel_sums.hpp"
 #include "detail/packing/row_blocks.hpp"
 #include "detail/rows/matrix.hpp"
 #include "detail/rows/weight_scale.hpp"
@@ -116,7 +117,9 @@ class TiledWeights {
   float code_value_ = 1.0f / static_cast<float>(max_code);
   detail::AlignedBuffer<std::int32_t> words_;
   detail::AlignedBuffer<float> scales_;
-  detail::AlignedBuffer<std::int32_t> sums_;  ///< of codes, magnitudes, squares; each [tiles, out]
+  /// Of codes; and of their magnitudes and squares, where inputs are sent less a bias: each
+  /// [tiles, out].
+  detail::AlignedBuffer<std::int32_t> sums_;
   detail::AlignedBuffer<float> next_scales_;  ///< those of an encoding that may still fail
 };
 
@@ -216,25 +219,29 @@ class TiledEncoder {
                     const StepOf& step_of) {
     if (!resize()) return;
     tiled_.code_value_ = code_value;
-    const std::size_t padded = padded_outputs(w_.rows()), sums = inputs_.count * padded;
+    const std::size_t padded = padded_outputs(w_.rows());
+    [[maybe_unused]] const std::size_t sums = inputs_.count * padded;
     constexpr int kStored = stored_bits(Bits);
     for (std::size_t tile = 0; tile < inputs_.count; ++tile) {
       const auto rows = rows_of(tile);
       const std::size_t before = steps_before<kStored>(inputs_, tile) * kPanelColumns;
+      [[maybe_unused]] const std::size_t steps = coded_steps<Bits>(inputs_[tile].size);
       for (std::size_t first = 0; first < w_.rows(); first += kPanelColumns) {
         const std::size_t count = std::min(kPanelColumns, w_.rows() - first);
-        float steps[kPanelColumns];
-        for (std::size_t i = 0; i < count; ++i) steps[i] = step_of(scales(tile)[first + i]);
-        CodePanelWriter<kStored> writer(
-            steps, count, max_code,
-            tiled_.words_.data() + first / kPanelColumns * tiled_.panel_size() + before);
+        float code_steps[kPanelColumns];
+        for (std::size_t i = 0; i < count; ++i) code_steps[i] = step_of(scales(tile)[first + i]);
+        std::int32_t* const panel =
+            tiled_.words_.data() + first / kPanelColumns * tiled_.panel_size() + before;
+        CodePanelWriter<kStored> writer(code_steps, count, max_code, panel);
         for_each_block(rows, {first, count},
                        [&](MatrixView<const float> block) { writer.write(block); });
         std::int32_t* const own = tiled_.sums_.data() + tile * padded + first;
         writer.store_sums(own);
+        if constexpr (Native::Codes::input_bias != 0) {
+          store_panel_sums<kStored>(panel, steps, own + sums, own + 2 * sums);
+        }
       }
     }
-    static_cast<void>(sums);
   }
 
   bool refuse(const Message& problem) const {

@@ -19,6 +19,7 @@
 #include "../isa/native.hpp"
 #include "../kernels/code_dot.hpp"
 #include "../kernels/matrix_unit.hpp"
+#include "../kernels/plane_dot.hpp"
 #include "../kernels/unit_dot.hpp"
 #include "../kernels/vector_kernel.hpp"
 #include "../rows/array_input.hpp"
@@ -103,9 +104,13 @@ bool run_arrays(const P& problem, const Finish& finish, MatrixView<T> y, const E
 template <class Weights, class X, class Input, class Stages>
 struct ArrayParts {
   static constexpr int kStored = Weights::stored_bits;
-  using Kernel = VectorKernel<CodeDot<Native, kStored>>;
-  using Rows = ArrayRows<Native, X, Input>;
-  using Sums = TileSums<Native, kStored>;
+  static constexpr unsigned kSums = sums_of<Stages>;
+  using Dot = CodeDot<Native, kStored>;
+  using Kernel =
+      VectorKernel<typename std::conditional_t<kSums == 0, std::type_identity<Dot>,
+                                               std::type_identity<PlaneDot<Dot, kSums>>>::type>;
+  using Rows = ArrayRows<Native, X, Input, kSums, wants_row_facts<Stages>>;
+  using Sums = TileSums<Native, kStored, kSums>;
   using Problem = ArrayProblem<Kernel, Rows, Sums, kStored>;
 };
 

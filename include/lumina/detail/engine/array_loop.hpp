@@ -9,13 +9,13 @@
 
 #include "../../config.hpp"
 #include "../../matrix.hpp"
-#include "../../stage.hpp"
 #include "../base/prefetch.hpp"
 #include "../base/range.hpp"
 #include "../epilogue/array_sum.hpp"
 #include "../epilogue/loop.hpp"
 #include "../kernels/views.hpp"
 #include "../layout/float_panels.hpp"
+#include "../rows/array_rows.hpp"
 #include "array_problem.hpp"
 #include "array_scratch.hpp"
 #include "concepts.hpp"
@@ -84,15 +84,15 @@ class ArrayLoop {
     float* const partial_sums = reinterpret_cast<float*>(memory + layout_.partial_sums);
     const SumBlock<Sum> sums{reinterpret_cast<Sum*>(memory + layout_.sums), kBlockColumns};
 
-    const typename K::Session session(rows.size);
+    const typename K::Session session(rows.size * Layout::kPlanes);
     for (std::size_t block = blocks.begin; block < blocks.end(); ++block) {
       const std::size_t columns = schedule_.columns_of(block);
       for (std::size_t tile = 0; tile < tiles.count; ++tile) {
         multiply(rows, block, tile, iteration, block == blocks.begin, sums, memory);
-        const RowFacts* const facts = facts_of(tile, rows, memory);
-        const typename P::Sums::Values values(problem_.sums, tile, block, sums.first, facts);
+        const RowNumbers* const numbers = numbers_of(tile, rows, memory);
+        const typename P::Sums::Values values(problem_.sums, tile, block, sums.first, numbers);
         finish_.array(tile, first_draw, rows, block, columns, sums.first, values,
-                      AddTo{problem_.scales_of(tile), facts, partial_sums, tile == 0}, flags);
+                      AddTo{problem_.scales_of(tile), numbers, partial_sums, tile == 0}, flags);
       }
       finish_.outputs(first_draw, rows, block, columns, partial_sums,
                       {&y_(rows.begin, block * kBlockColumns), y_.row_stride()});
@@ -109,9 +109,8 @@ class ArrayLoop {
     typename Rows::Element* to = reinterpret_cast<typename Rows::Element*>(memory);
     std::size_t part = std::max<std::size_t>(own.size, 1);
     if (layout_.whole_rows) {
-      to += kernel_rows * Rows::elements_per_input *
-            tiles.sum_of(tile, round_up(tiles.long_size, Rows::row_multiple),
-                         round_up(tiles.short_size, Rows::row_multiple));
+      to += kernel_rows * tiles.sum_of(tile, round_up(tiles.long_size, Rows::row_multiple),
+                                       round_up(tiles.short_size, Rows::row_multiple));
     } else {
       part = std::min(part, layout_.inputs);
     }
@@ -123,7 +122,7 @@ class ArrayLoop {
       const std::size_t stride = round_up(inputs.size, Rows::row_multiple);
       if (first_block || !layout_.whole_rows) {
         problem_.rows.read(rows, {own.begin + begin, inputs.size}, own, iteration, to, stride,
-                           facts_of(tile, rows, memory));
+                           numbers_of(tile, rows, memory));
       }
       panels.template for_each_part<K>(block, columns, inputs, kernel_rows, none,
                                        [&](const auto& view, const Range&) {
@@ -134,8 +133,8 @@ class ArrayLoop {
     }
   }
 
-  RowFacts* facts_of(std::size_t tile, const Range& rows, std::byte* memory) const {
-    return reinterpret_cast<RowFacts*>(memory + layout_.facts) +
+  RowNumbers* numbers_of(std::size_t tile, const Range& rows, std::byte* memory) const {
+    return reinterpret_cast<RowNumbers*>(memory + layout_.numbers) +
            (layout_.whole_rows ? tile * rows.size : 0);
   }
 

@@ -7,11 +7,11 @@
 #include <cstdint>
 
 #include "../../config.hpp"
-#include "../../stage.hpp"
 #include "../base/aligned_buffer.hpp"
 #include "../base/range.hpp"
 #include "../layout/float_panels.hpp"
 #include "../layout/tiles.hpp"
+#include "../rows/array_rows.hpp"
 #include "schedule.hpp"
 
 namespace lumina {
@@ -28,15 +28,13 @@ struct ArrayLayout {
       std::max<std::size_t>(1, K::blocks.max_tile_rows() / kPlanes);
   static constexpr std::size_t kMaxRows = kTileRows * K::blocks.chunk_tiles;
   /// Room for rows that are made: for one tile of them at least Rows::row_multiple inputs.
-  static constexpr std::size_t kElements =
-      std::max(K::Arch::row_scratch_bytes / sizeof(Element),
-               kTileRows* kPlanes* Rows::row_multiple* Rows::elements_per_input) /
-      Rows::elements_per_input;
+  static constexpr std::size_t kElements = std::max(K::Arch::row_scratch_bytes / sizeof(Element),
+                                                    kTileRows* kPlanes* Rows::row_multiple);
 
   std::size_t rows;    ///< the most of a chunk
   std::size_t inputs;  ///< of one row, with what fills them up
   bool whole_rows;     ///< there is room for the inputs of all arrays
-  std::size_t facts, flags, sums, partial_sums, end;  ///< in bytes from the beginning
+  std::size_t numbers, flags, sums, partial_sums, end;  ///< in bytes from the beginning
 
   static constexpr std::size_t padded_inputs(const Tiling& tiles) {
     return tiles.sum_of(tiles.count, round_up(tiles.long_size, Rows::row_multiple),
@@ -59,10 +57,9 @@ struct ArrayLayout {
       inputs = std::min(round_up(tiles.largest(), Rows::row_multiple),
                         kElements / (rows * kPlanes) / Rows::row_multiple * Rows::row_multiple);
     }
-    const std::size_t row_bytes =
-        rows * kPlanes * inputs * Rows::elements_per_input * sizeof(Element);
-    facts = round_up(row_bytes, kCacheLine);
-    flags = facts + rows * (whole_rows ? tiles.count : 1) * sizeof(RowFacts);
+    const std::size_t row_bytes = rows * kPlanes * inputs * sizeof(Element);
+    numbers = round_up(row_bytes, kCacheLine);
+    flags = numbers + rows * (whole_rows ? tiles.count : 1) * sizeof(RowNumbers);
     sums = round_up(flags + rows, kCacheLine);
     partial_sums = sums + rows * kPlanes * kBlockColumns * sizeof(typename K::Sum);
     end = partial_sums + rows * kBlockColumns * sizeof(float);
@@ -70,9 +67,9 @@ struct ArrayLayout {
   /// No call needs more.
   static constexpr std::size_t kMaxBytes = [] {
     // Whole rows of more arrays than one have at least row_multiple inputs for each.
-    constexpr std::size_t kFacts = kElements / Rows::row_multiple * sizeof(RowFacts);
-    return round_up(kElements * Rows::elements_per_input * sizeof(Element), kCacheLine) + kFacts +
-           kMaxRows * (sizeof(RowFacts) + 1) + 2 * kCacheLine +
+    constexpr std::size_t kNumbers = kElements / Rows::row_multiple * sizeof(RowNumbers);
+    return round_up(kElements * sizeof(Element), kCacheLine) + kNumbers +
+           kMaxRows * (sizeof(RowNumbers) + 1) + 2 * kCacheLine +
            kMaxRows * kBlockColumns * (kPlanes * sizeof(typename K::Sum) + sizeof(float));
   }();
 };

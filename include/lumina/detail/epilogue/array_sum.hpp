@@ -8,6 +8,7 @@
 #include "../../epilogue.hpp"
 #include "../../stage.hpp"
 #include "../layout/float_panels.hpp"
+#include "../rows/array_rows.hpp"
 #include "../simd/vectors.hpp"
 #include "stage_traits.hpp"
 
@@ -20,15 +21,15 @@ namespace detail {
 struct AddTo {
   using Element = float;
 
-  const float* scales;    ///< s of the array, for each output, filled up to whole vectors
-  const RowFacts* facts;  ///< of the rows
-  float* first;           ///< of the partial sums
+  const float* scales;        ///< s of the array, for each output, filled up to whole vectors
+  const RowNumbers* numbers;  ///< of the rows
+  float* first;               ///< of the partial sums
   bool begins;
 
   template <class Arch, class Floats>
   [[gnu::always_inline]] void store(const Floats& values, const Coordinates& at, const ActiveLanes&,
                                     float* to) const {
-    const RowFacts& row = facts[static_cast<std::size_t>(to - first) / kBlockColumns];
+    const RowNumbers& row = numbers[static_cast<std::size_t>(to - first) / kBlockColumns];
     const Floats worth = product(Floats::load_unaligned(scales + at.column), Floats(row.range));
     const Floats before = begins ? Floats(0.0f) : Floats::load_aligned(to);
     fused_multiply_add(values, worth, before).store_aligned(to);

@@ -8,21 +8,25 @@
 #include "../../stage.hpp"
 #include "../base/aligned_buffer.hpp"
 #include "../base/scalar_math.hpp"
+#include "../kernels/sum_planes.hpp"
 #include "../layout/float_panels.hpp"
 #include "../layout/tiles.hpp"
 #include "../rows/array_input.hpp"
+#include "../rows/array_rows.hpp"
 #include "../simd/vectors.hpp"
+#include "plane_sums.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-template <class Arch, int StoredBits>
+/// `Set`: the sums beside the product (kernels/sum_planes.hpp).
+template <class Arch, int StoredBits, unsigned Set>
 class TileSums {
  public:
   using Codes = typename Arch::Codes;
-  static constexpr std::size_t planes = 1;
+  static constexpr std::size_t planes = plane_count(Set);
 
   TileSums(const InputScale& input, const TiledPanels<StoredBits>& panels)
       : panels_(panels),
@@ -38,10 +42,13 @@ class TileSums {
     using Ints = typename Arch::template Batch<std::int32_t>;
     static constexpr std::size_t planes = TileSums::planes;
 
-    /// `sums`: the first row's. `facts`: of the rows.
+    /// `sums`: the first row's. `numbers`: of the rows.
     Values(const TileSums& tile_sums, std::size_t tile, std::size_t block, const std::int32_t* sums,
-           const RowFacts* facts)
-        : unit_(tile_sums.unit_), sums_(sums), facts_(facts) {
+           const RowNumbers* numbers)
+        : unit_(tile_sums.unit_),
+          sums_(sums),
+          numbers_(numbers),
+          extra_(tile_sums.extra_sums(tile, block)) {
       const TiledPanels<StoredBits>& panels = tile_sums.panels_;
       const std::int32_t* const code_sums =
           panels.code_sums + tile * panels.padded_outputs + block * kBlockColumns;
@@ -58,21 +65,42 @@ class TileSums {
                                 Floats(unit_), Floats::load_aligned(base_ + column));
     }
     /// What stages want beside, of the row with these sums.
-    [[gnu::always_inline]] Facts<Floats> facts(const std::int32_t* sums, std::size_t) const {
+    [[gnu::always_inline]] Facts<Floats> facts(const std::int32_t* sums, std::size_t column) const {
+      const RowNumbers& row =
+          numbers_[static_cast<std::size_t>(sums - sums_) / (planes * kBlockColumns)];
       Facts<Floats> result;
-      result.row = facts_[static_cast<std::size_t>(sums - sums_) / (planes * kBlockColumns)];
+      result.row = {row.range, product(static_cast<float>(row.squares), 1.0f / 255.0f)};
+      const auto value = [&]<unsigned Sum>() __attribute__((always_inline)) {
+        if constexpr ((Set & Sum) != 0) {
+          return extra_.template value<Sum>(sums, kBlockColumns, column);
+        } else {
+          return Floats(0.0f);
+        }
+      };
+      result.magnitudes = value.template operator()<kMagnitudeSums>();
+      result.squared_inputs = value.template operator()<kSquaredInputSums>();
+      result.squares = value.template operator()<kSquareSums>();
       return result;
     }
 
    private:
     float unit_;
     const std::int32_t* sums_;
-    const RowFacts* facts_;
+    const RowNumbers* numbers_;
+    typename PlaneSums<Arch, StoredBits, Set>::Values extra_;
     alignas(kCacheLine) float base_[kBlockColumns];
     alignas(kCacheLine) std::int32_t lowest_[kBlockColumns];
   };
 
  private:
+  typename PlaneSums<Arch, StoredBits, Set>::Values extra_sums(std::size_t tile,
+                                                               std::size_t block) const {
+    const std::size_t first = tile * panels_.padded_outputs;
+    return PlaneSums<Arch, StoredBits, Set>(panels_.code_value, panels_.magnitude_sums + first,
+                                            panels_.square_sums + first)
+        .values(block);
+  }
+
   TiledPanels<StoredBits> panels_;
   std::int32_t lowest_;
   float unit_, offset_;

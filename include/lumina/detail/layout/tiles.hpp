@@ -60,11 +60,12 @@ struct TiledPanels {
   std::size_t panel_size;  ///< words
   Tiling inputs;
   std::size_t padded_outputs;
-  float code_value;                    ///< what code 1 is of a fully-on device
-  const float* scales;                 ///< what a fully-on device stands for
-  const std::int32_t* code_sums;       ///< Σ code
-  const std::int32_t* magnitude_sums;  ///< Σ |code|, in the units of the bytes that are multiplied
-  const std::int32_t* square_sums;     ///< Σ of their squares, likewise
+  float code_value;               ///< what code 1 is of a fully-on device
+  const float* scales;            ///< what a fully-on device stands for
+  const std::int32_t* code_sums;  ///< Σ code
+  /// Σ |code| and Σ rounded_square(), where inputs are multiplied less a bias.
+  const std::int32_t* magnitude_sums;
+  const std::int32_t* square_sums;
 };
 
 }  // namespace detail

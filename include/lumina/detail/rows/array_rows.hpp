@@ -2,25 +2,39 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <type_traits>
 
 #include "../../config.hpp"
 #include "../../matrix.hpp"
-#include "../../stage.hpp"
+#include "../../quantizer.hpp"
 #include "../base/range.hpp"
+#include "../kernels/sum_planes.hpp"
+#include "array_input.hpp"
 #include "encoded.hpp"
+#include "encoded_planes.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// `Input`: FixedInput or ManagedInput. `X`: float, or std::uint8_t for codes already.
-template <class Arch, class X, class Input>
+/// What is known of a row of inputs of an array: r, and Σ of the squares of InputPlanes, 255·x̂²
+/// each, where someone asked for it.
+struct RowNumbers {
+  float range;
+  std::uint32_t squares;
+};
+
+/// `Input`: FixedInput or ManagedInput. `X`: float, or std::uint8_t for codes already. `Set`: the
+/// planes beside the codes (kernels/sum_planes.hpp); `SumsSquares`: RowNumbers::squares is made.
+template <class Arch, class X, class Input, unsigned Set, bool SumsSquares>
 class ArrayRows {
  public:
-  using Element = typename EncodedRows<Arch, X>::Element;
-  static constexpr std::size_t row_multiple = EncodedRows<Arch, X>::row_multiple;
-  static constexpr std::size_t elements_per_input = 1;
-  static constexpr std::size_t planes = 1;
+  using Codes = std::conditional_t<Set == 0 && !SumsSquares, EncodedRows<Arch, X>,
+                                   EncodedPlanes<Arch, X, Set>>;
+  using Element = typename Codes::Element;
+  static constexpr std::size_t row_multiple = Codes::row_multiple;
+  static constexpr std::size_t planes = plane_count(Set);
 
   ArrayRows(MatrixView<const X> x, const Input& input) : x_(x), input_(input) {}
 
@@ -30,18 +44,27 @@ class ArrayRows {
   std::size_t iterations() const { return input_.iterations(); }
 
   /// Rows of `inputs`, some or all of those of an array, `of_array`; any number may be the first.
-  /// What is known of the rows goes to `facts`, where `inputs` are the array's first ones, or is
+  /// What is known of the rows goes to `numbers`, where `inputs` are the array's first ones, or is
   /// added to what stands there. `iteration`: of bound management.
   void read(const Range& rows, const Range& inputs, const Range& of_array, std::size_t iteration,
-            Element* to, std::size_t stride, RowFacts* facts) const {
+            Element* to, std::size_t stride, RowNumbers* numbers) const {
     for (std::size_t row = 0; row < rows.size; ++row) {
       const std::size_t from = rows.begin + row;
-      input_.with_dac(
-          x_.row(from) + of_array.begin, of_array.size, iteration,
-          [&](const UniformQuantizer& dac, float range) {
-            EncodedRows<Arch, X>(x_, dac).read({from, 1}, inputs, to + row * stride, stride);
-            if (inputs.begin == of_array.begin) facts[row] = {range, 0.0f};
-          });
+      Element* const own = to + row * planes * stride;
+      input_.with_dac(x_.row(from) + of_array.begin, of_array.size, iteration,
+                      [&](const UniformQuantizer& dac, float range) {
+                        std::uint32_t squares = 0;
+                        if constexpr (SumsSquares) {
+                          Codes(x_, dac).read(
+                              {from, 1}, inputs, own, stride,
+                              [&](std::size_t) -> const UniformQuantizer& { return dac; },
+                              &squares);
+                        } else {
+                          Codes(x_, dac).read({from, 1}, inputs, own, stride);
+                        }
+                        const bool begins = inputs.begin == of_array.begin;
+                        numbers[row] = {range, (begins ? 0 : numbers[row].squares) + squares};
+                      });
     }
   }
 
