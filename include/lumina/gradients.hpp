@@ -54,11 +54,13 @@ struct Gradients {
 /// The memory of backward(): the gradient by the dot products, and the packed operands of the two
 /// products. Grows where it must, so later calls of the same shapes allocate nothing.
 struct BackwardWorkspace {
-  detail::AlignedBuffer<float> gradient;  // [batch, out]
-  detail::AlignedBuffer<float> sums;      // [out]
-  PackedWeights weights;                  // [out][in]
-  PackedWeights inputs;                   // [batch][in]
-  detail::Bf16Panels weight_codes;        // as weights and inputs, for Bf16SplitProducts
+  detail::AlignedBuffer<float> gradient;        // [batch, out]
+  detail::AlignedBuffer<float> sums;            // [out]
+  detail::AlignedBuffer<float> array_gradient;  // [batch, out], of arrays: one after the other
+  detail::AlignedBuffer<float> array_inputs;    // [batch, inputs of an array]
+  PackedWeights weights;                        // [out][in]
+  PackedWeights inputs;                         // [batch][in]
+  detail::Bf16Panels weight_codes;              // as weights and inputs, for Bf16SplitProducts
   detail::Bf16Panels input_codes;
 };
 

@@ -36,6 +36,7 @@
 
 // Training.
 #include "analog_linear.hpp"
+#include "analog_pass.hpp"
 #include "backward.hpp"
 #include "forward_pass.hpp"
 #include "forward_record.hpp"

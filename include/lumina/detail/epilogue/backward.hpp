@@ -35,17 +35,19 @@ class GradientPass {
   static constexpr bool kNeedsValues = Chain::any_needs_values;
 
   /// `sums`, `bias_sums`: for each output the sum over the batch of the gradient by the dot product
-  /// and of the one by what enters AddBias; nullptr where nobody wants them.
+  /// and of the one by what enters AddBias; nullptr where nobody wants them. `first_gate`: the
+  /// number of these stages' first one in the record.
   GradientPass(const Epilogue<Stages...>& epilogue, const ForwardRecord& record,
                const NoiseKey& key, MatrixView<const float> grad_y, MatrixView<float> gradient,
-               float* sums, float* bias_sums)
+               float* sums, float* bias_sums, std::size_t first_gate = 0)
       : epilogue_(epilogue),
         record_(record),
         row_offset_(key.row_offset),
         grad_y_(grad_y),
         gradient_(gradient),
         sums_(sums),
-        bias_sums_(bias_sums) {
+        bias_sums_(bias_sums),
+        first_gate_(first_gate) {
     for (std::size_t draw = 0; draw < kDraws; ++draw) fields_[draw] = NoiseField(key, draw);
   }
 
@@ -129,8 +131,8 @@ class GradientPass {
       using Stage = typename Chain::template Stage<kIndex>;
       note_bias<Stage>(gradient, by_bias);
       if constexpr (is_gate<Stage>) {
-        const std::uint32_t bits =
-            record_.template load<Floats::size>(Chain::gates_before(kIndex), at.row, at.column);
+        const std::uint32_t bits = record_.template load<Floats::size>(
+            first_gate_ + Chain::gates_before(kIndex), at.row, at.column);
         return with_record<kIndex>(keep_where(bits, gradient), at, by_bias);
       } else {
         return with_record<kIndex>(std::get<kIndex>(epilogue_.stages()).backward(gradient), at,
@@ -176,6 +178,7 @@ class GradientPass {
   MatrixView<float> gradient_;
   float* sums_;
   float* bias_sums_;
+  std::size_t first_gate_;
   std::array<NoiseField, kDraws + 1> fields_{};
 };
 

@@ -26,19 +26,25 @@ class ClipRecorder<Epilogue<Stages...>> {
   using Chain = StageChain<Stages...>;
   static constexpr std::size_t gates = Chain::any_needs_values ? 0 : Chain::gates;
 
-  explicit ClipRecorder(ForwardRecord& record) : record_(&record) {}
+  /// `first_gate`: the number of these stages' first one. An array has its own behind those of the
+  /// arrays before it.
+  explicit ClipRecorder(ForwardRecord& record, std::size_t first_gate = 0)
+      : record_(&record), first_gate_(first_gate) {}
 
   template <class Index, class Stage, class Floats>
   [[gnu::always_inline]] void see(Index, const Stage& stage, const Floats& entering,
                                   const Coordinates& at, const ActiveLanes&) const {
     if constexpr (gates != 0 && is_gate<Stage, Floats>) {
-      record_->template store<Floats::size>(Chain::gates_before(Index::value), at.row, at.column,
+      const std::size_t gate =
+          first_gate_ + at.tile * Chain::gates + Chain::gates_before(Index::value);
+      record_->template store<Floats::size>(gate, at.row, at.column,
                                             bits_of_mask<Floats>(stage.passes(entering)));
     }
   }
 
  private:
   ForwardRecord* record_;
+  std::size_t first_gate_;
 };
 
 }  // namespace detail

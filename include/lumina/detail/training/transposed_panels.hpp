@@ -56,10 +56,12 @@ inline void pack_for_backward(const PackedWeights& forward, PackedWeights& backw
       });
 }
 
-/// The same from codes, as the values that decode() gives.
-template <int Bits>
-void pack_for_backward(const CodedWeights<Bits>& forward, PackedWeights& backward) {
-  constexpr int kStored = CodedWeights<Bits>::stored_bits;
+/// The same from codes, which lie in panels, as the values that decode() gives; scale_of(output):
+/// what code 1 is worth.
+template <class Forward, class ScaleOf>
+void pack_codes_for_backward(const Forward& forward, const ScaleOf& scale_of,
+                             PackedWeights& backward) {
+  constexpr int kStored = Forward::stored_bits;
   constexpr std::size_t kSteps = kPanelColumns / kCodesPerWord<kStored>;  // of a block
   constexpr std::size_t kGroups = kCodesPerWord<kStored> / 4;
   constexpr std::size_t kFours = kPanelColumns / 4;
@@ -94,7 +96,7 @@ void pack_for_backward(const CodedWeights<Bits>& forward, PackedWeights& backwar
           }
         }
         for (std::size_t out = 0; out < outputs.size; ++out) {
-          const float scale = forward.scales()[outputs.begin + out];
+          const float scale = scale_of(outputs.begin + out);
           const auto* const codes = reinterpret_cast<const signed char*>(turned[out]);
           float* const row = to + out * kPanelColumns;
           for (std::size_t i = 0; i < kPanelColumns; ++i) {
@@ -102,6 +104,12 @@ void pack_for_backward(const CodedWeights<Bits>& forward, PackedWeights& backwar
           }
         }
       });
+}
+
+template <int Bits>
+void pack_for_backward(const CodedWeights<Bits>& forward, PackedWeights& backward) {
+  pack_codes_for_backward(
+      forward, [&](std::size_t output) { return forward.scales()[output]; }, backward);
 }
 
 /// The vectors of a row of a panel.

@@ -1,0 +1,98 @@
+// A call on arrays as an object, for training: analog_gemm with a record, and its straight-through
+// gradients.
+//
+//   const auto pass = lumina::analog_pass(x, dac, weights, array(…), digital(…), key);
+//   lumina::forward(pass, y, record);
+//   lumina::backward(pass, grad_y, record, {.input = …, .weights = …, .bias = …}, workspace);
+//
+// With g_t the gradient by the outputs of the arrays number t along the inputs, 0 where their ADC
+// clipped, the gradients by t's inputs and weights are g_t·W_t and g_tᵀ·X_t: W the weights that the
+// devices hold, noise of programming included, X the values of the DAC's codes (with bound
+// management, those of a row's first range). Noise has no part in it, nor have ranges that rows
+// have chosen.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+#include "analog_gemm.hpp"
+#include "border.hpp"
+#include "config.hpp"
+#include "detail/engine/arguments.hpp"
+#include "detail/engine/array_call.hpp"
+#include "detail/epilogue/clip_recorder.hpp"
+#include "detail/training/array_backward.hpp"
+#include "executor.hpp"
+#include "forward_record.hpp"
+#include "gradients.hpp"
+#include "matrix.hpp"
+#include "tiled_weights.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+/// The arguments of analog_gemm. The view and the reference to the weights must live as long as it
+/// is used. Made by analog_pass().
+template <class X, class Dac, int Bits, class InArray, class Behind>
+struct AnalogPass {
+  static constexpr std::size_t kArrayGates = detail::ClipRecorder<decltype(InArray::stages)>::gates;
+  static constexpr std::size_t kGatesBehind = detail::ClipRecorder<decltype(Behind::stages)>::gates;
+
+  MatrixView<const X> x;
+  Dac dac;
+  const TiledWeights<Bits>& weights;
+  InArray in_array;
+  Behind behind;
+  NoiseKey key;
+
+  /// Bits of a record for each output: those of each array, then those behind them.
+  std::size_t gates() const { return weights.tiles() * kArrayGates + kGatesBehind; }
+};
+
+template <detail::CodedInput X, ArrayDac Dac, int Bits, class... InArray, class... Behind>
+auto analog_pass(X&& x, const Dac& dac, const TiledWeights<Bits>& weights,
+                 const ArrayStages<InArray...>& in_array, const DigitalStages<Behind...>& behind,
+                 const NoiseKey& key = {}) {
+  const auto view = detail::as_view_of<const float, const std::uint8_t>(x);
+  using Element = std::remove_const_t<std::remove_pointer_t<decltype(view.data())>>;
+  return AnalogPass<Element, Dac, Bits, ArrayStages<InArray...>, DigitalStages<Behind...>>{
+      view, dac, weights, in_array, behind, key};
+}
+template <detail::CodedInput X, class Dac, int Bits, class InArray, class Behind>
+auto analog_pass(X&& x, const Dac& dac, const TiledWeights<Bits>&& temporary,
+                 const InArray& in_array, const Behind& behind, const NoiseKey& key = {}) = delete;
+template <detail::CodedInput X, class Dac, int Bits, class InArray, class Behind>
+requires(!detail::stays<X>) auto analog_pass(X&& temporary, const Dac& dac,
+                                             const TiledWeights<Bits>& weights,
+                                             const InArray& in_array, const Behind& behind,
+                                             const NoiseKey& key = {}) = delete;
+
+/// y = the pass's call, and what backward() needs to know of it to `record`, whose memory is used
+/// again: it grows with the arrays. Errors, and the result, as analog_gemm's.
+template <class X, class Dac, int Bits, class InArray, class Behind, class Executor = Serial>
+bool forward(const AnalogPass<X, Dac, Bits, InArray, Behind>& pass, MatrixView<float> y,
+             ForwardRecord& record, const Executor& executor = {}) {
+  record.resize(y.rows(), y.cols(), pass.gates());
+  if (record.rows() != y.rows() || record.cols() != y.cols()) return false;  // reported
+  const detail::ClipRecorder<decltype(InArray::stages)> in_array(record);
+  const detail::ClipRecorder<decltype(Behind::stages)> behind(
+      record, pass.weights.tiles() * pass.kArrayGates);
+  if (!detail::call_arrays(pass.x, pass.dac, pass.weights, y, pass.in_array.stages, in_array,
+                           pass.behind.stages, behind, pass.key, executor)) {
+    return false;
+  }
+  record.mark_filled();
+  return true;
+}
+
+/// The gradients of a pass whose forward() has filled `record`, with the same x, weights and key.
+/// Errors, before anything is written: as those of lumina::backward. The result: whether it ran.
+template <class X, class Dac, int Bits, class InArray, class Behind, class Executor = Serial>
+bool backward(const AnalogPass<X, Dac, Bits, InArray, Behind>& pass, MatrixView<const float> grad_y,
+              const ForwardRecord& record, const Gradients& gradients, BackwardWorkspace& workspace,
+              const Executor& executor = {}) {
+  return detail::backward_through_arrays(pass, grad_y, record, gradients, workspace, executor);
+}
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina

@@ -1,0 +1,184 @@
+// The backward pass through arrays: the gradient by their sum, then for each array the one by its
+// outputs, where its ADC let it pass, and the two products with what it has of weights and inputs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../../border.hpp"
+#include "../../config.hpp"
+#include "../../epilogue.hpp"
+#include "../../forward_record.hpp"
+#include "../../gradients.hpp"
+#include "../../matrix.hpp"
+#include "../../quantizer.hpp"
+#include "../../tiled_weights.hpp"
+#include "../base/range.hpp"
+#include "../base/scalar_math.hpp"
+#include "../engine/array_call.hpp"
+#include "../engine/call.hpp"
+#include "../engine/float_weights.hpp"
+#include "../engine/run.hpp"
+#include "../engine/tasks.hpp"
+#include "../engine/thresholds.hpp"
+#include "../epilogue/backward.hpp"
+#include "../epilogue/clip_recorder.hpp"
+#include "../epilogue/observer.hpp"
+#include "../isa/native.hpp"
+#include "../rows/array_input.hpp"
+#include "../rows/matrix.hpp"
+#include "../rows/transposed.hpp"
+#include "backward.hpp"
+#include "checks.hpp"
+#include "transposed_panels.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// The weights of the arrays number `tile` along the inputs, as coded weights.
+template <int Bits>
+class WeightTile {
+ public:
+  static constexpr int stored_bits = TiledWeights<Bits>::stored_bits;
+
+  WeightTile(const TiledWeights<Bits>& weights, std::size_t tile)
+      : panels_(weights.panels()), rows_(weights.rows()), tile_(tile) {}
+
+  std::size_t rows() const { return rows_; }
+  std::size_t cols() const { return panels_.inputs[tile_].size; }
+  std::size_t steps() const { return ceil_div(cols(), kCodesPerWord<stored_bits>); }
+  const std::int32_t* panel(std::size_t index) const {
+    return panels_.words + index * panels_.panel_size +
+           steps_before<stored_bits>(panels_.inputs, tile_) * kPanelColumns;
+  }
+  /// What code 1 is worth.
+  float scale(std::size_t output) const {
+    return product(panels_.code_value, panels_.scales[tile_ * panels_.padded_outputs + output]);
+  }
+
+ private:
+  TiledPanels<stored_bits> panels_;
+  std::size_t rows_, tile_;
+};
+
+template <AnyQuantizer Dac>
+auto array_input_stages(MatrixView<const float> x, const Dac& dac) {
+  return epilogue(InputGate{x, dac});
+}
+/// A row that has chosen its range itself has no input beyond it.
+inline auto array_input_stages(MatrixView<const float> x, const ManagedDac& dac) {
+  constexpr float kAll = 0x1p+100f;
+  return epilogue(InputGate{
+      x, RuntimeQuantizer::symmetric(
+             dac.bits, dac.noise_management == NoiseManagement::none ? dac.range : kAll)});
+}
+template <class Dac>
+auto array_input_stages(MatrixView<const std::uint8_t>, const Dac&) {
+  return epilogue();
+}
+
+/// What the arrays multiplied as x, in panels for a product over the batch.
+template <class X, AnyQuantizer Dac>
+bool pack_array_inputs(MatrixView<const X> x, const Dac& dac, BackwardWorkspace& workspace) {
+  pack_quantized_rows(x, dac, workspace.inputs);
+  return true;
+}
+inline bool pack_array_inputs(MatrixView<const float> x, const ManagedDac& dac,
+                              BackwardWorkspace& workspace) {
+  if (!workspace.array_inputs.grow_to(size_product(x.rows(), x.cols()))) return false;
+  const MatrixView<float> values(workspace.array_inputs.data(), x.rows(), x.cols());
+  const ManagedInput input(dac);
+  for (std::size_t row = 0; row < x.rows() && x.cols() != 0; ++row) {
+    input.with_dac(x.row(row), x.cols(), 0, [&](const UniformQuantizer& own, float) {
+      // As codes: NaN is worth 0 here.
+      for (std::size_t k = 0; k < x.cols(); ++k) {
+        values(row, k) = own.decode(own.encode(x(row, k)));
+      }
+    });
+  }
+  pack_rows(MatrixView<const float>(values), workspace.inputs,
+            [](const auto& vector) { return vector; });
+  return true;
+}
+
+/// `gradient` = the one by what enters these stages, where grad is the one by what leaves them.
+template <class... Stages, class Executor>
+void gradient_through(const Epilogue<Stages...>& stages, const ForwardRecord& record,
+                      std::size_t first_gate, const NoiseKey& key, MatrixView<const float> grad,
+                      MatrixView<float> gradient, float* sums, float* bias,
+                      const Executor& executor) {
+  using Pass = GradientPass<Native, Stages...>;
+  static_assert(!Pass::kNeedsValues,
+                "lumina::backward: stages of arrays have a derivative that depends on nothing, or "
+                "are gates");
+  const Pass pass(stages, record, key, grad, gradient, sums, bias, first_gate);
+  run_tasks(executor, grad.rows() * grad.cols() >= Thresholds::gradients_worth_threads,
+            ceil_div(grad.cols(), kBlockColumns), [&](std::size_t block) { pass.run(block); });
+}
+
+template <class Pass>
+bool array_backward_valid(const Pass& pass, MatrixView<const float> grad_y,
+                          const ForwardRecord& record, const Gradients& gradients) {
+  const Shape x{pass.x.rows(), pass.x.cols()}, w{pass.weights.rows(), pass.weights.cols()};
+  using Behind = std::remove_cvref_t<decltype(pass.behind.stages)>;
+  if (!gradients_valid("lumina::backward", pass.x, w, grad_y, gradients, has_bias<Behind>) ||
+      !array_dac_valid(pass.dac)) {
+    return false;
+  }
+  if (record.filled() && record.rows() == x.rows && record.cols() == w.rows &&
+      record.gates() == pass.gates()) {
+    return true;
+  }
+  return report_false(
+      backward_message("lumina::backward", x, w, grad_y)
+      << "; there was no forward pass: the record is " << (record.filled() ? "for " : "empty, for ")
+      << Shape{record.rows(), record.cols()} << " with " << record.gates() << " gates");
+}
+
+template <class Pass, class Executor>
+bool backward_through_arrays(const Pass& pass, MatrixView<const float> grad_y,
+                             const ForwardRecord& record, const Gradients& gradients,
+                             BackwardWorkspace& workspace, const Executor& executor) {
+  if (!array_backward_valid(pass, grad_y, record, gradients)) return false;
+  const std::size_t batch = grad_y.rows(), out = grad_y.cols();
+  if (!workspace.gradient.grow_to(size_product(batch, out)) ||
+      !workspace.array_gradient.grow_to(size_product(batch, out))) {
+    return false;
+  }
+  const MatrixView<float> by_sum(workspace.gradient.data(), batch, out);
+  const MatrixView<float> by_array(workspace.array_gradient.data(), batch, out);
+  const std::size_t tiles = pass.weights.tiles();
+  gradient_through(pass.behind.stages, record, tiles * pass.kArrayGates, pass.key, grad_y, by_sum,
+                   nullptr, gradients.bias.data(), executor);
+  for (std::size_t tile = 0; tile < tiles; ++tile) {
+    const WeightTile weights(pass.weights, tile);
+    const Range inputs{pass.weights.first_input(tile), weights.cols()};
+    const auto of_tile = [&](auto matrix) {
+      return decltype(matrix)(matrix.data() + inputs.begin, matrix.rows(), inputs.size,
+                              matrix.row_stride());
+    };
+    const auto x = of_tile(pass.x);
+    gradient_through(pass.in_array.stages, record, tile * pass.kArrayGates, pass.key, by_sum,
+                     by_array, nullptr, nullptr, executor);
+    if (gradients.input.data() != nullptr) {
+      pack_codes_for_backward(
+          weights, [&](std::size_t output) { return weights.scale(output); }, workspace.weights);
+      run(float_problem(MatrixRows(by_array), panels_of(workspace.weights)),
+          of_tile(MatrixView<float>(gradients.input)), array_input_stages(x, pass.dac),
+          NoObserver(), NoiseKey{}, executor);
+    }
+    if (gradients.weights.data() != nullptr) {
+      if (!pack_array_inputs(x, pass.dac, workspace)) return false;
+      run(float_problem(TransposedRows(MatrixView<const float>(by_array)),
+                        panels_of(workspace.inputs)),
+          of_tile(MatrixView<float>(gradients.weights)), epilogue(), NoObserver(), NoiseKey{},
+          executor);
+    }
+  }
+  return true;
+}
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
