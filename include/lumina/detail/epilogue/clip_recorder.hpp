@@ -8,7 +8,9 @@
 #include "../../config.hpp"
 #include "../../epilogue.hpp"
 #include "../../forward_record.hpp"
+#include "../../stage_list.hpp"
 #include "../simd/vectors.hpp"
+#include "stage_operations.hpp"
 #include "stage_traits.hpp"
 
 namespace lumina {
@@ -20,6 +22,14 @@ namespace detail {
 /// needs the values themselves: the backward pass computes these again.
 template <class EpilogueT>
 class ClipRecorder;
+
+/// How many gates of these stages are recorded.
+template <class EpilogueT>
+constexpr std::size_t recorded_gates(const EpilogueT&) {
+  return ClipRecorder<EpilogueT>::gates;
+}
+inline std::size_t recorded_gates(const StageList& stages) { return stages.gates(); }
+
 template <class... Stages>
 class ClipRecorder<Epilogue<Stages...>> {
  public:
@@ -34,6 +44,23 @@ class ClipRecorder<Epilogue<Stages...>> {
     if constexpr (gates != 0 && is_gate<Stage, Floats>) {
       record_->template store<Floats::size>(Chain::gates_before(Index::value), at.row, at.column,
                                             bits_of_mask<Floats>(stage.passes(entering)));
+    }
+  }
+
+ private:
+  ForwardRecord* record_;
+};
+
+/// The same of a list; a loop over blocks shows these instead of vectors (block_loop.hpp).
+template <>
+class ClipRecorder<StageList> {
+ public:
+  explicit ClipRecorder(ForwardRecord& record) : record_(&record) {}
+
+  void see_block(const StageList& stages, const StageList::Entry& stage,
+                 const StageBlock& entering) const {
+    if (stages.gates() != 0 && stage.type().is_gate) {
+      stage.record(entering, *record_, stage.gates_before());
     }
   }
 
