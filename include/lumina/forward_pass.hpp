@@ -98,7 +98,10 @@ template <class EpilogueT>
 constexpr bool takes_bias(const EpilogueT&) {
   return has_bias<EpilogueT>;
 }
-inline bool takes_bias(const StageList& stages) { return stages.bias() != nullptr; }
+template <AnyStageList List>
+bool takes_bias(const List& stages) {
+  return stages.bias() != nullptr;
+}
 
 /// The fused call that a pass describes, with another epilogue and an observer.
 template <class Pass, class EpilogueT, class Observer, class Executor>
@@ -147,7 +150,7 @@ template <>
 struct ChosenObservers<StageList> {
   PassObservers chosen;
 
-  void see_block(const StageList& stages, const StageList::Entry& stage,
+  void see_block(const StageList& stages, const ListedStage& stage,
                  const StageBlock& entering) const {
     if (chosen.record != nullptr) {
       ClipRecorder<StageList>(*chosen.record).see_block(stages, stage, entering);

@@ -100,7 +100,7 @@ class GradientPass<Arch, StageList> {
     finish(block, gradient, sums);
   }
 
-  void step_back(const StageList::Entry& stage, const StageBlock& block, float* gradient,
+  void step_back(const ListedStage& stage, const StageBlock& block, float* gradient,
                  PanelSums& sums) const {
     if (&stage == stages_.bias()) add(block, gradient, sums.bias);
     stage.backward(block, gradient, record_, stage.gates_before());

@@ -26,6 +26,16 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+/// Normals per element of an epilogue, or of a list.
+template <class Stages>
+constexpr std::size_t draws_of(const Stages&) {
+  return normals_of<Stages>;
+}
+template <AnyStageList List>
+std::size_t draws_of(const List& stages) {
+  return stages.normals_per_element();
+}
+
 /// The noise of a list's stages; `first_draw`: that of their first normal.
 class ListNoise {
  public:
@@ -34,7 +44,7 @@ class ListNoise {
       fields_[draw] = NoiseField(key, first_draw + draw);
     }
   }
-  const NoiseField* of(const StageList::Entry& stage) const {
+  const NoiseField* of(const ListedStage& stage) const {
     return fields_.data() + stage.normals_before();
   }
 
@@ -136,7 +146,7 @@ class EpilogueLoop<Arch, List, Observer, Sink> {
   }
 
   void run_stages(StageBlock& block) const {
-    for (const StageList::Entry& stage : *stages_) {
+    for (const ListedStage& stage : *stages_) {
       if constexpr (requires { observer_.see_block(*stages_, stage, block); }) {
         observer_.see_block(*stages_, stage, block);
       }

@@ -28,7 +28,10 @@ template <class EpilogueT>
 constexpr std::size_t recorded_gates(const EpilogueT&) {
   return ClipRecorder<EpilogueT>::gates;
 }
-inline std::size_t recorded_gates(const StageList& stages) { return stages.gates(); }
+template <AnyStageList List>
+std::size_t recorded_gates(const List& stages) {
+  return stages.gates();
+}
 
 template <class... Stages>
 class ClipRecorder<Epilogue<Stages...>> {
@@ -57,7 +60,7 @@ class ClipRecorder<StageList> {
  public:
   explicit ClipRecorder(ForwardRecord& record) : record_(&record) {}
 
-  void see_block(const StageList& stages, const StageList::Entry& stage,
+  void see_block(const StageList& stages, const ListedStage& stage,
                  const StageBlock& entering) const {
     if (stages.gates() != 0 && stage.type().is_gate) {
       stage.record(entering, *record_, stage.gates_before());

@@ -90,7 +90,7 @@ class MagnitudeObserver<StageList> {
  public:
   explicit MagnitudeObserver(MagnitudeTracker& tracker) : tracker_(&tracker) {}
 
-  void see_block(const StageList& stages, const StageList::Entry& stage,
+  void see_block(const StageList& stages, const ListedStage& stage,
                  const StageBlock& entering) const {
     if (!stages.is_last_gate(stage)) return;
     entering.for_each_vector([&](const VectorInBlock& v) {

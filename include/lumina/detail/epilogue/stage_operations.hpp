@@ -118,6 +118,9 @@ struct StageOperations {
   /// Of a gate: a bit for each value that enters.
   void (*record)(const void* stage, const StageBlock& block, ForwardRecord& record,
                  std::size_t gate);
+  /// Of a gate: flags rows, counted from `first_row`, of which it clips something.
+  void (*flag_clipped)(const void* stage, const StageBlock& block, std::uint8_t* flags,
+                       std::size_t first_row);
   /// From the gradient by what leaves the stage to the one by what enters it, in place; gates as
   /// recorded, or as block.values say where these are there.
   void (*backward)(const void* stage, const StageBlock& block, float* gradient,
@@ -143,6 +146,21 @@ struct StageFunctions {
         const auto values = StageFloats::load_aligned(block.values + v.index);
         record.template store<StageFloats::size>(gate, v.at.row, v.at.column,
                                                  bits_of_mask<StageFloats>(stage.passes(values)));
+      });
+    }
+  }
+
+  static void flag_clipped([[maybe_unused]] const void* object,
+                           [[maybe_unused]] const StageBlock& block,
+                           [[maybe_unused]] std::uint8_t* flags,
+                           [[maybe_unused]] std::size_t first_row) {
+    if constexpr (is_gate<S>) {
+      const S stage = *static_cast<const S*>(object);
+      block.for_each_vector([&](const VectorInBlock& v) __attribute__((always_inline)) {
+        const auto values = StageFloats::load_aligned(block.values + v.index);
+        const std::uint32_t passed = bits_of_mask<StageFloats>(stage.passes(values));
+        const std::uint32_t all = (std::uint32_t{1} << v.active.count) - 1;
+        if ((passed & all) != all) flags[v.at.row - first_row] = 1;
       });
     }
   }
@@ -213,6 +231,7 @@ inline constexpr StageOperations kStageOperations{
     .is_bias = std::is_same_v<S, AddBias>,
     .apply = &StageFunctions<S>::apply,
     .record = &StageFunctions<S>::record,
+    .flag_clipped = &StageFunctions<S>::flag_clipped,
     .backward = &StageFunctions<S>::backward,
     .valid_for = &StageFunctions<S>::valid_for,
     .quantizer = &StageFunctions<S>::quantizer,
