@@ -157,6 +157,9 @@ struct Access {
   }
 };
 
+std::size_t Record::gates() const {
+  return filled() ? record_.get_deleter().unit->record_gates(record_.get()) : 0;
+}
 bool Record::filled() const {
   return record_ != nullptr && record_.get_deleter().unit->filled(record_.get());
 }
@@ -208,16 +211,18 @@ MatrixMemory<const std::uint8_t> Record::bytes() const {
   return {data, rows, cols, stride};
 }
 
-void Record::restore(const Weights& weights, MatrixMemory<const std::uint8_t> bytes) {
+void Record::restore(const Weights& weights, MatrixMemory<const std::uint8_t> bytes,
+                     std::size_t gates) {
   const Unit* const unit = Access::unit(weights);
   RecordTag* const record = Access::to_fill(*this, unit);
-  unit->fill_record(record, bytes.rows, weights.rows());
+  unit->fill_record(record, bytes.rows, weights.rows(), gates);
   const MatrixMemory<std::uint8_t> to = unit->record_bytes(record);
   if (bytes.rows != 0 && bytes.cols != to.cols) {
     record_.reset();
     throw std::invalid_argument("lumina::dispatch::Record::restore: " + std::to_string(bytes.cols) +
                                 " bytes for a row of " + std::to_string(weights.rows()) +
-                                " outputs, not " + std::to_string(to.cols));
+                                " outputs and " + std::to_string(gates) + " gates, not " +
+                                std::to_string(to.cols));
   }
   for (std::size_t row = 0; row < bytes.rows; ++row) {
     std::uint8_t* const begin = to.data + row * to.row_stride;

@@ -8,6 +8,7 @@
 #include <lumina/lumina.hpp>
 
 #include "readout.hpp"
+#include "stage_list.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -157,6 +158,10 @@ bool run_engine(const Call& call, const Packed& packed, const EpilogueT& stages,
                                                : with_floats(packed.floats);
 }
 
+StageList stages_of(const Call& call) {
+  return list_of(call.stages, "stages", call.y.rows, call.y.cols);
+}
+
 template <std::size_t Draws>
 bool run_with_draws(const Call& call, const Packed& packed, const PassObservers& observers) {
   const Readout& readout = call.readout;
@@ -176,15 +181,23 @@ float run(const Call& call, const PackedTag* packed_tag, RecordTag* record_tag) 
                                 call.track ? &magnitudes : nullptr};
   // Whatever is wrong with the call: a record is not that of an earlier one.
   if (observers.record != nullptr) observers.record->resize(0, 0, 0);
+  if (!call.stages.empty()) {
+    const StageList stages = stages_of(call);
+    PassObservers of_list = observers;
+    if (!stages.has_gate()) of_list.magnitudes = nullptr;
+    const bool ran = run_engine(call, packed, stages, of_list);
+    return ran && of_list.magnitudes != nullptr ? magnitudes.largest() : 0.0f;
+  }
   const bool ran = call.readout.shot_noise != 0.0f ? run_with_draws<2>(call, packed, observers)
                    : call.readout.noise != 0.0f    ? run_with_draws<1>(call, packed, observers)
                                                    : run_with_draws<0>(call, packed, observers);
   return ran && call.track ? magnitudes.largest() : 0.0f;
 }
 
+template <class EpilogueT>
 void backward(const Call& call, const PackedTag* packed_tag,
               const MatrixMemory<const float>& grad_y, const RecordTag* record_tag,
-              const GradientViews& views, WorkspaceTag* workspace_tag) {
+              const GradientViews& views, WorkspaceTag* workspace_tag, const EpilogueT& stages) {
   const Packed& packed = *object(packed_tag);
   const MatrixView<const float> x(call.x), gradient(grad_y);
   BackwardWorkspace& workspace = *object(workspace_tag);
@@ -195,22 +208,31 @@ void backward(const Call& call, const PackedTag* packed_tag,
       views.weights,
       {views.output_bias, views.output_bias != nullptr ? outputs : std::size_t{0}}};
   const ForwardRecord& record = *object(record_tag);
-  // Straight through: noise has no part in it. Of the bias only the length is read.
-  const auto stages =
-      epilogue(Attenuation{call.readout.gain}, Attenuation{call.readout.attenuation}, adc_of(call),
-               AddBias{{grad_y.data, outputs}});
   if (coded(packed)) {
     with_codes(packed, [&](const auto& weights) {
-      lumina::backward(forward_pass(x, RuntimeQuantizer::of(call.dac), weights, stages), gradient,
-                       record, gradients, workspace, Bf16SplitProducts{}, executor);
+      lumina::backward(forward_pass(x, RuntimeQuantizer::of(call.dac), weights, stages, call.key),
+                       gradient, record, gradients, workspace, Bf16SplitProducts{}, executor);
     });
   } else if (call.dac.bits != 0) {
-    lumina::backward(forward_pass(x, RuntimeQuantizer::of(call.dac), packed.floats, stages),
-                     gradient, record, gradients, workspace, F32Products{}, executor);
+    lumina::backward(
+        forward_pass(x, RuntimeQuantizer::of(call.dac), packed.floats, stages, call.key), gradient,
+        record, gradients, workspace, F32Products{}, executor);
   } else {
-    lumina::backward(forward_pass(x, packed.floats, stages), gradient, record, gradients, workspace,
-                     F32Products{}, executor);
+    lumina::backward(forward_pass(x, packed.floats, stages, call.key), gradient, record, gradients,
+                     workspace, F32Products{}, executor);
   }
+}
+
+void backward(const Call& call, const PackedTag* packed, const MatrixMemory<const float>& grad_y,
+              const RecordTag* record, const GradientViews& views, WorkspaceTag* workspace) {
+  if (!call.stages.empty()) {
+    const StageList stages = list_of(call.stages, "stages", grad_y.rows, grad_y.cols);
+    return backward(call, packed, grad_y, record, views, workspace, stages);
+  }
+  // Straight through: noise has no part in it. Of the bias only the length is read.
+  backward(call, packed, grad_y, record, views, workspace,
+           epilogue(Attenuation{call.readout.gain}, Attenuation{call.readout.attenuation},
+                    adc_of(call), AddBias{{grad_y.data, grad_y.cols}}));
 }
 
 void product_backward(const MatrixMemory<const float>& grad_y, const MatrixMemory<const float>& x,
@@ -275,15 +297,18 @@ constexpr dispatch::Unit table = {
     .make_record = &make<RecordTag, ForwardRecord>,
     .filled = [](const RecordTag* tag) { return object(tag)->filled(); },
     .delete_record = [](RecordTag* tag) { delete object(tag); },
+    .record_gates = [](const RecordTag* tag) { return object(tag)->gates(); },
     .record_bytes = [](RecordTag* tag) -> MatrixMemory<std::uint8_t> {
       ForwardRecord& record = *object(tag);
       const std::span<std::uint8_t> bytes = record.bytes();
-      const std::size_t rows = record.rows(), used = record.cols() / 8 + (record.cols() % 8 != 0);
-      return {bytes.data(), rows, used, rows != 0 ? bytes.size() / rows : used};
+      const std::size_t rows = record.rows(), row = rows != 0 ? bytes.size() / rows : 0;
+      const std::size_t used =
+          record.gates() == 1 ? record.cols() / 8 + (record.cols() % 8 != 0) : row;
+      return {bytes.data(), rows, used, rows != 0 ? row : used};
     },
     .fill_record =
-        [](RecordTag* tag, std::size_t rows, std::size_t cols) {
-          object(tag)->resize(rows, cols, 1);
+        [](RecordTag* tag, std::size_t rows, std::size_t cols, std::size_t gates) {
+          object(tag)->resize(rows, cols, gates);
           object(tag)->mark_filled();
         },
     .make_workspace = &make<WorkspaceTag, BackwardWorkspace>,

@@ -33,10 +33,11 @@ struct Unit {
   RecordTag* (*make_record)();
   bool (*filled)(const RecordTag*);
   void (*delete_record)(RecordTag*);
+  std::size_t (*record_gates)(const RecordTag*);
   /// A row of bytes for each row of outputs.
   MatrixMemory<std::uint8_t> (*record_bytes)(RecordTag*);
   /// For outputs [rows, cols], as if filled; the caller writes its bytes.
-  void (*fill_record)(RecordTag*, std::size_t rows, std::size_t cols);
+  void (*fill_record)(RecordTag*, std::size_t rows, std::size_t cols, std::size_t gates);
   WorkspaceTag* (*make_workspace)();
   void (*delete_workspace)(WorkspaceTag*);
 

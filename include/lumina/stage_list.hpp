@@ -132,6 +132,7 @@ class StageList {
   const detail::ListedStage& last() const { return stages_[size_ - 1]; }
 
   bool needs_values() const { return needs_values_; }
+  bool has_gate() const { return all_gates_ != 0; }
   /// Whether a stage is the last of the list's gates.
   bool is_last_gate(const detail::ListedStage& stage) const {
     return stage.type().is_gate && stage.gates_before() + 1 == all_gates_;
