@@ -118,11 +118,12 @@ void Deleter<RngTag>::operator()(RngTag* object) const {
 
 /// What this file may see of the public classes.
 struct Access {
-  static Weights pack(const MatrixMemory<const float>& w, WeightKind kind, int bits) {
+  static Weights pack(const MatrixMemory<const float>& w, WeightKind kind, int bits,
+                      const Mapping& mapping = {}) {
     const Unit* const unit = active().get();
     const bool pairs = kind == WeightKind::complex_pairs;
-    return Weights(Owned<PackedTag>(unit->pack(w, kind, bits), {unit}), pairs ? 2 * w.rows : w.rows,
-                   w.cols, bits, kind);
+    return Weights(Owned<PackedTag>(unit->pack(w, kind, bits, mapping), {unit}),
+                   pairs ? 2 * w.rows : w.rows, w.cols, bits, kind);
   }
   static Weights with_bits(Weights weights, int bits) {
     weights.bits_ = bits;
@@ -130,6 +131,7 @@ struct Access {
   }
   static const Unit* unit(const Weights& weights) { return weights.packed_.get_deleter().unit; }
   static const PackedTag* packed(const Weights& weights) { return weights.packed_.get(); }
+  static bool tiled(const Weights& weights) { return weights.kind_ == WeightKind::tiles; }
   static bool borrowed(const Weights& weights) { return weights.kind_ == WeightKind::borrowed; }
 
   /// The record for a call on this unit.
@@ -168,6 +170,9 @@ std::string_view Weights::isa() const {
   return unit->isa();
 }
 bool Weights::coded() const { return kind_ == WeightKind::codes; }
+std::size_t Weights::tiles() const {
+  return kind_ == WeightKind::tiles ? Access::unit(*this)->tiles(packed_.get()) : 0;
+}
 void Weights::codes(std::int8_t* to) const { Access::unit(*this)->codes(packed_.get(), to); }
 void Weights::values(float* to) const { Access::unit(*this)->values(packed_.get(), to); }
 void Weights::scales(float* to) const { Access::unit(*this)->scales(packed_.get(), to); }
@@ -188,6 +193,9 @@ Weights pack_complex_weights(MatrixMemory<const float> w) {
 Weights encode_weights(MatrixMemory<const float> w, int bits) {
   return Access::pack(w, WeightKind::codes, bits);
 }
+Weights encode_tiles(MatrixMemory<const float> w, int bits, const Mapping& mapping) {
+  return Access::pack(w, WeightKind::tiles, bits, mapping);
+}
 
 void mix_neighbours(MatrixMemory<const float> w, float crosstalk, MatrixMemory<float> mixed) {
   active().get()->mix_neighbours(w, crosstalk, mixed);
@@ -199,6 +207,16 @@ float run(const Call& call) {
   if (call.weights->coded() && call.dac.bits == 0) {
     if (call.record != nullptr) Access::empty(*call.record);
     throw std::invalid_argument("lumina::dispatch::run: coded weights need a DAC");
+  }
+  if (Access::tiled(*call.weights)) {
+    const char* const problem = call.dac.bits == 0 ? "weights on arrays need a DAC"
+                                : call.record != nullptr || call.track
+                                    ? "calls on arrays fill no record and track nothing"
+                                    : nullptr;
+    if (problem != nullptr) {
+      if (call.record != nullptr) Access::empty(*call.record);
+      throw std::invalid_argument(std::string("lumina::dispatch::run: ") + problem);
+    }
   }
   const Unit* const unit = Access::unit(*call.weights);
   return unit->run(call, Access::packed(*call.weights),
@@ -236,6 +254,10 @@ void backward(const Call& call, MatrixMemory<const float> grad_y, const Record& 
   if (Access::borrowed(*call.weights)) {
     throw std::invalid_argument(
         "lumina::dispatch::backward: borrowed weights are for forward calls; pack them");
+  }
+  if (Access::tiled(*call.weights)) {
+    throw std::invalid_argument(
+        "lumina::dispatch::backward: weights on arrays are for forward calls");
   }
   const Unit* const unit = Access::unit(*call.weights);
   unit->backward(call, Access::packed(*call.weights), grad_y, Access::filled(record, unit),

@@ -29,6 +29,16 @@ void with_stage(const dispatch::StageSpec& spec, const F& f) {
       return f(ShotNoise{spec.strength});
     case Kind::shot_noise_with_derivative:
       return f(ShotNoiseWithDerivative{spec.strength});
+    case Kind::read_noise:
+      return f(ReadNoise(spec.strength));
+    case Kind::proportional_read_noise:
+      return f(ProportionalReadNoise(spec.strength));
+    case Kind::constant_read_noise:
+      return f(ConstantReadNoise(spec.strength));
+    case Kind::balanced_shot_noise:
+      return f(BalancedShotNoise(spec.strength));
+    case Kind::intensity_noise:
+      return f(IntensityNoise{spec.strength});
     case Kind::quantizer:
       return f(RuntimeQuantizer::of(spec.converter));
   }

@@ -47,8 +47,10 @@ void force_isa(std::string_view name);
 // --- Arguments -----------------------------------------------------------------------------------
 
 using lumina::Converter;
+using lumina::Mapping;
 using lumina::MatrixMemory;
 using lumina::NoiseKey;
+using lumina::NoiseManagement;
 using lumina::Readout;
 
 // As they were called here.
@@ -56,7 +58,8 @@ template <class T>
 using View = MatrixMemory<T>;
 using Key = NoiseKey;
 
-/// A stage of a list, one of those of stages.hpp or a quantizer, as plain numbers:
+/// A stage of a list, one of those of stages.hpp and read_noise.hpp or a quantizer, as plain
+/// numbers:
 ///
 ///   const ld::StageSpec stages[] = {ld::StageSpec::bias(bias),
 ///   ld::StageSpec::gaussian_noise(0.1f),
@@ -71,6 +74,12 @@ struct StageSpec {
     shot_noise,
     shot_noise_with_derivative,
     quantizer,
+    // Of arrays (read_noise.hpp); the first four only there.
+    read_noise,
+    proportional_read_noise,
+    constant_read_noise,
+    balanced_shot_noise,
+    intensity_noise,
   };
   Kind kind = Kind::relu;
   float strength = 0.0f;                ///< an attenuation's factor, a noise's σ
@@ -92,6 +101,21 @@ struct StageSpec {
   }
   static StageSpec shot_noise_with_derivative(float strength) {
     return {.kind = Kind::shot_noise_with_derivative, .strength = strength};
+  }
+  static StageSpec read_noise(float stddev) {
+    return {.kind = Kind::read_noise, .strength = stddev};
+  }
+  static StageSpec proportional_read_noise(float stddev) {
+    return {.kind = Kind::proportional_read_noise, .strength = stddev};
+  }
+  static StageSpec constant_read_noise(float stddev) {
+    return {.kind = Kind::constant_read_noise, .strength = stddev};
+  }
+  static StageSpec balanced_shot_noise(float strength) {
+    return {.kind = Kind::balanced_shot_noise, .strength = strength};
+  }
+  static StageSpec intensity_noise(float stddev) {
+    return {.kind = Kind::intensity_noise, .strength = stddev};
   }
   static StageSpec quantizer(const Converter& converter) {
     return {.kind = Kind::quantizer, .converter = converter};
@@ -143,9 +167,11 @@ class Weights {
   std::size_t cols() const { return cols_; }  ///< inputs
   int bits() const { return bits_; }          ///< 0: floats as they were
   bool coded() const;                         ///< CodedWeights: for calls with a DAC
+  std::size_t tiles() const;                  ///< arrays along the inputs; 0 of weights on none
   std::string_view isa() const;
 
-  /// Of coded weights: codes [out, in] and the scale of each output, to the caller's memory.
+  /// Of coded weights and of those on arrays: codes [out, in], and the scale of each output [out],
+  /// of each array's outputs [tiles, out], to the caller's memory.
   void codes(std::int8_t* to) const;
   void scales(float* to) const;
   /// Of packed weights: the values [out, in] that are multiplied.
@@ -176,6 +202,8 @@ Weights pack_quantized_values(MatrixMemory<const float> values, int bits);
 Weights pack_complex_weights(MatrixMemory<const float> w);
 /// encode_weights: 2 … 8 bits, multiplied as integers, stored in 2, 4 or 8 bits each.
 Weights encode_weights(MatrixMemory<const float> w, int bits);
+/// encode_tiles: 2 … 8 bits, on arrays, for calls with `array_stages` and `digital_stages`.
+Weights encode_tiles(MatrixMemory<const float> w, int bits, const Mapping& mapping = {});
 
 /// mix_neighbours: crosstalk between outputs, to be packed then.
 void mix_neighbours(MatrixMemory<const float> w, float crosstalk, MatrixMemory<float> mixed);
@@ -226,6 +254,14 @@ struct Call {
   /// In the place of `bias`, readout, ADC and `output_bias`, which are not read then, where there
   /// are some; 16 at most. Errors say the stage's number.
   std::span<const StageSpec> stages = {};
+  /// Of weights on arrays: y = digital_stages(Σ over arrays of r·s·array_stages(ŷ)),
+  /// lumina::analog_gemm. The DAC is one of 8 bits at most, r the larger magnitude of its ends, or
+  /// where it is symmetric that of a ManagedDac. Nothing but x, weights, y, the key and the
+  /// executor is read beside.
+  std::span<const StageSpec> array_stages = {};
+  std::span<const StageSpec> digital_stages = {};
+  NoiseManagement noise_management = NoiseManagement::none;
+  int bound_iterations = 0;
   NoiseKey key = {};
   Executor executor = {};
   Record* record = nullptr;  ///< to be filled, for backward()
