@@ -118,11 +118,12 @@ void Deleter<RngTag>::operator()(RngTag* object) const {
 
 /// What this file may see of the public classes.
 struct Access {
-  static Weights pack(const MatrixMemory<const float>& w, WeightKind kind, int bits) {
+  static Weights pack(const MatrixMemory<const float>& w, WeightKind kind, int bits,
+                      const Mapping& mapping = {}) {
     const Unit* const unit = active().get();
     const bool pairs = kind == WeightKind::complex_pairs;
-    return Weights(Owned<PackedTag>(unit->pack(w, kind, bits), {unit}), pairs ? 2 * w.rows : w.rows,
-                   w.cols, bits, kind);
+    return Weights(Owned<PackedTag>(unit->pack(w, kind, bits, mapping), {unit}),
+                   pairs ? 2 * w.rows : w.rows, w.cols, bits, kind);
   }
   static Weights with_bits(Weights weights, int bits) {
     weights.bits_ = bits;
@@ -130,6 +131,7 @@ struct Access {
   }
   static const Unit* unit(const Weights& weights) { return weights.packed_.get_deleter().unit; }
   static const PackedTag* packed(const Weights& weights) { return weights.packed_.get(); }
+  static bool tiled(const Weights& weights) { return weights.kind_ == WeightKind::tiles; }
   static bool borrowed(const Weights& weights) { return weights.kind_ == WeightKind::borrowed; }
 
   /// The record for a call on this unit.
@@ -157,6 +159,9 @@ struct Access {
   }
 };
 
+std::size_t Record::gates() const {
+  return filled() ? record_.get_deleter().unit->record_gates(record_.get()) : 0;
+}
 bool Record::filled() const {
   return record_ != nullptr && record_.get_deleter().unit->filled(record_.get());
 }
@@ -165,6 +170,9 @@ std::string_view Weights::isa() const {
   return unit->isa();
 }
 bool Weights::coded() const { return kind_ == WeightKind::codes; }
+std::size_t Weights::tiles() const {
+  return kind_ == WeightKind::tiles ? Access::unit(*this)->tiles(packed_.get()) : 0;
+}
 void Weights::codes(std::int8_t* to) const { Access::unit(*this)->codes(packed_.get(), to); }
 void Weights::values(float* to) const { Access::unit(*this)->values(packed_.get(), to); }
 void Weights::scales(float* to) const { Access::unit(*this)->scales(packed_.get(), to); }
@@ -185,6 +193,9 @@ Weights pack_complex_weights(MatrixMemory<const float> w) {
 Weights encode_weights(MatrixMemory<const float> w, int bits) {
   return Access::pack(w, WeightKind::codes, bits);
 }
+Weights encode_tiles(MatrixMemory<const float> w, int bits, const Mapping& mapping) {
+  return Access::pack(w, WeightKind::tiles, bits, mapping);
+}
 
 void mix_neighbours(MatrixMemory<const float> w, float crosstalk, MatrixMemory<float> mixed) {
   active().get()->mix_neighbours(w, crosstalk, mixed);
@@ -197,6 +208,16 @@ float run(const Call& call) {
     if (call.record != nullptr) Access::empty(*call.record);
     throw std::invalid_argument("lumina::dispatch::run: coded weights need a DAC");
   }
+  if (Access::tiled(*call.weights)) {
+    const char* const problem = call.dac.bits == 0 ? "weights on arrays need a DAC"
+                                : call.record != nullptr || call.track
+                                    ? "calls on arrays fill no record and track nothing"
+                                    : nullptr;
+    if (problem != nullptr) {
+      if (call.record != nullptr) Access::empty(*call.record);
+      throw std::invalid_argument(std::string("lumina::dispatch::run: ") + problem);
+    }
+  }
   const Unit* const unit = Access::unit(*call.weights);
   return unit->run(call, Access::packed(*call.weights),
                    call.record != nullptr ? Access::to_fill(*call.record, unit) : nullptr);
@@ -208,16 +229,18 @@ MatrixMemory<const std::uint8_t> Record::bytes() const {
   return {data, rows, cols, stride};
 }
 
-void Record::restore(const Weights& weights, MatrixMemory<const std::uint8_t> bytes) {
+void Record::restore(const Weights& weights, MatrixMemory<const std::uint8_t> bytes,
+                     std::size_t gates) {
   const Unit* const unit = Access::unit(weights);
   RecordTag* const record = Access::to_fill(*this, unit);
-  unit->fill_record(record, bytes.rows, weights.rows());
+  unit->fill_record(record, bytes.rows, weights.rows(), gates);
   const MatrixMemory<std::uint8_t> to = unit->record_bytes(record);
   if (bytes.rows != 0 && bytes.cols != to.cols) {
     record_.reset();
     throw std::invalid_argument("lumina::dispatch::Record::restore: " + std::to_string(bytes.cols) +
                                 " bytes for a row of " + std::to_string(weights.rows()) +
-                                " outputs, not " + std::to_string(to.cols));
+                                " outputs and " + std::to_string(gates) + " gates, not " +
+                                std::to_string(to.cols));
   }
   for (std::size_t row = 0; row < bytes.rows; ++row) {
     std::uint8_t* const begin = to.data + row * to.row_stride;
@@ -231,6 +254,10 @@ void backward(const Call& call, MatrixMemory<const float> grad_y, const Record& 
   if (Access::borrowed(*call.weights)) {
     throw std::invalid_argument(
         "lumina::dispatch::backward: borrowed weights are for forward calls; pack them");
+  }
+  if (Access::tiled(*call.weights)) {
+    throw std::invalid_argument(
+        "lumina::dispatch::backward: weights on arrays are for forward calls");
   }
   const Unit* const unit = Access::unit(*call.weights);
   unit->backward(call, Access::packed(*call.weights), grad_y, Access::filled(record, unit),

@@ -7,10 +7,21 @@
 
 #include <lumina/lumina.hpp>
 
+#include "arrays.hpp"
+#include "packed.hpp"
 #include "readout.hpp"
+#include "stage_list.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
+
+namespace detail {
+// arrays.cpp takes them from here.
+template TileKernel<CodeDot<Native, 8>> tile_kernel<CodeDot<Native, 8>>(std::size_t, std::size_t);
+template TileKernel<CodeDot<Native, 4>> tile_kernel<CodeDot<Native, 4>>(std::size_t, std::size_t);
+template TileKernel<CodeDot<Native, 2>> tile_kernel<CodeDot<Native, 2>>(std::size_t, std::size_t);
+}  // namespace detail
+
 namespace unit {
 
 using dispatch::Call;
@@ -20,16 +31,6 @@ using dispatch::RecordTag;
 using dispatch::RngTag;
 using dispatch::WeightKind;
 using dispatch::WorkspaceTag;
-
-/// Weights in one of the forms that are multiplied.
-struct Packed {
-  enum class Form { floats, borrowed, codes8, codes4, codes2 } form = Form::floats;
-  PackedWeights floats;
-  MatrixView<const float> borrowed;  ///< the caller's
-  CodedWeights<8> codes8;
-  CodedWeights<4> codes4;
-  CodedWeights<2> codes2;
-};
 
 // The objects behind the tags, which the other side only passes on.
 Packed* object(PackedTag* tag) { return reinterpret_cast<Packed*>(tag); }
@@ -41,27 +42,10 @@ const ForwardRecord* object(const RecordTag* tag) {
 BackwardWorkspace* object(WorkspaceTag* tag) { return reinterpret_cast<BackwardWorkspace*>(tag); }
 FastRng* object(RngTag* tag) { return reinterpret_cast<FastRng*>(tag); }
 
-struct AnyExecutor {
-  const dispatch::Executor& executor;
-  std::size_t threads;
-
-  template <class Body>
-  void operator()(std::size_t tasks, const Body& body) const {
-    if (executor.run == nullptr) {
-      Serial()(tasks, body);
-      return;
-    }
-    const auto call = [](void* context, std::size_t task) {
-      (*static_cast<const Body*>(context))(task);
-    };
-    executor.run(executor.self, tasks, call, const_cast<Body*>(&body));
-  }
-};
-AnyExecutor any_executor(const Call& call) { return {call.executor, call.executor.threads}; }
-
 // --- Weights -------------------------------------------------------------------------------------
 
-PackedTag* pack(const MatrixMemory<const float>& view, WeightKind kind, int bits) {
+PackedTag* pack(const MatrixMemory<const float>& view, WeightKind kind, int bits,
+                const Mapping& mapping) {
   const MatrixView<const float> w(view);
   Packed packed;
   switch (kind) {
@@ -89,34 +73,56 @@ PackedTag* pack(const MatrixMemory<const float>& view, WeightKind kind, int bits
         packed.form = Packed::Form::codes8;
         encode_weights(w, packed.codes8, bits);
       }
+      break;
+    case WeightKind::tiles:
+      if (bits == 2) {
+        packed.form = Packed::Form::tiles2;
+        encode_tiles(w, mapping, packed.tiles2, bits);
+      } else if (bits == 3 || bits == 4) {
+        packed.form = Packed::Form::tiles4;
+        encode_tiles(w, mapping, packed.tiles4, bits);
+      } else {
+        packed.form = Packed::Form::tiles8;
+        encode_tiles(w, mapping, packed.tiles8, bits);
+      }
   }
   return reinterpret_cast<PackedTag*>(new Packed(static_cast<Packed&&>(packed)));
 }
 void delete_packed(PackedTag* tag) { delete object(tag); }
 
-bool coded(const Packed& packed) { return packed.form >= Packed::Form::codes8; }
-
-/// f(the weights).
-template <class F>
-auto with_codes(const Packed& packed, F f) {
-  if (packed.form == Packed::Form::codes2) return f(packed.codes2);
-  if (packed.form == Packed::Form::codes4) return f(packed.codes4);
-  return f(packed.codes8);
-}
-
 void codes(const PackedTag* tag, std::int8_t* to) {
-  with_codes(*object(tag), [to](const auto& weights) {
+  const auto copy = [to](const auto& weights) {
     for (std::size_t row = 0; row < weights.rows(); ++row) {
       for (std::size_t col = 0; col < weights.cols(); ++col) {
         to[row * weights.cols() + col] = static_cast<std::int8_t>(weights.code(row, col));
       }
     }
-  });
+  };
+  const Packed& packed = *object(tag);
+  if (packed.tiled()) {
+    with_tiles(packed, copy);
+  } else {
+    with_codes(packed, copy);
+  }
 }
 void scales(const PackedTag* tag, float* to) {
-  with_codes(*object(tag), [to](const auto& weights) {
-    for (std::size_t row = 0; row < weights.rows(); ++row) to[row] = weights.scales()[row];
-  });
+  const Packed& packed = *object(tag);
+  if (packed.tiled()) {
+    with_tiles(packed, [to](const auto& weights) {
+      for (std::size_t tile = 0; tile < weights.tiles(); ++tile) {
+        for (std::size_t row = 0; row < weights.rows(); ++row) {
+          to[tile * weights.rows() + row] = weights.scales(tile)[row];
+        }
+      }
+    });
+  } else {
+    with_codes(packed, [to](const auto& weights) {
+      for (std::size_t row = 0; row < weights.rows(); ++row) to[row] = weights.scales()[row];
+    });
+  }
+}
+std::size_t tiles(const PackedTag* tag) {
+  return with_tiles(*object(tag), [](const auto& weights) { return weights.tiles(); });
 }
 
 void values(const PackedTag* tag, float* to) {
@@ -152,9 +158,13 @@ bool run_engine(const Call& call, const Packed& packed, const EpilogueT& stages,
                ? with_dac(weights)
                : forward(Pass{x, {}, weights, stages, call.key}, y, observers, executor);
   };
-  if (coded(packed)) return with_codes(packed, with_dac);
+  if (packed.coded()) return with_codes(packed, with_dac);
   return packed.form == Packed::Form::borrowed ? with_floats(packed.borrowed)
                                                : with_floats(packed.floats);
+}
+
+StageList stages_of(const Call& call) {
+  return list_of(call.stages, "stages", call.y.rows, call.y.cols);
 }
 
 template <std::size_t Draws>
@@ -171,20 +181,32 @@ bool run_with_draws(const Call& call, const Packed& packed, const PassObservers&
 
 float run(const Call& call, const PackedTag* packed_tag, RecordTag* record_tag) {
   const Packed& packed = *object(packed_tag);
+  if (packed.tiled()) {
+    run_arrays(call, packed);
+    return 0.0f;
+  }
   MagnitudeTracker magnitudes;
   const PassObservers observers{record_tag != nullptr ? object(record_tag) : nullptr,
                                 call.track ? &magnitudes : nullptr};
   // Whatever is wrong with the call: a record is not that of an earlier one.
   if (observers.record != nullptr) observers.record->resize(0, 0, 0);
+  if (!call.stages.empty()) {
+    const StageList stages = stages_of(call);
+    PassObservers of_list = observers;
+    if (!stages.has_gate()) of_list.magnitudes = nullptr;
+    const bool ran = run_engine(call, packed, stages, of_list);
+    return ran && of_list.magnitudes != nullptr ? magnitudes.largest() : 0.0f;
+  }
   const bool ran = call.readout.shot_noise != 0.0f ? run_with_draws<2>(call, packed, observers)
                    : call.readout.noise != 0.0f    ? run_with_draws<1>(call, packed, observers)
                                                    : run_with_draws<0>(call, packed, observers);
   return ran && call.track ? magnitudes.largest() : 0.0f;
 }
 
+template <class EpilogueT>
 void backward(const Call& call, const PackedTag* packed_tag,
               const MatrixMemory<const float>& grad_y, const RecordTag* record_tag,
-              const GradientViews& views, WorkspaceTag* workspace_tag) {
+              const GradientViews& views, WorkspaceTag* workspace_tag, const EpilogueT& stages) {
   const Packed& packed = *object(packed_tag);
   const MatrixView<const float> x(call.x), gradient(grad_y);
   BackwardWorkspace& workspace = *object(workspace_tag);
@@ -195,22 +217,31 @@ void backward(const Call& call, const PackedTag* packed_tag,
       views.weights,
       {views.output_bias, views.output_bias != nullptr ? outputs : std::size_t{0}}};
   const ForwardRecord& record = *object(record_tag);
-  // Straight through: noise has no part in it. Of the bias only the length is read.
-  const auto stages =
-      epilogue(Attenuation{call.readout.gain}, Attenuation{call.readout.attenuation}, adc_of(call),
-               AddBias{{grad_y.data, outputs}});
-  if (coded(packed)) {
+  if (packed.coded()) {
     with_codes(packed, [&](const auto& weights) {
-      lumina::backward(forward_pass(x, RuntimeQuantizer::of(call.dac), weights, stages), gradient,
-                       record, gradients, workspace, Bf16SplitProducts{}, executor);
+      lumina::backward(forward_pass(x, RuntimeQuantizer::of(call.dac), weights, stages, call.key),
+                       gradient, record, gradients, workspace, Bf16SplitProducts{}, executor);
     });
   } else if (call.dac.bits != 0) {
-    lumina::backward(forward_pass(x, RuntimeQuantizer::of(call.dac), packed.floats, stages),
-                     gradient, record, gradients, workspace, F32Products{}, executor);
+    lumina::backward(
+        forward_pass(x, RuntimeQuantizer::of(call.dac), packed.floats, stages, call.key), gradient,
+        record, gradients, workspace, F32Products{}, executor);
   } else {
-    lumina::backward(forward_pass(x, packed.floats, stages), gradient, record, gradients, workspace,
-                     F32Products{}, executor);
+    lumina::backward(forward_pass(x, packed.floats, stages, call.key), gradient, record, gradients,
+                     workspace, F32Products{}, executor);
   }
+}
+
+void backward(const Call& call, const PackedTag* packed, const MatrixMemory<const float>& grad_y,
+              const RecordTag* record, const GradientViews& views, WorkspaceTag* workspace) {
+  if (!call.stages.empty()) {
+    const StageList stages = list_of(call.stages, "stages", grad_y.rows, grad_y.cols);
+    return backward(call, packed, grad_y, record, views, workspace, stages);
+  }
+  // Straight through: noise has no part in it. Of the bias only the length is read.
+  backward(call, packed, grad_y, record, views, workspace,
+           epilogue(Attenuation{call.readout.gain}, Attenuation{call.readout.attenuation},
+                    adc_of(call), AddBias{{grad_y.data, grad_y.cols}}));
 }
 
 void product_backward(const MatrixMemory<const float>& grad_y, const MatrixMemory<const float>& x,
@@ -267,6 +298,7 @@ constexpr dispatch::Unit table = {
     .delete_packed = &delete_packed,
     .codes = &codes,
     .scales = &scales,
+    .tiles = &tiles,
     .values = &values,
     .mix_neighbours =
         [](const MatrixMemory<const float>& w, float crosstalk, const MatrixMemory<float>& mixed) {
@@ -275,15 +307,18 @@ constexpr dispatch::Unit table = {
     .make_record = &make<RecordTag, ForwardRecord>,
     .filled = [](const RecordTag* tag) { return object(tag)->filled(); },
     .delete_record = [](RecordTag* tag) { delete object(tag); },
+    .record_gates = [](const RecordTag* tag) { return object(tag)->gates(); },
     .record_bytes = [](RecordTag* tag) -> MatrixMemory<std::uint8_t> {
       ForwardRecord& record = *object(tag);
       const std::span<std::uint8_t> bytes = record.bytes();
-      const std::size_t rows = record.rows(), used = record.cols() / 8 + (record.cols() % 8 != 0);
-      return {bytes.data(), rows, used, rows != 0 ? bytes.size() / rows : used};
+      const std::size_t rows = record.rows(), row = rows != 0 ? bytes.size() / rows : 0;
+      const std::size_t used =
+          record.gates() == 1 ? record.cols() / 8 + (record.cols() % 8 != 0) : row;
+      return {bytes.data(), rows, used, rows != 0 ? row : used};
     },
     .fill_record =
-        [](RecordTag* tag, std::size_t rows, std::size_t cols) {
-          object(tag)->resize(rows, cols, 1);
+        [](RecordTag* tag, std::size_t rows, std::size_t cols, std::size_t gates) {
+          object(tag)->resize(rows, cols, gates);
           object(tag)->mark_filled();
         },
     .make_workspace = &make<WorkspaceTag, BackwardWorkspace>,

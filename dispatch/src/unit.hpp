@@ -11,7 +11,7 @@
 namespace lumina::dispatch {
 
 /// How weights are to be packed.
-enum class WeightKind { floats, borrowed, quantized, complex_pairs, codes };
+enum class WeightKind { floats, borrowed, quantized, complex_pairs, codes, tiles };
 
 struct Unit {
   /// The unit's own instruction sets, the best one first; AMX brings AVX-512 VNNI with it.
@@ -21,10 +21,13 @@ struct Unit {
   void (*force)(const char* isa);
   const char* (*isa)();
 
-  PackedTag* (*pack)(const MatrixMemory<const float>& w, WeightKind kind, int bits);
+  /// `mapping`: of tiles.
+  PackedTag* (*pack)(const MatrixMemory<const float>& w, WeightKind kind, int bits,
+                     const Mapping& mapping);
   void (*delete_packed)(PackedTag*);
   void (*codes)(const PackedTag*, std::int8_t* to);
   void (*scales)(const PackedTag*, float* to);
+  std::size_t (*tiles)(const PackedTag*);
   void (*values)(const PackedTag*, float* to);
 
   void (*mix_neighbours)(const MatrixMemory<const float>& w, float crosstalk,
@@ -33,10 +36,11 @@ struct Unit {
   RecordTag* (*make_record)();
   bool (*filled)(const RecordTag*);
   void (*delete_record)(RecordTag*);
+  std::size_t (*record_gates)(const RecordTag*);
   /// A row of bytes for each row of outputs.
   MatrixMemory<std::uint8_t> (*record_bytes)(RecordTag*);
   /// For outputs [rows, cols], as if filled; the caller writes its bytes.
-  void (*fill_record)(RecordTag*, std::size_t rows, std::size_t cols);
+  void (*fill_record)(RecordTag*, std::size_t rows, std::size_t cols, std::size_t gates);
   WorkspaceTag* (*make_workspace)();
   void (*delete_workspace)(WorkspaceTag*);
 

@@ -28,6 +28,7 @@
 #include "matrix.hpp"
 #include "noise.hpp"
 #include "quantizer.hpp"
+#include "stage_list.hpp"
 #include "tiled_weights.hpp"
 
 namespace lumina {
@@ -80,6 +81,20 @@ bool analog_gemm(X&& x, const Dac& dac, const TiledWeights<Bits>& weights,
   return detail::call_arrays(detail::as_view_of<const float, const std::uint8_t>(x), dac, weights,
                              detail::as_view_of<float, std::uint8_t, std::uint16_t>(y),
                              in_array.stages, detail::NoObserver(), behind.stages,
+                             detail::NoObserver(), key, executor);
+}
+
+/// The same with stages that are chosen at run time. `Sums` and `row_facts`: what the stages of the
+/// arrays may want beside the value; each set is code of its own. Errors too: stages that want
+/// more, or that want any behind the arrays.
+template <unsigned Sums = 0, bool RowFacts = false, detail::CodedInput X, ArrayDac Dac, int Bits,
+          detail::CodedOutput Y, class Executor = Serial>
+bool analog_gemm(X&& x, const Dac& dac, const TiledWeights<Bits>& weights,
+                 const StageList& in_array, const StageList& behind, Y&& y,
+                 const NoiseKey& key = {}, const Executor& executor = {}) {
+  return detail::call_arrays(detail::as_view_of<const float, const std::uint8_t>(x), dac, weights,
+                             detail::as_view_of<float, std::uint8_t, std::uint16_t>(y),
+                             StageListWith<Sums, RowFacts>(in_array), detail::NoObserver(), behind,
                              detail::NoObserver(), key, executor);
 }
 

@@ -18,6 +18,7 @@
 #include "fused_gemm.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
+#include "stage_list.hpp"
 #include "weights.hpp"
 
 namespace lumina {
@@ -93,6 +94,15 @@ inline constexpr bool has_bias = false;
 template <class... Stages>
 inline constexpr bool has_bias<Epilogue<Stages...>> = (std::is_same_v<Stages, AddBias> || ...);
 
+template <class EpilogueT>
+constexpr bool takes_bias(const EpilogueT&) {
+  return has_bias<EpilogueT>;
+}
+template <AnyStageList List>
+bool takes_bias(const List& stages) {
+  return stages.bias() != nullptr;
+}
+
 /// The fused call that a pass describes, with another epilogue and an observer.
 template <class Pass, class EpilogueT, class Observer, class Executor>
 bool run_pass(const Pass& pass, MatrixView<float> y, const EpilogueT& epilogue,
@@ -108,9 +118,11 @@ bool run_pass(const Pass& pass, MatrixView<float> y, const EpilogueT& epilogue,
 template <class Pass, class Observer, class Executor>
 bool run_recorded(const Pass& pass, MatrixView<float> y, ForwardRecord* record,
                   const Observer& observer, const Executor& executor) {
-  using EpilogueT = std::remove_cvref_t<decltype(pass.epilogue)>;
   if (record != nullptr) {
-    record->resize(y.rows(), y.cols(), ClipRecorder<EpilogueT>::gates);
+    if constexpr (requires { pass.epilogue.differentiable(); }) {
+      if (!pass.epilogue.differentiable()) return false;
+    }
+    record->resize(y.rows(), y.cols(), recorded_gates(pass.epilogue));
     if (record->rows() != y.rows() || record->cols() != y.cols()) return false;  // reported
   }
   const bool ran = run_pass(pass, y, pass.epilogue, observer, executor);
@@ -131,6 +143,20 @@ struct ChosenObservers {
     }
     if (chosen.magnitudes != nullptr) {
       MagnitudeObserver<EpilogueT>(*chosen.magnitudes).see(index, stage, entering, at, active);
+    }
+  }
+};
+template <>
+struct ChosenObservers<StageList> {
+  PassObservers chosen;
+
+  void see_block(const StageList& stages, const ListedStage& stage,
+                 const StageBlock& entering) const {
+    if (chosen.record != nullptr) {
+      ClipRecorder<StageList>(*chosen.record).see_block(stages, stage, entering);
+    }
+    if (chosen.magnitudes != nullptr) {
+      MagnitudeObserver<StageList>(*chosen.magnitudes).see_block(stages, stage, entering);
     }
   }
 };

@@ -17,6 +17,7 @@
 #include "epilogue.hpp"
 #include "read_noise.hpp"
 #include "stage.hpp"
+#include "stage_list.hpp"
 #include "stages.hpp"
 
 // Weights.

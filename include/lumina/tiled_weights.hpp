@@ -315,6 +315,24 @@ bool encode_tiles(MatrixView<const float> w, const Mapping& mapping, TiledWeight
   return true;
 }
 
+/// The same with the number of bits chosen at run time, 2 … Bits, stored in as many as Bits are.
+/// Error: also other bits.
+template <int Bits>
+bool encode_tiles(MatrixView<const float> w, const Mapping& mapping, TiledWeights<Bits>& tiled,
+                  int bits) {
+  if (bits < 2 || bits > Bits) {
+    detail::report_error((detail::Message()
+                          << "lumina::encode_tiles: w is " << detail::Shape{w.rows(), w.cols()}
+                          << "; bits must be in 2.." << static_cast<std::size_t>(Bits))
+                             .c_str());
+    return false;
+  }
+  detail::TiledEncoder<Bits> encoder(w, mapping, tiled);
+  if (!encoder.choose_scales()) return false;
+  encoder.encode((std::int32_t{1} << (bits - 1)) - 1);
+  return true;
+}
+
 /// Encodes w [out, in] onto arrays.
 template <int Bits>
 TiledWeights<Bits> encode_tiles(MatrixView<const float> w, const Mapping& mapping = {}) {

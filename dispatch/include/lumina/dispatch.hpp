@@ -47,14 +47,80 @@ void force_isa(std::string_view name);
 // --- Arguments -----------------------------------------------------------------------------------
 
 using lumina::Converter;
+using lumina::Mapping;
 using lumina::MatrixMemory;
 using lumina::NoiseKey;
+using lumina::NoiseManagement;
 using lumina::Readout;
 
 // As they were called here.
 template <class T>
 using View = MatrixMemory<T>;
 using Key = NoiseKey;
+
+/// A stage of a list, one of those of stages.hpp and read_noise.hpp or a quantizer, as plain
+/// numbers:
+///
+///   const ld::StageSpec stages[] = {ld::StageSpec::bias(bias),
+///   ld::StageSpec::gaussian_noise(0.1f),
+///                                   ld::StageSpec::quantizer({8, -4.0f, 4.0f})};
+///   call.stages = stages;
+struct StageSpec {
+  enum class Kind {
+    bias,
+    relu,
+    attenuation,
+    gaussian_noise,
+    shot_noise,
+    shot_noise_with_derivative,
+    quantizer,
+    // Of arrays (read_noise.hpp); the first four only there.
+    read_noise,
+    proportional_read_noise,
+    constant_read_noise,
+    balanced_shot_noise,
+    intensity_noise,
+  };
+  Kind kind = Kind::relu;
+  float strength = 0.0f;                ///< an attenuation's factor, a noise's σ
+  Converter converter = {};             ///< a quantizer's
+  std::span<const float> columns = {};  ///< a bias, [out]; the caller's
+
+  static StageSpec bias(std::span<const float> values) {
+    return {.kind = Kind::bias, .columns = values};
+  }
+  static StageSpec relu() { return {.kind = Kind::relu}; }
+  static StageSpec attenuation(float factor) {
+    return {.kind = Kind::attenuation, .strength = factor};
+  }
+  static StageSpec gaussian_noise(float stddev) {
+    return {.kind = Kind::gaussian_noise, .strength = stddev};
+  }
+  static StageSpec shot_noise(float strength) {
+    return {.kind = Kind::shot_noise, .strength = strength};
+  }
+  static StageSpec shot_noise_with_derivative(float strength) {
+    return {.kind = Kind::shot_noise_with_derivative, .strength = strength};
+  }
+  static StageSpec read_noise(float stddev) {
+    return {.kind = Kind::read_noise, .strength = stddev};
+  }
+  static StageSpec proportional_read_noise(float stddev) {
+    return {.kind = Kind::proportional_read_noise, .strength = stddev};
+  }
+  static StageSpec constant_read_noise(float stddev) {
+    return {.kind = Kind::constant_read_noise, .strength = stddev};
+  }
+  static StageSpec balanced_shot_noise(float strength) {
+    return {.kind = Kind::balanced_shot_noise, .strength = strength};
+  }
+  static StageSpec intensity_noise(float stddev) {
+    return {.kind = Kind::intensity_noise, .strength = stddev};
+  }
+  static StageSpec quantizer(const Converter& converter) {
+    return {.kind = Kind::quantizer, .converter = converter};
+  }
+};
 
 /// Who runs tasks: run(self, tasks, body, context) calls body(context, i) for each i < tasks, on
 /// any threads. Without `run` the calling thread does. `threads`: how many there are.
@@ -101,9 +167,11 @@ class Weights {
   std::size_t cols() const { return cols_; }  ///< inputs
   int bits() const { return bits_; }          ///< 0: floats as they were
   bool coded() const;                         ///< CodedWeights: for calls with a DAC
+  std::size_t tiles() const;                  ///< arrays along the inputs; 0 of weights on none
   std::string_view isa() const;
 
-  /// Of coded weights: codes [out, in] and the scale of each output, to the caller's memory.
+  /// Of coded weights and of those on arrays: codes [out, in], and the scale of each output [out],
+  /// of each array's outputs [tiles, out], to the caller's memory.
   void codes(std::int8_t* to) const;
   void scales(float* to) const;
   /// Of packed weights: the values [out, in] that are multiplied.
@@ -134,6 +202,8 @@ Weights pack_quantized_values(MatrixMemory<const float> values, int bits);
 Weights pack_complex_weights(MatrixMemory<const float> w);
 /// encode_weights: 2 … 8 bits, multiplied as integers, stored in 2, 4 or 8 bits each.
 Weights encode_weights(MatrixMemory<const float> w, int bits);
+/// encode_tiles: 2 … 8 bits, on arrays, for calls with `array_stages` and `digital_stages`.
+Weights encode_tiles(MatrixMemory<const float> w, int bits, const Mapping& mapping = {});
 
 /// mix_neighbours: crosstalk between outputs, to be packed then.
 void mix_neighbours(MatrixMemory<const float> w, float crosstalk, MatrixMemory<float> mixed);
@@ -144,12 +214,17 @@ class Record {
   /// A call has filled it; not one that was refused, or that ended with an exception.
   bool filled() const;
 
-  /// Its bits, to be kept elsewhere: a row for each row of the call's output, of ⌈out / 8⌉ bytes;
-  /// nothing where it is not filled.
+  /// Bits for each output: 1 for a call with readout and ADC, for one with a list of stages as many
+  /// as these have gates.
+  std::size_t gates() const;
+
+  /// Its bits, to be kept elsewhere: a row for each row of the call's output, of ⌈out / 8⌉ bytes,
+  /// or with another number of gates of gates · ⌈out / 128⌉ · 16; nothing where it is not filled.
   MatrixMemory<const std::uint8_t> bytes() const;
-  /// From then on it is that of a call with `weights` and as many rows, whose bytes() these were.
-  /// Error: another number of bytes.
-  void restore(const Weights& weights, MatrixMemory<const std::uint8_t> bytes);
+  /// From then on it is that of a call with `weights` and as many rows and gates, whose bytes()
+  /// these were. Error: another number of bytes.
+  void restore(const Weights& weights, MatrixMemory<const std::uint8_t> bytes,
+               std::size_t gates = 1);
 
  private:
   friend struct Access;
@@ -176,10 +251,21 @@ struct Call {
   Readout readout = {};
   Converter adc = {};
   const float* output_bias = nullptr;  ///< [out], or none
+  /// In the place of `bias`, readout, ADC and `output_bias`, which are not read then, where there
+  /// are some; 16 at most. Errors say the stage's number.
+  std::span<const StageSpec> stages = {};
+  /// Of weights on arrays: y = digital_stages(Σ over arrays of r·s·array_stages(ŷ)),
+  /// lumina::analog_gemm. The DAC is one of 8 bits at most, r the larger magnitude of its ends, or
+  /// where it is symmetric that of a ManagedDac. Nothing but x, weights, y, the key and the
+  /// executor is read beside.
+  std::span<const StageSpec> array_stages = {};
+  std::span<const StageSpec> digital_stages = {};
+  NoiseManagement noise_management = NoiseManagement::none;
+  int bound_iterations = 0;
   NoiseKey key = {};
   Executor executor = {};
   Record* record = nullptr;  ///< to be filled, for backward()
-  bool track = false;        ///< run() returns the largest |v| that enters the ADC
+  bool track = false;  ///< run() returns the largest |v| that enters the ADC, or the last gate
 };
 
 /// Runs the call. The result is 0 where nothing is tracked.
@@ -189,12 +275,12 @@ float run(const Call& call);
 struct GradientViews {
   MatrixMemory<float> input = {};    ///< [batch, in]
   MatrixMemory<float> weights = {};  ///< [out, in]
-  float* output_bias = nullptr;      ///< [out]
+  float* output_bias = nullptr;      ///< [out]; of a list: by its first bias
 };
 
 /// lumina::backward: straight-through gradients of a call that has filled `record`. Of the call x,
-/// weights, converters, gain, attenuation and the executor are read. Coded weights: on AMX the
-/// products are the bf16 split.
+/// weights, converters, gain, attenuation and the executor are read; with a list of stages these
+/// and the key. Coded weights: on AMX the products are the bf16 split.
 void backward(const Call& call, MatrixMemory<const float> grad_y, const Record& record,
               const GradientViews& gradients, Workspace& workspace);
 

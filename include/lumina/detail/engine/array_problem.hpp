@@ -8,6 +8,7 @@
 #include "../../stage.hpp"
 #include "../base/range.hpp"
 #include "../epilogue/array_sum.hpp"
+#include "../epilogue/block_loop.hpp"
 #include "../epilogue/loop.hpp"
 #include "../epilogue/sums.hpp"
 #include "../layout/code_panels.hpp"
@@ -46,8 +47,6 @@ template <class Arch, class ArrayStages, class ArrayObserver, class OutputStages
           class OutputObserver, class SinkT>
 struct ArrayFinish {
   using Element = typename SinkT::Element;
-  static constexpr std::size_t kArrayDraws = normals_of<ArrayStages>;
-  static constexpr std::size_t kOutputDraws = normals_of<OutputStages>;
   static constexpr std::size_t kRowsAtOnce = Arch::epilogue_rows;
 
   ArrayStages array_stages;
@@ -59,7 +58,9 @@ struct ArrayFinish {
   std::size_t arrays;
 
   /// Draws of a call; another one begins behind them.
-  std::size_t draws() const { return arrays * kArrayDraws + kOutputDraws; }
+  std::size_t draws() const { return first_output_draw() + draws_of(output_stages); }
+
+  std::size_t first_output_draw() const { return arrays * draws_of(array_stages); }
 
   /// An array's sums of a block to partial sums. `flags`: of rows that its ADC clips, or nullptr.
   template <class Sum, class Values>
@@ -68,8 +69,8 @@ struct ArrayFinish {
              std::uint8_t* flags) const {
     const auto with = [&](const auto& observer) {
       using Observer = std::remove_cvref_t<decltype(observer)>;
-      EpilogueLoop<Arch, ArrayStages, Observer, AddTo>(array_stages, observer, add, key,
-                                                       first_draw + tile * kArrayDraws, tile)
+      EpilogueLoop<Arch, ArrayStages, Observer, AddTo>(
+          array_stages, observer, add, key, first_draw + tile * draws_of(array_stages), tile)
           .template finish<kRowsAtOnce>(rows, block, columns, sums, values,
                                         {add.first, kBlockColumns}, [] {});
     };
@@ -83,7 +84,7 @@ struct ArrayFinish {
   void outputs(std::size_t first_draw, const Range& rows, std::size_t block, std::size_t columns,
                const float* partial_sums, const OutputBlock<Element>& y) const {
     EpilogueLoop<Arch, OutputStages, OutputObserver, SinkT>(output_stages, output_observer, sink,
-                                                            key, first_draw + arrays * kArrayDraws)
+                                                            key, first_draw + first_output_draw())
         .template finish<kRowsAtOnce>(rows, block, columns, partial_sums,
                                       typename IdentitySums<Arch>::Values(), y, [] {});
   }

@@ -13,8 +13,10 @@
 #include "../../coded_weights.hpp"
 #include "../../coded_weights_view.hpp"
 #include "../../config.hpp"
+#include "../../epilogue.hpp"
 #include "../../matrix.hpp"
 #include "../../quantizer.hpp"
+#include "../../stage_list.hpp"
 #include "../base/aligned_buffer.hpp"
 #include "../base/message.hpp"
 #include "arguments.hpp"
@@ -86,6 +88,21 @@ bool operands_valid(MatrixView<X> x, const Weights& matrix, MatrixView<Y> y,
   return true;
 }
 
+/// The quantizer that ends a call's stages; null where there is none.
+struct LastQuantizer {
+  const UniformQuantizer* quantizer;
+  int bits;
+};
+template <class... Stages>
+LastQuantizer last_quantizer(const Epilogue<Stages...>& epilogue) {
+  const auto& last = std::get<sizeof...(Stages) - 1>(epilogue.stages());
+  return {&last, bits_of(last)};
+}
+inline LastQuantizer last_quantizer(const StageList& stages) {
+  if (stages.size() == 0) return {nullptr, 0};
+  return {stages.last().quantizer(), stages.last().bits()};
+}
+
 /// Reports too many inputs for sums of codes, and an output of codes whose ADC's do not fit.
 template <class Y, class EpilogueT>
 bool code_output_valid(const Shape& x, const Shape& w, MatrixView<Y>, const EpilogueT& epilogue) {
@@ -98,14 +115,18 @@ bool code_output_valid(const Shape& x, const Shape& w, MatrixView<Y>, const Epil
     return refuse("the sums of codes hold ", kMostCodedInputs, " inputs at most");
   }
   if constexpr (!std::is_same_v<Y, float>) {
-    constexpr std::size_t kLast = std::tuple_size_v<std::decay_t<decltype(epilogue.stages())>> - 1;
-    const auto& adc = std::get<kLast>(epilogue.stages());
-    if (adc.is_symmetric()) {
-      return refuse("the symmetric ADC has ", bits_of(adc),
+    const LastQuantizer adc = last_quantizer(epilogue);
+    if (adc.quantizer == nullptr) {
+      return report_false(Message() << "lumina::fused_gemm: x is " << x << ", w is " << w
+                                    << "; an output of codes needs stages that end with a "
+                                       "quantizer");
+    }
+    if (adc.quantizer->is_symmetric()) {
+      return refuse("the symmetric ADC has ", adc.bits,
                     " bits and codes with signs; an output of codes needs one whose codes count "
                     "from 0, or take y of float");
     }
-    if (const int bits = bits_of(adc); bits > std::numeric_limits<Y>::digits) {
+    if (const int bits = adc.bits; bits > std::numeric_limits<Y>::digits) {
       return refuse("the ADC has ", bits,
                     sizeof(Y) == 1 ? " bits, the elements of y 8" : " bits, the elements of y 16");
     }

@@ -12,6 +12,7 @@
 #include "../../matrix.hpp"
 #include "../base/prefetch.hpp"
 #include "../base/range.hpp"
+#include "../epilogue/block_loop.hpp"
 #include "../epilogue/loop.hpp"
 #include "../epilogue/sinks.hpp"
 #include "../epilogue/sums.hpp"

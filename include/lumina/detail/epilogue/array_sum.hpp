@@ -7,9 +7,11 @@
 #include "../../config.hpp"
 #include "../../epilogue.hpp"
 #include "../../stage.hpp"
+#include "../../stage_list.hpp"
 #include "../layout/float_panels.hpp"
 #include "../rows/array_rows.hpp"
 #include "../simd/vectors.hpp"
+#include "stage_operations.hpp"
 #include "stage_traits.hpp"
 
 namespace lumina {
@@ -56,6 +58,21 @@ struct ClipFlags<Epilogue<Stages...>, Observer> {
       const std::uint32_t all = (std::uint32_t{1} << active.count) - 1;
       if ((passed & all) != all) flags[at.row - first_row] = 1;
     }
+  }
+};
+/// Of a list, block by block.
+template <AnyStageList List, class Observer>
+struct ClipFlags<List, Observer> {
+  [[no_unique_address]] Observer observer;
+  std::uint8_t* flags;
+  std::size_t first_row;
+
+  void see_block(const StageList& stages, const ListedStage& stage,
+                 const StageBlock& entering) const {
+    if constexpr (requires { observer.see_block(stages, stage, entering); }) {
+      observer.see_block(stages, stage, entering);
+    }
+    if (stages.is_last_gate(stage)) stage.flag_clipped(entering, flags, first_row);
   }
 };
 

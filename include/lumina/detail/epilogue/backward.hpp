@@ -182,6 +182,16 @@ class GradientPass {
   std::array<NoiseField, kDraws + 1> fields_{};
 };
 
+/// That of an epilogue, or of a list (block_backward.hpp).
+template <class Arch, class Stages>
+struct GradientPassOf {
+  using type = GradientPass<Arch, Stages>;
+};
+template <class Arch, class... Stages>
+struct GradientPassOf<Arch, Epilogue<Stages...>> {
+  using type = GradientPass<Arch, Stages...>;
+};
+
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina

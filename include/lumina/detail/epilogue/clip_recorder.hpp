@@ -8,7 +8,9 @@
 #include "../../config.hpp"
 #include "../../epilogue.hpp"
 #include "../../forward_record.hpp"
+#include "../../stage_list.hpp"
 #include "../simd/vectors.hpp"
+#include "stage_operations.hpp"
 #include "stage_traits.hpp"
 
 namespace lumina {
@@ -20,6 +22,17 @@ namespace detail {
 /// needs the values themselves: the backward pass computes these again.
 template <class EpilogueT>
 class ClipRecorder;
+
+/// How many gates of these stages are recorded.
+template <class EpilogueT>
+constexpr std::size_t recorded_gates(const EpilogueT&) {
+  return ClipRecorder<EpilogueT>::gates;
+}
+template <AnyStageList List>
+std::size_t recorded_gates(const List& stages) {
+  return stages.gates();
+}
+
 template <class... Stages>
 class ClipRecorder<Epilogue<Stages...>> {
  public:
@@ -45,6 +58,23 @@ class ClipRecorder<Epilogue<Stages...>> {
  private:
   ForwardRecord* record_;
   std::size_t first_gate_;
+};
+
+/// The same of a list; a loop over blocks shows these instead of vectors (block_loop.hpp).
+template <>
+class ClipRecorder<StageList> {
+ public:
+  explicit ClipRecorder(ForwardRecord& record) : record_(&record) {}
+
+  void see_block(const StageList& stages, const ListedStage& stage,
+                 const StageBlock& entering) const {
+    if (stages.gates() != 0 && stage.type().is_gate) {
+      stage.record(entering, *record_, stage.gates_before());
+    }
+  }
+
+ private:
+  ForwardRecord* record_;
 };
 
 }  // namespace detail

@@ -67,6 +67,13 @@ class EpilogueLoop {
     }
   }
 
+  /// Of a stage of a list, whose noise is `fields`.
+  EpilogueLoop(const Stages& stages, const Observer& observer, const Sink& sink,
+               std::uint64_t row_offset, std::size_t tile, const NoiseField* fields)
+      : stages_(stages), observer_(observer), sink_(sink), row_offset_(row_offset), tile_(tile) {
+    std::copy_n(fields, kDraws, fields_.begin());
+  }
+
   /// Rows of a column block, `columns` of which exist, to `y`; RowsAtOnce of them at a time.
   /// `sums`: theirs, in rows of sum_columns<Values>. values(sums, column): one vector of sums as
   /// floats, values.facts(sums, column) what a stage wants beside; columns count within the block.

@@ -8,11 +8,13 @@
 #include "../../config.hpp"
 #include "../../epilogue.hpp"
 #include "../../matrix.hpp"
+#include "../../stage_list.hpp"
 #include "../base/aligned_buffer.hpp"
 #include "../base/range.hpp"
 #include "../isa/native.hpp"
 #include "../layout/float_panels.hpp"
 #include "../simd/vectors.hpp"
+#include "stage_operations.hpp"
 #include "stage_traits.hpp"
 
 namespace lumina {
@@ -76,6 +78,24 @@ class MagnitudeObserver<Epilogue<Stages...>> {
     if constexpr (is_gate<Stage, Floats> && Chain::gates_before(Index::value) + 1 == Chain::gates) {
       tracker_->add(entering, at, active);
     }
+  }
+
+ private:
+  MagnitudeTracker* tracker_;
+};
+
+/// The same of a list, block by block.
+template <>
+class MagnitudeObserver<StageList> {
+ public:
+  explicit MagnitudeObserver(MagnitudeTracker& tracker) : tracker_(&tracker) {}
+
+  void see_block(const StageList& stages, const ListedStage& stage,
+                 const StageBlock& entering) const {
+    if (!stages.is_last_gate(stage)) return;
+    entering.for_each_vector([&](const VectorInBlock& v) {
+      tracker_->add(StageFloats::load_aligned(entering.values + v.index), v.at, v.active);
+    });
   }
 
  private:

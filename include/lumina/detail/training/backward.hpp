@@ -22,6 +22,7 @@
 #include "../engine/tasks.hpp"
 #include "../engine/thresholds.hpp"
 #include "../epilogue/backward.hpp"
+#include "../epilogue/block_backward.hpp"
 #include "../epilogue/observer.hpp"
 #include "../isa/native.hpp"
 #include "../rows/matrix.hpp"
@@ -71,14 +72,15 @@ void pack_inputs(MatrixView<const X> x, const Dac& dac, PackedWeights& panels) {
 }
 
 /// False where the dot products, which a derivative needs, could not be made.
-template <class Pass, class... Stages, class Executor>
-bool run_gradient_pass(const Pass& pass, const Epilogue<Stages...>& stages,
-                       MatrixView<const float> grad_y, const ForwardRecord& record,
-                       MatrixView<float> gradient, float* sums, float* bias,
-                       const Executor& executor) {
-  using GradientPassT = GradientPass<Native, Stages...>;
+template <class Pass, class EpilogueT, class Executor>
+bool run_gradient_pass(const Pass& pass, const EpilogueT& stages, MatrixView<const float> grad_y,
+                       const ForwardRecord& record, MatrixView<float> gradient, float* sums,
+                       float* bias, const Executor& executor) {
+  using GradientPassT = typename GradientPassOf<Native, EpilogueT>::type;
   if constexpr (GradientPassT::kNeedsValues) {
-    if (!run_pass(pass, gradient, epilogue(), NoObserver(), executor)) return false;
+    bool needs_values = true;
+    if constexpr (requires { stages.needs_values(); }) needs_values = stages.needs_values();
+    if (needs_values && !run_pass(pass, gradient, epilogue(), NoObserver(), executor)) return false;
   }
   const GradientPassT gradient_pass(stages, record, pass.key, grad_y, gradient, sums, bias);
   run_tasks(executor, grad_y.rows() * grad_y.cols() >= Thresholds::gradients_worth_threads,

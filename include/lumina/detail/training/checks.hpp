@@ -96,9 +96,8 @@ inline bool product_backward_valid(MatrixView<const float> grad_y, MatrixView<co
 /// Reports a record that no forward() of the pass has filled.
 template <class Pass>
 bool record_valid(const Pass& pass, const ForwardRecord& record, const Message& call) {
-  constexpr std::size_t kGates = ClipRecorder<std::remove_cvref_t<decltype(pass.epilogue)>>::gates;
   if (record.filled() && record.rows() == pass.x.rows() && record.cols() == pass.weights.rows() &&
-      record.gates() == kGates) {
+      record.gates() == recorded_gates(pass.epilogue)) {
     return true;
   }
   return report_false(Message(call) << "; there was no forward pass: the record is "
@@ -111,14 +110,17 @@ bool record_valid(const Pass& pass, const ForwardRecord& record, const Message& 
 template <class Pass>
 bool backward_valid(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
                     const Gradients& gradients) {
-  using EpilogueT = std::remove_cvref_t<decltype(pass.epilogue)>;
   const Shape x{pass.x.rows(), pass.x.cols()}, w{pass.weights.rows(), pass.weights.cols()};
-  if (!gradients_valid("lumina::backward", pass.x, w, grad_y, gradients, has_bias<EpilogueT>) ||
+  if (!gradients_valid("lumina::backward", pass.x, w, grad_y, gradients,
+                       takes_bias(pass.epilogue)) ||
       !record_valid(pass, record, backward_message("lumina::backward", x, w, grad_y))) {
     return false;
   }
   if constexpr (are_coded<std::remove_cvref_t<decltype(pass.weights)>>) {
     if (!codes_valid(pass.dac, x, w, MatrixView<float>(), pass.epilogue)) return false;
+  }
+  if constexpr (requires { pass.epilogue.differentiable(); }) {
+    if (!pass.epilogue.differentiable()) return false;
   }
   return stage_valid_for(pass.epilogue, x.rows, w.rows) &&
          (gradients.weights.data() == nullptr ||
