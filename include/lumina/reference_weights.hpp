@@ -1,5 +1,5 @@
-// The oracle of weights with noise (weight_noise.hpp), as plain loops: levels, then noise, then
-// grid.
+// The oracle of weights with noise (weight_noise.hpp, weight_modifiers.hpp), as plain loops:
+// levels, then noise, then grid.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 #include "matrix.hpp"
 #include "noise.hpp"
 #include "reference.hpp"
+#include "weight_modifiers.hpp"
 #include "weight_noise.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
@@ -76,6 +77,45 @@ inline float perturbed(const DropConnect& noise, float weight, const WeightSite&
   return at.normal() < noise.threshold() ? 0.0f : weight;
 }
 
+/// The deviation of weight_modifiers.hpp's polynomials.
+inline float polynomial_deviation(const detail::Polynomial& c, float factor, float weight,
+                                  float largest) {
+  const float r = std::fabs(weight) / (largest > 0.0f ? largest : 1.0f);
+  float sigma = c[4];
+  for (std::size_t i = 4; i-- > 0;) sigma = std::fma(sigma, r, c[i]);
+  return detail::product(largest * factor, sigma);
+}
+inline float perturbed(const PolynomialWeightNoise& noise, float weight, const WeightSite& at) {
+  return std::fma(polynomial_deviation(noise.coefficients, noise.stddev, weight, at.largest),
+                  at.normal(), weight);
+}
+inline float perturbed(const ProgrammingWeightNoise& noise, float weight, const WeightSite& at) {
+  const float deviation =
+      polynomial_deviation(noise.coefficients, noise.stddev / noise.g_max, weight, at.largest);
+  const float magnitude = std::fabs(std::fma(deviation, at.normal(), weight));
+  return weight < 0.0f ? 0.0f - magnitude : magnitude;
+}
+inline float perturbed(const DiscretisedWeights& noise, float weight, const WeightSite& at) {
+  const float step = noise.resolution * at.largest;
+  const float level = step > 0.0f ? detail::product(std::nearbyint(weight / step) + 0.0f, step) : 0.0f;
+  return std::fma(noise.stddev * at.largest, at.normal(), level);
+}
+template <class Noise>
+float perturbed(const PerOutput<Noise>& noise, float weight, WeightSite at) {
+  at.largest = at.row_largest;
+  return perturbed(noise.noise, weight, at);
+}
+template <class Noise>
+float perturbed(const SparedInput<Noise>& noise, float weight, const WeightSite& at) {
+  return at.col == noise.input ? at.clean : perturbed(noise.noise, weight, at);
+}
+template <class First, class Second>
+float perturbed(const TwoWeightNoises<First, Second>& noises, float weight, WeightSite at) {
+  const float once = perturbed(noises.first(), weight, at);
+  at.draw = 1;
+  return perturbed(noises.second(), once, at);
+}
+
 /// A noise's largest deviation of weights between ± the highest level.
 inline float deviation(const AdditiveWeightNoise& noise, float, const WeightSite& at) {
   return noise.stddev * at.largest;
@@ -84,6 +124,39 @@ inline float deviation(const MultiplicativeWeightNoise& noise, float highest, co
   return noise.stddev * highest;
 }
 inline float deviation(const DropConnect&, float, const WeightSite&) { return 0.0f; }
+
+inline float deviation(const PolynomialWeightNoise& noise, float highest, const WeightSite& at) {
+  float largest = 0.0f;
+  for (int i = 0; i <= 64; ++i) {
+    const float weight = highest * static_cast<float>(i) / 64.0f;
+    largest = std::fmax(largest, std::fabs(polynomial_deviation(noise.coefficients, noise.stddev,
+                                                                weight, at.largest)));
+  }
+  return largest;
+}
+inline float deviation(const ProgrammingWeightNoise& noise, float highest, const WeightSite& at) {
+  return deviation(PolynomialWeightNoise{noise.stddev / noise.g_max, noise.coefficients}, highest,
+                   at);
+}
+inline float deviation(const DiscretisedWeights& noise, float, const WeightSite& at) {
+  return noise.stddev * at.largest;
+}
+template <class Noise>
+float deviation(const PerOutput<Noise>& noise, float highest, WeightSite at) {
+  at.largest = at.row_largest;
+  return deviation(noise.noise, highest, at);
+}
+template <class Noise>
+float deviation(const SparedInput<Noise>& noise, float highest, const WeightSite& at) {
+  return deviation(noise.noise, highest, at);
+}
+template <class First, class Second>
+float deviation(const TwoWeightNoises<First, Second>& noises, float highest, const WeightSite& at) {
+  const double first = deviation(noises.first(), highest, at);
+  const double second = deviation(noises.second(), highest, at);
+  const double squares = first * first + second * second;  // exact products
+  return static_cast<float>(std::sqrt(squares));
+}
 
 /// What code 1 of 8 bits is worth where weights deviate from their levels.
 inline float grid_scale(float level_scale, int bits, float deviation) {

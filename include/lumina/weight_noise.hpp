@@ -61,6 +61,32 @@ struct GradientPasses {
   }
 };
 
+/// The stage of two noises: the first one's normal is draw 0, the second one's draw 1, whether they
+/// need it or not.
+template <class First, class Second>
+struct GradientOfTwo {
+  First first;
+  Second second;
+
+  static constexpr std::size_t normals_per_element = 2;
+  template <class Floats>
+  Floats apply(const Floats& gradient, const Coordinates& at, const ActiveLanes& active,
+               const std::array<Floats, 2>& normals) const {
+    return through(first, through(second, gradient, at, active, normals[1]), at, active,
+                   normals[0]);
+  }
+
+ private:
+  template <class Stage, class Floats>
+  static Floats through(const Stage& stage, const Floats& gradient, const Coordinates& at,
+                        const ActiveLanes& active, const Floats& normal) {
+    static_assert(normals_of<Stage> <= 1);
+    std::array<Floats, normals_of<Stage>> own;
+    for (Floats& of_stage : own) of_stage = normal;
+    return stage.apply(gradient, at, active, own);
+  }
+};
+
 /// The stage of noise that is linear in w: the gradient is perturbed as the weights were.
 template <class Perturbation>
 struct GradientPerturbed {
@@ -109,7 +135,7 @@ concept PerturbsWeights = requires(const T noise, float largest, Native::Batch<f
   } || requires {
     { noise.perturbation(largest)(vector) } -> std::convertible_to<decltype(vector)>;
   } || requires {
-    noise.noises;
+    noise.two_noises;
   };
 };
 
@@ -255,10 +281,17 @@ inline float grid_scale(float level_scale, std::int32_t max_code, float deviatio
                   std::numeric_limits<float>::denorm_min());
 }
 
+/// A noise's largest deviation of a row's weights; 0 where it says none. Independent ones add up in
+/// squares.
 template <class Noise>
-float deviation_of(const Noise& noise, float highest_level, float largest) {
-  if constexpr (requires { noise.deviation(highest_level, largest); }) {
-    return noise.deviation(highest_level, largest);
+float deviation_of(const Noise& noise, float highest_level, float largest, float row_largest) {
+  if constexpr (requires { noise.two_noises; }) {
+    const double first = deviation_of(noise.first(), highest_level, largest, row_largest);
+    const double second = deviation_of(noise.second(), highest_level, largest, row_largest);
+    const double square = first * first;
+    return static_cast<float>(std::sqrt(square + second * second));
+  } else if constexpr (requires { noise.deviation(highest_level, largest); }) {
+    return noise.deviation(highest_level, is_per_output<Noise> ? row_largest : largest);
   } else {
     return 0.0f;
   }
@@ -273,11 +306,12 @@ void encode_with_noise(WeightEncoder<8>& encoder, MatrixView<const float> w, std
   const float* const scales = encoder.scales();
   const auto scale_of = [&](std::size_t row) {
     const float highest = product(scales[row], static_cast<float>(max_code));
-    const float row_largest =
-        is_per_output<Noise> ? std::bit_cast<float>(largest_magnitude_bits<Native::Batch<float>>(
-                                   w.row(row), w.cols()))
-                             : largest;
-    return grid_scale(scales[row], max_code, deviation_of(noise, highest, row_largest));
+    float row_largest = largest;
+    if constexpr (any_per_output<Noise>) {
+      row_largest =
+          std::bit_cast<float>(largest_magnitude_bits<Native::Batch<float>>(w.row(row), w.cols()));
+    }
+    return grid_scale(scales[row], max_code, deviation_of(noise, highest, largest, row_largest));
   };
   with_noisy_rows(QuantizedWeightRows(w, max_code, scales), w, noise, largest, key,
                   [&](const auto& rows) { encoder.encode_between_levels(rows, scale_of); });

@@ -32,6 +32,14 @@ template <class Noise>
 requires requires { Noise::per_output; }
 inline constexpr bool is_per_output<Noise> = Noise::per_output;
 
+template <class Noise>
+inline constexpr bool any_per_output = is_per_output<Noise>;
+template <class Noise>
+requires requires { Noise::two_noises; }
+inline constexpr bool any_per_output<Noise> =
+    is_per_output<std::remove_cvref_t<decltype(std::declval<Noise>().first())>> ||
+    is_per_output<std::remove_cvref_t<decltype(std::declval<Noise>().second())>>;
+
 /// How the noise of each row of w is made: noise.perturbation(largest magnitude), that of all of w,
 /// or of the row where the noise says `per_output`.
 template <class Noise>
@@ -182,19 +190,18 @@ class NoisyRows : public FloatRows {
   NoiseField field_;
 };
 
-/// f(rows with the noise). Of several noises each has a draw of its own, the first one draw 0.
+/// f(rows with the noise). Of two noises the first has draw 0, the second draw 1.
 template <class Rows, class Noise, class F>
 auto with_noisy_rows(const Rows& rows, MatrixView<const float> w, const Noise& noise, float largest,
-                     const NoiseKey& key, F f, std::size_t draw = 0) {
-  if constexpr (requires { noise.noises; }) {
-    return with_noisy_rows(
-        rows, w, noise.first(), largest, key,
-        [&](const auto& inner) {
-          return with_noisy_rows(inner, w, noise.rest(), largest, key, f, draw + 1);
-        },
-        draw);
+                     const NoiseKey& key, F f) {
+  if constexpr (requires { noise.two_noises; }) {
+    using First = std::remove_cvref_t<decltype(noise.first())>;
+    using Second = std::remove_cvref_t<decltype(noise.second())>;
+    const NoisyRows<First, Rows> first(rows, {w, noise.first(), largest}, key, 0);
+    return f(
+        NoisyRows<Second, NoisyRows<First, Rows>>(first, {w, noise.second(), largest}, key, 1));
   } else {
-    return f(NoisyRows<Noise, Rows>(rows, Perturbations<Noise>(w, noise, largest), key, draw));
+    return f(NoisyRows<Noise, Rows>(rows, {w, noise, largest}, key));
   }
 }
 
