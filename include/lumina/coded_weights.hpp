@@ -186,15 +186,30 @@ class WeightEncoder {
 
   /// Scales for the largest magnitudes of w.
   bool choose_scales(WeightScale how) {
+    return choose_scales(
+        how, [](std::size_t, float) {}, [](std::size_t, float largest) { return largest; });
+  }
+  /// The same, once each row was looked at, look(row, its largest magnitude), for the largest
+  /// magnitudes that limit(row, largest magnitude) leaves of w.
+  template <class Look, class Limit>
+  bool choose_scales(WeightScale how, Look look, Limit limit) {
     if (!coded_.next_scales_.grow_to(padded_outputs(w_.rows()))) return false;
     float* const scales = coded_.next_scales_.data();
     const bool finite = scan([&](std::size_t row, std::uint32_t largest) {
-      scales[row] = weight_scale(largest, max_code_);
+      scales[row] = std::bit_cast<float>(largest);
+      look(row, scales[row]);
     });
-    if (finite && how == WeightScale::per_matrix) {
+    if (!finite) return false;
+    largest_ = 0;
+    for (std::size_t row = 0; row < w_.rows(); ++row) {
+      const auto largest = std::bit_cast<std::uint32_t>(limit(row, scales[row]));
+      largest_ = std::max(largest_, largest);
+      scales[row] = weight_scale(largest, max_code_);
+    }
+    if (how == WeightScale::per_matrix) {
       std::fill_n(scales, w_.rows(), weight_scale(largest_, max_code_));
     }
-    return finite;
+    return true;
   }
 
   /// Scales of the caller's; they may be those of `coded`.

@@ -297,12 +297,12 @@ float deviation_of(const Noise& noise, float highest_level, float largest, float
   }
 }
 
-/// Levels, then noise, then grid, after the scales.
+/// Levels, then noise, then grid, after the scales; whether the noise fits.
 template <class Noise>
-void encode_with_noise(WeightEncoder<8>& encoder, MatrixView<const float> w, std::int32_t max_code,
+bool encode_with_noise(WeightEncoder<8>& encoder, MatrixView<const float> w, std::int32_t max_code,
                        const Noise& noise, const NoiseKey& key) {
   const float largest = encoder.largest_magnitude();
-  if (!noise_valid_for(noise, w, largest)) return;
+  if (!noise_valid_for(noise, w, largest)) return false;
   const float* const scales = encoder.scales();
   const auto scale_of = [&](std::size_t row) {
     const float highest = product(scales[row], static_cast<float>(max_code));
@@ -315,6 +315,7 @@ void encode_with_noise(WeightEncoder<8>& encoder, MatrixView<const float> w, std
   };
   with_noisy_rows(QuantizedWeightRows(w, max_code, scales), w, noise, largest, key,
                   [&](const auto& rows) { encoder.encode_between_levels(rows, scale_of); });
+  return true;
 }
 
 }  // namespace detail
