@@ -21,6 +21,7 @@
 #include <optional>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #include "backward.hpp"
 #include "coded_weights.hpp"
@@ -80,7 +81,8 @@ inline std::uint64_t next_layer_number() {
 }  // namespace detail
 
 /// `WeightBits`: 2 … 8 multiply codes in integers; 9 … 16 what they stand for, in floats.
-/// `WeightNoise`: one of weight_noise.hpp's, drawn afresh by each load().
+/// `WeightNoise`: one of weight_noise.hpp's, drawn afresh by each load(): levels of WeightBits
+/// bits, the noise on them, and where codes are multiplied, in 8 bits.
 template <int WeightBits, class WeightNoise = NoWeightNoise>
 class AnalogLinear {
   static_assert(WeightBits >= 2 && WeightBits <= 16,
@@ -88,7 +90,9 @@ class AnalogLinear {
 
  public:
   static constexpr bool kCodes = WeightBits <= 8;
-  using Weights = std::conditional_t<kCodes, CodedWeights<WeightBits>, PackedWeights>;
+  static constexpr bool kNoisyWeights = !std::is_same_v<WeightNoise, NoWeightNoise>;
+  using Weights =
+      std::conditional_t<kCodes, CodedWeights<kNoisyWeights ? 8 : WeightBits>, PackedWeights>;
 
   /// Room for batches of up to `batch` rows; larger ones make it grow. Errors: those of Quantizer
   /// for the ADC's bits and range; a zero-preserving ADC with a range that is not [−hi, hi]; a
@@ -154,6 +158,27 @@ class AnalogLinear {
     record_.resize(record_.rows(), record_.cols(), kGates);  // it was one of other weights
     return true;
   }
+
+  /// The scales of the loads from now on, one for each output: what code 1 is worth, or the level
+  /// next to 0 where weights have noise. So a layer stays the device that it was calibrated as,
+  /// whatever its largest weights are now; weights beyond ±max_code·scale saturate, straight
+  /// through. None: those for the largest weights of each load, as at first. The scales are copied.
+  /// Error: another number of scales, one that is not positive and finite; nothing is set then.
+  bool set_weight_scales(std::span<const float> scales) {
+    if (!usable()) return false;
+    if (!scales.empty()) {
+      const MatrixView<const float> shape(nullptr, config_.out, 0);
+      if (!detail::weight_scales_valid(shape, scales)) return false;
+    }
+    Matrix<float> kept(scales.empty() ? 0 : 1, scales.size());
+    if (kept.elements().size() != scales.size()) return false;  // reported
+    std::copy(scales.begin(), scales.end(), kept.data());
+    weight_scales_ = std::move(kept);
+    return true;
+  }
+  /// Those that were set.
+  std::span<const float> weight_scales() const& { return weight_scales_.elements(); }
+  std::span<const float> weight_scales() const&& = delete;
 
   /// The ADC's range is [−limit, limit] where it is tracked; 0: not known yet.
   float adc_limit() const { return adc_limit_; }
@@ -246,7 +271,7 @@ class AnalogLinear {
   template <class Stages>
   auto pass(MatrixView<const float> x, const Stages& stages, const NoiseKey& key) const {
     const auto plain = forward_pass(x, config_.dac, weights_, stages, key);
-    if constexpr (std::is_same_v<WeightNoise, NoWeightNoise>) {
+    if constexpr (!kNoisyWeights) {
       return plain;
     } else {
       return plain.with_weight_stages(epilogue(weight_noise_.gradient_stage()), weight_key_);
@@ -282,25 +307,34 @@ class AnalogLinear {
     });
   }
 
-  void encode(MatrixView<const float> w, const NoiseKey& key) {
-    // Noise, where there is some, is the last two arguments.
-    const auto with = [&](const auto&... noise) {
-      if constexpr (kCodes) {
-        encode_weights(w, weights_, noise...);
+  void encode(MatrixView<const float> w, [[maybe_unused]] const NoiseKey& key) {
+    const std::span<const float> scales = weight_scales_.elements();
+    if constexpr (!kCodes) {
+      if constexpr (kNoisyWeights) {
+        pack_quantized_weights<WeightBits>(w, weights_, weight_noise_, key, scales);
       } else {
-        pack_quantized_weights<WeightBits>(w, weights_, noise...);
+        pack_quantized_weights<WeightBits>(w, weights_, scales);
       }
-    };
-    if constexpr (std::is_same_v<WeightNoise, NoWeightNoise>) {
-      with();
     } else {
-      with(weight_noise_, key);
+      const auto with = [&](const auto&... scales_or_none) {
+        if constexpr (kNoisyWeights) {
+          encode_weights(w, weights_, WeightBits, weight_noise_, key, scales_or_none...);
+        } else {
+          encode_weights(w, weights_, scales_or_none...);
+        }
+      };
+      if (scales.empty()) {
+        with();
+      } else {
+        with(scales);
+      }
     }
   }
 
   AnalogLinearConfig config_;
   WeightNoise weight_noise_;
   Matrix<float> no_bias_;
+  Matrix<float> weight_scales_;
   Weights weights_;
   std::span<const float> bias_;
   NoiseKey weight_key_ = {};

@@ -158,6 +158,23 @@ inline std::uint32_t checked_magnitude_bits(MatrixView<const float> w, std::size
   return checked_magnitude_bits(w, row, {0, w.cols()});
 }
 
+/// Reports a number of scales other than w.rows(), and a scale that is not positive and finite.
+inline bool weight_scales_valid(MatrixView<const float> w, std::span<const float> scales) {
+  if (scales.size() != w.rows()) {
+    report_error((encoding_error(w)
+                  << ", there are " << scales.size() << " scales; w needs one for each row")
+                     .c_str());
+    return false;
+  }
+  for (std::size_t row = 0; row < w.rows(); ++row) {
+    if (scales[row] > 0.0f && scales[row] <= std::numeric_limits<float>::max()) continue;
+    report_error(
+        (encoding_error(w) << "; scales[" << row << "] is not positive and finite").c_str());
+    return false;
+  }
+  return true;
+}
+
 /// Encodes w into `coded`, in two steps: the scales, which reports what is wrong and leaves `coded`
 /// as it was; then the codes, up to ±max_code.
 template <int Bits>
@@ -169,31 +186,35 @@ class WeightEncoder {
 
   /// Scales for the largest magnitudes of w.
   bool choose_scales(WeightScale how) {
+    return choose_scales(
+        how, [](std::size_t, float) {}, [](std::size_t, float largest) { return largest; });
+  }
+  /// The same, once each row was looked at, look(row, its largest magnitude), for the largest
+  /// magnitudes that limit(row, largest magnitude) leaves of w.
+  template <class Look, class Limit>
+  bool choose_scales(WeightScale how, Look look, Limit limit) {
     if (!coded_.next_scales_.grow_to(padded_outputs(w_.rows()))) return false;
     float* const scales = coded_.next_scales_.data();
     const bool finite = scan([&](std::size_t row, std::uint32_t largest) {
-      scales[row] = weight_scale(largest, max_code_);
+      scales[row] = std::bit_cast<float>(largest);
+      look(row, scales[row]);
     });
-    if (finite && how == WeightScale::per_matrix) {
+    if (!finite) return false;
+    largest_ = 0;
+    for (std::size_t row = 0; row < w_.rows(); ++row) {
+      const auto largest = std::bit_cast<std::uint32_t>(limit(row, scales[row]));
+      largest_ = std::max(largest_, largest);
+      scales[row] = weight_scale(largest, max_code_);
+    }
+    if (how == WeightScale::per_matrix) {
       std::fill_n(scales, w_.rows(), weight_scale(largest_, max_code_));
     }
-    return finite;
+    return true;
   }
 
   /// Scales of the caller's; they may be those of `coded`.
   bool use_scales(std::span<const float> scales) {
-    if (scales.size() != w_.rows()) {
-      report_error((encoding_error(w_)
-                    << ", there are " << scales.size() << " scales; w needs one for each row")
-                       .c_str());
-      return false;
-    }
-    for (std::size_t row = 0; row < w_.rows(); ++row) {
-      if (scales[row] > 0.0f && scales[row] <= std::numeric_limits<float>::max()) continue;
-      report_error(
-          (encoding_error(w_) << "; scales[" << row << "] is not positive and finite").c_str());
-      return false;
-    }
+    if (!weight_scales_valid(w_, scales)) return false;
     if (!scan([](std::size_t, std::uint32_t) {})) return false;
     if (!coded_.next_scales_.grow_to(padded_outputs(w_.rows()))) return false;
     std::copy(scales.begin(), scales.end(), coded_.next_scales_.data());
@@ -203,15 +224,32 @@ class WeightEncoder {
   /// max |w|, after the scales.
   float largest_magnitude() const { return std::bit_cast<float>(largest_); }
 
-  /// The codes of `rows`: w (MatrixRows), or w with noise.
+  /// The scales, before encode().
+  const float* scales() const { return coded_.next_scales_.data(); }
+
+  /// The codes of `rows`, those of w.
   template <RowSource Rows>
   void encode(const Rows& rows) {
+    if (resize()) write(rows, max_code_);
+  }
+
+  /// The codes of `rows` that do not lie on the levels of the scales, with all the codes that the
+  /// type has: scale_of(row) is what code 1 is worth.
+  template <RowSource Rows, class ScaleOf>
+  void encode_between_levels(const Rows& rows, ScaleOf scale_of) {
     if (!resize()) return;
+    for (std::size_t row = 0; row < w_.rows(); ++row) coded_.scales_.data()[row] = scale_of(row);
+    write(rows, CodedWeights<Bits>::max_code);
+  }
+
+ private:
+  template <RowSource Rows>
+  void write(const Rows& rows, std::int32_t max_code) {
     // The last panel first: the scales' pass over w has left its end in the cache.
     for (std::size_t panel = panel_count(w_.rows()); panel-- > 0;) {
       const std::size_t first = panel * kPanelColumns;
       const std::size_t count = std::min(kPanelColumns, w_.rows() - first);
-      CodePanelWriter<stored_bits(Bits)> writer(coded_.scales_.data() + first, count, max_code_,
+      CodePanelWriter<stored_bits(Bits)> writer(coded_.scales_.data() + first, count, max_code,
                                                 coded_.words_.data() + panel * coded_.panel_size());
       for_each_block(rows, {first, count},
                      [&](MatrixView<const float> block) { writer.write(block); });
@@ -219,7 +257,6 @@ class WeightEncoder {
     }
   }
 
- private:
   /// f(row, its largest magnitude as bits) until a weight is not finite; then the result is false.
   template <class F>
   bool scan(F f) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "adc_calibration.hpp"
 #include "coded_weights.hpp"
 #include "config.hpp"
 #include "detail/engine/arguments.hpp"
@@ -85,6 +86,7 @@ using detail::MagnitudeTracker;
 struct PassObservers {
   ForwardRecord* record = nullptr;         ///< for backward()
   MagnitudeTracker* magnitudes = nullptr;  ///< of what enters the last gate: an ADC, a Relu
+  AdcCalibration* calibration = nullptr;   ///< the same, counted
 };
 
 namespace detail {
@@ -143,6 +145,10 @@ struct ChosenObservers {
     }
     if (chosen.magnitudes != nullptr) {
       MagnitudeObserver<EpilogueT>(*chosen.magnitudes).see(index, stage, entering, at, active);
+    }
+    if (chosen.calibration != nullptr) {
+      MagnitudeObserver<EpilogueT, AdcCalibration>(*chosen.calibration)
+          .see(index, stage, entering, at, active);
     }
   }
 };

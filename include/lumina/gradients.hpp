@@ -10,7 +10,9 @@
 #include "detail/base/message.hpp"
 #include "detail/engine/arguments.hpp"
 #include "detail/training/bf16_panels.hpp"
+#include "detail/training/range_gate.hpp"
 #include "epilogue.hpp"
+#include "input_range.hpp"
 #include "matrix.hpp"
 #include "weights.hpp"
 
@@ -46,9 +48,10 @@ struct WeightGate {
 
 /// Where backward() writes. What has no data is not computed.
 struct Gradients {
-  detail::KeptView<float> input = {};    ///< [batch, in]
-  detail::KeptView<float> weights = {};  ///< [out, in]
-  detail::KeptSpan<float> bias = {};     ///< [out]
+  detail::KeptView<float> input = {};     ///< [batch, in]
+  detail::KeptView<float> weights = {};   ///< [out, in]
+  detail::KeptSpan<float> bias = {};      ///< [out]
+  InputRangeSums* input_range = nullptr;  ///< of the DAC, [-r, r] or [0, r]; x of floats
 };
 
 /// The memory of backward(): the gradient by the dot products, and the packed operands of the two
@@ -62,6 +65,8 @@ struct BackwardWorkspace {
   PackedWeights inputs;                         // [batch][in]
   detail::Bf16Panels weight_codes;              // as weights and inputs, for Bf16SplitProducts
   detail::Bf16Panels input_codes;
+  detail::AlignedBuffer<detail::RangeSlot> range_slots;  // [batch][in / 128], for an input range
+  detail::AlignedBuffer<float> input;                    // [batch, in], where nobody else wants it
 };
 
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <type_traits>
 
 #include "coded_weights.hpp"
@@ -33,9 +34,12 @@ inline bool weight_bits_valid(MatrixView<const float> w, int bits) {
   return false;
 }
 
-/// Reports missing data and weights that are not finite.
-inline bool weights_quantizable(MatrixView<const float> w) {
-  if (!weights_there(w)) return false;
+/// Reports bits that there are not, missing data, weights that are not finite, and scales that are
+/// none.
+inline bool weights_quantizable(MatrixView<const float> w, int bits,
+                                std::span<const float> scales) {
+  if (!weight_bits_valid(w, bits) || !weights_there(w)) return false;
+  if (!scales.empty() && !weight_scales_valid(w, scales)) return false;
   if (w.cols() == 0) return true;  // however many rows
   for (std::size_t row = 0; row < w.rows(); ++row) {
     if (checked_magnitude_bits(w, row) == kNotFinite) return false;
@@ -46,37 +50,43 @@ inline bool weights_quantizable(MatrixView<const float> w) {
 }  // namespace detail
 
 /// Packs what w [out, in] becomes on a device of `bits` bits with a scale for each output,
-/// 2 ≤ bits ≤ 16: SymmetricQuantizer's rule, as encode_weights.
-/// Errors: other bits; a weight that is infinite or NaN; `packed` is as before then.
-inline void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, int bits) {
-  if (!detail::weight_bits_valid(w, bits) || !detail::weights_quantizable(w)) return;
+/// 2 ≤ bits ≤ 16: SymmetricQuantizer's rule, as encode_weights. `scales`: those of the caller, what
+/// code 1 is worth for each output, beyond ±max_code·scale weights saturate; none: for the largest
+/// magnitudes of w.
+/// Errors: other bits; a weight that is infinite or NaN; scales that encode_weights refuses;
+/// `packed` is as before then.
+inline void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, int bits,
+                                   std::span<const float> scales = {}) {
+  if (!detail::weights_quantizable(w, bits, scales)) return;
   detail::pack_rows_of_weights(
-      detail::QuantizedWeightRows(w, detail::MatrixRows(w), detail::max_weight_code(bits)), packed);
+      detail::QuantizedWeightRows(w, detail::max_weight_code(bits), scales.data()), packed);
 }
 /// The same with the number of bits in the type's place.
 template <int Bits>
-void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed) {
+void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed,
+                            std::span<const float> scales = {}) {
   static_assert(Bits >= 2 && Bits <= 16, "lumina::pack_quantized_weights: Bits must be in 2..16");
-  pack_quantized_weights(w, packed, Bits);
+  pack_quantized_weights(w, packed, Bits, scales);
 }
 
-/// The same with noise on the weights, at the scales of those without it.
+/// The same with noise on what w becomes: levels, then noise.
 /// Errors: also those of the noise.
 template <WeightNoise Noise>
 void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, int bits,
-                            const Noise& noise, const NoiseKey& key) {
-  if (!detail::weight_bits_valid(w, bits) || !detail::weights_quantizable(w)) return;
+                            const Noise& noise, const NoiseKey& key,
+                            std::span<const float> scales = {}) {
+  if (!detail::weights_quantizable(w, bits, scales)) return;
   const float largest = detail::largest_magnitude(w);
   if (!detail::noise_valid_for(noise, w, largest)) return;
-  const detail::NoisyRows perturbed(w, noise.perturbation(largest), key);
-  detail::pack_rows_of_weights(
-      detail::QuantizedWeightRows(w, perturbed, detail::max_weight_code(bits)), packed);
+  detail::with_noisy_rows(
+      detail::QuantizedWeightRows(w, detail::max_weight_code(bits), scales.data()), w, noise,
+      largest, key, [&](const auto& noisy) { detail::pack_rows_of_weights(noisy, packed); });
 }
 template <int Bits, WeightNoise Noise>
 void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, const Noise& noise,
-                            const NoiseKey& key) {
+                            const NoiseKey& key, std::span<const float> scales = {}) {
   static_assert(Bits >= 2 && Bits <= 16, "lumina::pack_quantized_weights: Bits must be in 2..16");
-  pack_quantized_weights(w, packed, Bits, noise, key);
+  pack_quantized_weights(w, packed, Bits, noise, key, scales);
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -92,6 +92,11 @@ struct GaussianNoise {
                const std::array<Floats, 1>& normals) const {
     return fused_multiply_add(Floats(stddev), normals[0], values);
   }
+  /// σ² of what is added, for independent().
+  template <class Floats>
+  Floats variance(const Floats&, const Coordinates&, const ActiveLanes&) const {
+    return Floats(product(stddev, stddev));
+  }
   template <class Floats>
   Floats backward(const Floats& gradient) const {
     return gradient;
@@ -112,6 +117,10 @@ struct ShotNoise {
                const std::array<Floats, 1>& normals) const {
     const Floats deviation = product(Floats(strength), square_root(abs(values)));
     return fused_multiply_add(deviation, normals[0], values);
+  }
+  template <class Floats>
+  Floats variance(const Floats& values, const Coordinates&, const ActiveLanes&) const {
+    return product(Floats(product(strength, strength)), abs(values));
   }
   template <class Floats>
   Floats backward(const Floats& gradient) const {

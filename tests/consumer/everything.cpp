@@ -144,11 +144,14 @@ void codes() {
   lumina::fused_gemm(in_codes, dac, weights.view(), wide_codes, lumina::epilogue(adc));
   hash.add(wide_codes.elements());
 
-  lumina::encode_weights(given.w, weights, lumina::MultiplicativeWeightNoise{0.1f}, kKey);
   lumina::encode_weights(given.w, weights, 3, lumina::WeightScale::per_matrix);
+  const lumina::Matrix<float> levels = weights.decode();
+  hash.add(levels.elements());
   const std::vector<float> scales(kOut, 0.01f);
-  lumina::encode_weights(given.w, weights, lumina::AdditiveWeightNoise{0.01f}, kKey, scales);
-  const lumina::Matrix<float> decoded = weights.decode();
+  lumina::CodedWeights<8> noisy;
+  lumina::encode_weights(given.w, noisy, 4, lumina::MultiplicativeWeightNoise{0.1f}, kKey);
+  lumina::encode_weights(given.w, noisy, lumina::AdditiveWeightNoise{0.01f}, kKey, scales);
+  const lumina::Matrix<float> decoded = noisy.decode();
   hash.add(decoded.elements());
   hash.print("codes");
 }

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include <lumina/fused_gemm.hpp>
-#include <lumina/reference.hpp>
+#include <lumina/reference_weights.hpp>
 #include <lumina/weight_noise.hpp>
 
 #include "support/check.hpp"
@@ -59,6 +59,7 @@ struct Encoding {
         given(out + (input.rarely(64) ? 1 : 0)),
         given_valid(given.size() == out) {
     if (input.flag()) bits = static_cast<int>(input.byte() % 10);
+    if (most_bits != 8) noise = Noise::none;  // noisy weights are held in 8 bits
     for (float& scale : given) {
       scale =
           input.rarely(128) ? input.any_float() : 0x1p-7f * static_cast<float>(input.byte() + 1);
@@ -100,30 +101,32 @@ struct Encoding {
       if (bits == Bits) return encode(arguments...);
       encode(bits, arguments...);
     };
-    switch (noise) {
-      case Noise::none:
-        return with_bits();
-      case Noise::additive:
-        return with_bits(lumina::AdditiveWeightNoise{strength}, key);
-      case Noise::multiplicative:
-        return with_bits(lumina::MultiplicativeWeightNoise{strength}, key);
-      case Noise::drop:
-        return with_bits(lumina::DropConnect{strength}, key);
+    if constexpr (Bits != 8) {
+      with_bits();
+    } else if (noise == Noise::additive) {
+      with_bits(lumina::AdditiveWeightNoise{strength}, key);
+    } else if (noise == Noise::multiplicative) {
+      with_bits(lumina::MultiplicativeWeightNoise{strength}, key);
+    } else if (noise == Noise::drop) {
+      with_bits(lumina::DropConnect{strength}, key);
+    } else {
+      with_bits();
     }
   }
 
   /// What they become.
   PlainCodes expected(MatrixView<const float> w) const {
-    const lumina::Matrix<float> noisy = with_noise(w);
-    PlainCodes result{{w.rows(), w.cols()}, std::vector<float>(w.rows())};
+    std::vector<float> scales(w.rows());
     for (std::size_t row = 0; row < w.rows(); ++row) {
       const std::size_t first = how == Scales::per_matrix ? 0 : row;
       const std::size_t end = how == Scales::per_matrix ? w.rows() : row + 1;
-      const float scale = how == Scales::given ? given[row] : scale_for(largest(w, first, end));
-      result.row_scales[row] = scale;
+      scales[row] = how == Scales::given ? given[row] : scale_for(largest(w, first, end));
+    }
+    lumina::reference::SymmetricCodes codes = codes_at(w, scales);
+    PlainCodes result{{w.rows(), w.cols()}, std::move(codes.scales)};
+    for (std::size_t row = 0; row < w.rows(); ++row) {
       for (std::size_t col = 0; col < w.cols(); ++col) {
-        result.codes(row, col) = static_cast<std::int8_t>(
-            lumina::reference::encode_symmetric(noisy(row, col), scale, bits));
+        result.codes(row, col) = static_cast<std::int8_t>(codes.codes(row, col));
       }
     }
     return result;
@@ -150,20 +153,24 @@ struct Encoding {
     if (std::isinf(step * static_cast<float>(max_code))) step = std::nextafter(step, 0.0f);
     return std::fmax(step, test::kDenormal);
   }
-  lumina::Matrix<float> with_noise(MatrixView<const float> w) const {
+  lumina::reference::SymmetricCodes codes_at(MatrixView<const float> w,
+                                             const std::vector<float>& scales) const {
+    using namespace lumina;
     switch (noise) {
       case Noise::additive:
-        return lumina::reference::perturb(w, lumina::AdditiveWeightNoise{strength}, key);
+        return reference::encode_noisy(w, bits, scales, AdditiveWeightNoise{strength}, key);
       case Noise::multiplicative:
-        return lumina::reference::perturb(w, lumina::MultiplicativeWeightNoise{strength}, key);
+        return reference::encode_noisy(w, bits, scales, MultiplicativeWeightNoise{strength}, key);
       case Noise::drop:
-        return lumina::reference::perturb(w, lumina::DropConnect{strength}, key);
+        return reference::encode_noisy(w, bits, scales, DropConnect{strength}, key);
       default: {
-        lumina::Matrix<float> same(w.rows(), w.cols());
+        reference::SymmetricCodes result{Matrix<std::int32_t>(w.rows(), w.cols()), scales};
         for (std::size_t row = 0; row < w.rows(); ++row) {
-          for (std::size_t col = 0; col < w.cols(); ++col) same(row, col) = w(row, col);
+          for (std::size_t col = 0; col < w.cols(); ++col) {
+            result.codes(row, col) = reference::encode_symmetric(w(row, col), scales[row], bits);
+          }
         }
-        return same;
+        return result;
       }
     }
   }

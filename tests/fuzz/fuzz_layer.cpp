@@ -190,7 +190,7 @@ class Program {
         biases == 0 ? std::vector<float>(out) : std::vector<float>(columns.begin(), columns.end());
     weight_key_ = key;
     if constexpr (kNoise) {
-      coded_ = lumina::encode_weights<Bits>(w, weight_noise_, key);
+      coded_ = lumina::encode_weights<Bits>(w, weight_noise_, key);  // in 8 bits
     } else if constexpr (Layer::kCodes) {
       coded_ = lumina::encode_weights<Bits>(w);
     } else {

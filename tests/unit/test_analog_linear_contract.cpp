@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+#include <lumina/reference.hpp>
+
 #include "support/catch.hpp"
 #include "support/expect_error.hpp"
 #include "support/random_matrix.hpp"
@@ -211,4 +213,51 @@ TEST_CASE("Without a key each load draws its weight noise afresh", "[layer]") {
     REQUIRE(layer.load(o.w, {}, {1, 2}));
     CHECK(same_codes(layer.weights(), keyed));
   }
+}
+
+TEST_CASE("Frozen scales stay whatever the weights are, and saturate", "[layer]") {
+  Operands o;
+  const auto check = [&](auto& layer, auto expected) {
+    TestMatrix before(kBatch, kOut), after(kBatch, kOut);
+    REQUIRE(layer.load(o.w));
+    layer.set_adc_limit(8.0f);
+    REQUIRE(layer.infer(o.x, before));
+    std::vector<float> scales(kOut);
+    for (std::size_t out = 0; out < kOut; ++out) {
+      scales[out] = 0.002f + 0.0001f * static_cast<float>(out);
+    }
+    REQUIRE(layer.set_weight_scales(scales));
+    REQUIRE(layer.load(o.w, {}, {1, 2}));
+    expected(scales);
+    for (float& scale : scales) scale = 0.0f;  // they were copied
+    REQUIRE(layer.load(o.w, {}, {1, 2}));
+    CHECK(layer.weight_scales()[3] == 0.0023f);
+
+    const std::vector<float> shorter(kOut - 1, 1.0f);
+    expect_error([&] { layer.set_weight_scales(shorter); }, {"[30, ", "29 scales"});
+    expect_error([&] { layer.set_weight_scales(scales); }, {"scales[0] is not positive"});
+    REQUIRE(layer.set_weight_scales({}));
+    REQUIRE(layer.load(o.w, {}, {1, 2}));
+    REQUIRE(layer.infer(o.x, after));
+    if (!std::remove_reference_t<decltype(layer)>::kNoisyWeights) {
+      CHECK(difference(after, before) == "");
+    }
+  };
+  AnalogLinear<8> plain(micro(), kBatch);
+  check(plain, [&](const std::vector<float>& scales) {
+    CHECK(same_codes(plain.weights(), encode_weights<8>(o.w, scales)));
+    CHECK(difference(plain.weights().scales(), std::span<const float>(scales)) == "");
+  });
+  const AdditiveWeightNoise noise{0.05f};
+  AnalogLinear<4, AdditiveWeightNoise> noisy(micro(), kBatch, noise);
+  check(noisy, [&](const std::vector<float>& scales) {
+    CodedWeights<8> coded;
+    encode_weights(o.w, coded, 4, noise, NoiseKey{1, 2}, scales);
+    CHECK(same_codes(noisy.weights(), coded));
+  });
+  AnalogLinear<12> floats(micro(), kBatch);
+  check(floats, [&](const std::vector<float>& scales) {
+    const auto code = reference::encode_symmetric(o.w(3, 4), scales[3], 12);
+    CHECK(floats.weights().value(3, 4) == static_cast<float>(code) * scales[3]);
+  });
 }

@@ -84,18 +84,22 @@ TEST_CASE("Weights of bits known at run time, with noise and with scales", "[run
   for (float& scale : scales.elements()) scale = 0.03f;
   CodedWeights<8> coded;
   for_every_bits([&](auto bits) {
-    const auto same = [&](const CodedWeights<bits>& fixed) {
+    const auto same = [&](const auto& fixed) {
       const Matrix<float> values = coded.decode(), expected = fixed.decode();
       CHECK(difference(values.view(), expected.view()) == "");
     };
-    encode_weights(o.w, coded, bits, noise, kKey);
-    same(encode_weights<bits>(o.w, noise, kKey));
     encode_weights(o.w, coded, bits, scales.elements());
     same(encode_weights<bits>(o.w, scales.elements()));
-    encode_weights(o.w, coded, bits, noise, kKey, scales.elements());
-    CodedWeights<bits> fixed;
-    encode_weights(o.w, fixed, noise, kKey, scales.elements());
-    same(fixed);
+
+    // Noisy weights are held in 8 bits, whatever their levels have.
+    encode_weights(o.w, coded, bits, noise, kKey);
+    same(encode_weights<bits>(o.w, noise, kKey));
+    if (bits == 8) {
+      CodedWeights<8> fixed;
+      encode_weights(o.w, coded, bits, noise, kKey, scales.elements());
+      encode_weights(o.w, fixed, noise, kKey, scales.elements());
+      same(fixed);
+    }
 
     // The gate of caller's scales knows how large codes become.
     const auto gate_of = [&](const auto& gate) {

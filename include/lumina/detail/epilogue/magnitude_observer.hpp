@@ -62,14 +62,14 @@ class MagnitudeTracker {
   std::size_t count_ = 0;
 };
 
-/// An observer (observer.hpp) of an epilogue of these stages, which shows a tracker what enters the
-/// last gate.
-template <class EpilogueT>
+/// An observer (observer.hpp) of an epilogue of these stages, which shows a tracker, add(values,
+/// at, active), what enters the last gate.
+template <class EpilogueT, class Tracker = MagnitudeTracker>
 class MagnitudeObserver;
-template <class... Stages>
-class MagnitudeObserver<Epilogue<Stages...>> {
+template <class... Stages, class Tracker>
+class MagnitudeObserver<Epilogue<Stages...>, Tracker> {
  public:
-  explicit MagnitudeObserver(MagnitudeTracker& tracker) : tracker_(&tracker) {}
+  explicit MagnitudeObserver(Tracker& tracker) : tracker_(&tracker) {}
 
   template <class Index, class Stage, class Floats>
   [[gnu::always_inline]] void see(Index, const Stage&, const Floats& entering,
@@ -81,7 +81,7 @@ class MagnitudeObserver<Epilogue<Stages...>> {
   }
 
  private:
-  MagnitudeTracker* tracker_;
+  Tracker* tracker_;
 };
 
 /// The same of a list, block by block.

@@ -17,7 +17,7 @@ namespace detail {
 
 /// f(block) with these rows of the source, at most 32: [rows.size, inputs], one block after the
 /// other; all but the last one have a multiple of 128 inputs. Rows that are made lie in 16 KiB on
-/// the stack. (A source may want to know something of whole rows first: facts(rows).)
+/// the stack.
 template <RowSource Rows, class F>
 void for_each_block(const Rows& source, const Range& rows, F f) {
   if constexpr (InPlaceRows<Rows>) {
@@ -25,17 +25,11 @@ void for_each_block(const Rows& source, const Range& rows, F f) {
     f(MatrixView<const float>(own.first, own.rows, own.inputs, own.stride));
   } else {
     alignas(kCacheLine) float block[kPanelColumns * kBlockColumns];
-    const auto each = [&](const auto&... facts) {
-      for (std::size_t begin = 0; begin < source.depth(); begin += kBlockColumns) {
-        const Range inputs{begin, std::min(kBlockColumns, source.depth() - begin)};
-        source.read(rows, inputs, block, kBlockColumns, facts...);
-        f(MatrixView<const float>(block, rows.size, inputs.size, kBlockColumns));
-      }
-    };
-    if constexpr (requires { source.facts(rows); }) {
-      each(source.facts(rows));
-    } else {
-      each();
+    const auto facts = facts_of(source, rows);
+    for (std::size_t begin = 0; begin < source.depth(); begin += kBlockColumns) {
+      const Range inputs{begin, std::min(kBlockColumns, source.depth() - begin)};
+      read_with_facts(source, rows, inputs, block, kBlockColumns, facts);
+      f(MatrixView<const float>(block, rows.size, inputs.size, kBlockColumns));
     }
   }
 }

@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <utility>
 
 #include "../../config.hpp"
 #include "../base/aligned_buffer.hpp"
@@ -37,6 +38,31 @@ template <class S>
 concept InPlaceRows = RowSource<S> && requires(const S& source, const Range& rows) {
   { source.in_place(rows) } -> std::same_as<StridedRows<typename S::Element>>;
 };
+
+/// What a source wants to know of whole rows before it makes some of their inputs: facts(rows), of
+/// a panel's rows at most; NoFactsOfRows where it wants nothing.
+struct NoFactsOfRows {};
+template <RowSource Rows>
+auto facts_of([[maybe_unused]] const Rows& source, [[maybe_unused]] const Range& rows) {
+  if constexpr (requires { source.facts(rows); }) {
+    return source.facts(rows);
+  } else {
+    return NoFactsOfRows();
+  }
+}
+template <class Rows>
+using FactsOf = decltype(facts_of(std::declval<const Rows&>(), std::declval<const Range&>()));
+
+/// read() with them.
+template <RowSource Rows>
+void read_with_facts(const Rows& source, const Range& rows, const Range& inputs,
+                     typename Rows::Element* to, std::size_t stride, const FactsOf<Rows>& facts) {
+  if constexpr (requires { source.facts(rows); }) {
+    source.read(rows, inputs, to, stride, facts);
+  } else {
+    source.read(rows, inputs, to, stride);
+  }
+}
 
 /// Rows of floats: what a source has that says nothing else.
 struct FloatRows {

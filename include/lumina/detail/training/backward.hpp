@@ -30,6 +30,7 @@
 #include "../rows/transposed.hpp"
 #include "bf16_split.hpp"
 #include "checks.hpp"
+#include "range_gate.hpp"
 #include "transposed_panels.hpp"
 
 namespace lumina {
@@ -56,6 +57,30 @@ auto input_stages(MatrixView<const X> x, const Dac& dac) {
     return epilogue(InputGate{x, dac});
   } else {
     return epilogue();
+  }
+}
+
+/// f(the stages of the gradient by x, where it goes to), where one of the two is wanted: it, or the
+/// sums for the input's range that come with it.
+template <class Pass, class F>
+void with_input_gradient(const Pass& pass, const Gradients& gradients, BackwardWorkspace& workspace,
+                         F f) {
+  if (gradients.input_range == nullptr) {
+    if (gradients.input.data() != nullptr) f(input_stages(pass.x, pass.dac), gradients.input);
+    return;
+  }
+  if constexpr (has_input_range<Pass>) {  // else refused
+    const std::size_t rows = pass.x.rows(), cols = pass.x.cols();
+    const std::size_t blocks = ceil_div(cols, kBlockColumns);
+    MatrixView<float> input = gradients.input;
+    if (!workspace.range_slots.grow_to(size_product(rows, blocks))) return;
+    if (input.data() == nullptr) {
+      if (!workspace.input.grow_to(size_product(rows, cols))) return;
+      input = {workspace.input.data(), rows, cols};
+    }
+    RangeSlot* const slots = workspace.range_slots.data();
+    f(epilogue(RangeGate{pass.x, pass.dac, slots, blocks}), input);
+    *gradients.input_range = sum_of_slots(slots, rows, cols);
   }
 }
 
@@ -94,11 +119,11 @@ template <class Pass, class Executor>
 void multiply_backward(const Pass& pass, MatrixView<const float> gradient,
                        const Gradients& gradients, BackwardWorkspace& workspace,
                        const Executor& executor) {
-  if (gradients.input.data() != nullptr) {
+  with_input_gradient(pass, gradients, workspace, [&](const auto& stages, MatrixView<float> input) {
     pack_for_backward(pass.weights, workspace.weights);
-    run(float_problem(MatrixRows(gradient), panels_of(workspace.weights)), gradients.input,
-        input_stages(pass.x, pass.dac), NoObserver(), NoiseKey{}, executor);
-  }
+    run(float_problem(MatrixRows(gradient), panels_of(workspace.weights)), input, stages,
+        NoObserver(), NoiseKey{}, executor);
+  });
   if (gradients.weights.data() != nullptr) {
     pack_inputs<std::remove_cvref_t<decltype(pass.weights)>>(pass.x, pass.dac, workspace.inputs);
     run(float_problem(TransposedRows(gradient), panels_of(workspace.inputs)), gradients.weights,
@@ -119,12 +144,11 @@ template <class Unit, class Pass, class Executor>
 void multiply_backward_split(const Pass& pass, MatrixView<const float> gradient,
                              std::span<const float> sums, const Gradients& gradients,
                              BackwardWorkspace& workspace, const Executor& executor) {
-  if (gradients.input.data() != nullptr) {
+  with_input_gradient(pass, gradients, workspace, [&](const auto& stages, MatrixView<float> input) {
     workspace.weight_codes.pack(pass.weights);
     run_bf16_split<Native, Unit>(ScaledRows<Native>(gradient, pass.weights.scales()),
-                                 workspace.weight_codes, gradients.input,
-                                 input_stages(pass.x, pass.dac), NoiseKey{}, executor);
-  }
+                                 workspace.weight_codes, input, stages, NoiseKey{}, executor);
+  });
   if (gradients.weights.data() != nullptr) {
     workspace.input_codes.pack(pass.x, pass.dac);
     const ValuesOfCodes values{pass.dac.step(), pass.dac.offset(), sums};

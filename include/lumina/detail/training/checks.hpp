@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 #include "../../coded_weights.hpp"
 #include "../../config.hpp"
@@ -89,6 +90,11 @@ inline bool product_backward_valid(MatrixView<const float> grad_y, MatrixView<co
     return report_false(Message() << "lumina::product_backward: w is " << Shape{w.rows(), w.cols()}
                                   << "; its data is missing");
   }
+  if (gradients.input_range != nullptr) {
+    return report_false(backward_message("lumina::product_backward", {x.rows(), x.cols()},
+                                         {w.rows(), w.cols()}, grad_y)
+                        << "; the gradient by an input's range is wanted, but there is no DAC");
+  }
   return gradients_valid("lumina::product_backward", x, {w.rows(), w.cols()}, grad_y, gradients,
                          false);
 }
@@ -106,6 +112,26 @@ bool record_valid(const Pass& pass, const ForwardRecord& record, const Message& 
                                     << record.gates() << " gates");
 }
 
+/// x of floats behind a DAC.
+template <class Pass>
+inline constexpr bool has_input_range =
+    std::is_same_v<decltype(std::declval<Pass>().x), MatrixView<const float>> &&
+    !std::is_same_v<decltype(std::declval<Pass>().dac), NoDac>;
+
+/// Reports a gradient by an input range that there is not.
+template <class Pass>
+bool input_range_valid(const Pass& pass, const Gradients& gradients, const Message& call) {
+  if (gradients.input_range == nullptr) return true;
+  if constexpr (has_input_range<Pass>) {
+    if (pass.dac.lo() == 0.0f || pass.dac.lo() == -pass.dac.hi()) return true;
+    return report_false(Message(call) << "; the gradient by the input's range is wanted, but the "
+                                         "DAC's is neither [-r, r] nor [0, r]");
+  } else {
+    return report_false(Message(call) << "; the gradient by the input's range is wanted, but x are "
+                                         "not floats behind a DAC");
+  }
+}
+
 /// Reports the first thing wrong with a call of backward().
 template <class Pass>
 bool backward_valid(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
@@ -113,7 +139,8 @@ bool backward_valid(const Pass& pass, MatrixView<const float> grad_y, const Forw
   const Shape x{pass.x.rows(), pass.x.cols()}, w{pass.weights.rows(), pass.weights.cols()};
   if (!gradients_valid("lumina::backward", pass.x, w, grad_y, gradients,
                        takes_bias(pass.epilogue)) ||
-      !record_valid(pass, record, backward_message("lumina::backward", x, w, grad_y))) {
+      !record_valid(pass, record, backward_message("lumina::backward", x, w, grad_y)) ||
+      !input_range_valid(pass, gradients, backward_message("lumina::backward", x, w, grad_y))) {
     return false;
   }
   if constexpr (are_coded<std::remove_cvref_t<decltype(pass.weights)>>) {
@@ -137,9 +164,11 @@ bool workspace_valid_for_products(const Pass& pass, const Gradients& gradients,
                                   const Executor& executor) {
   if constexpr (BringsWorkspace<Executor>) {
     const std::size_t batch = pass.x.rows();
-    return (gradients.input.data() == nullptr ||
+    // Of the view it counts how large it is.
+    const MatrixView<float> input(gradients.input.data(), batch, pass.x.cols());
+    return ((gradients.input.data() == nullptr && gradients.input_range == nullptr) ||
             workspace_valid<FloatScratchOf<MatrixRows>>(executor.workspace(), pass.weights.rows(),
-                                                        gradients.input)) &&
+                                                        input)) &&
            (gradients.weights.data() == nullptr ||
             workspace_valid<FloatScratchOf<TransposedRows>>(executor.workspace(), batch,
                                                             gradients.weights));
