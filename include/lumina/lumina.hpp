@@ -26,6 +26,7 @@
 #include "crosstalk.hpp"
 #include "quantized_weights.hpp"
 #include "tiled_weights.hpp"
+#include "weight_codes.hpp"
 #include "weight_noise.hpp"
 #include "weights.hpp"
 
