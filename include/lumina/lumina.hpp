@@ -29,6 +29,7 @@
 #include "weight_codes.hpp"
 #include "weight_noise.hpp"
 #include "weights.hpp"
+#include "weights_file.hpp"
 
 // Calls.
 #include "analog_gemm.hpp"
