@@ -69,6 +69,7 @@ struct FileSections {
   std::size_t words = FileHeader::kBytes, scales = 0, code_sums = 0, end = kTooMany;
 
   static constexpr FileSections of(const FileHeader& header) {
+    if (header.rows >= kTooMany || header.cols >= kTooMany) return {};
     const std::size_t panels = panel_count(header.rows);
     std::size_t words = 0, outputs = 0;
     if (header.kind == FileKind::floats) {
@@ -172,9 +173,10 @@ class WeightsFile {
 
  private:
   std::uint32_t u32(std::size_t offset) const { return load_u32(at(offset)); }
-  /// A length of the header; where this machine has no such sizes, one that it has no memory for.
+  /// A length of the header; where this machine has no such sizes, its largest one.
   std::size_t length(std::size_t offset) const {
-    return static_cast<std::size_t>(std::min<std::uint64_t>(load_u64(at(offset)), kTooMany));
+    constexpr std::uint64_t kLargest = std::numeric_limits<std::size_t>::max();
+    return static_cast<std::size_t>(std::min(load_u64(at(offset)), kLargest));
   }
 
   bool read_kind(FileKind kind, std::uint32_t bits) {
