@@ -37,10 +37,32 @@ enum class WeightScale {
   per_matrix,  ///< that of w: one scale for all
 };
 
+template <int Bits>
+class CodedWeights;
+
 namespace detail {
 
 template <int Bits>
 class WeightEncoder;
+
+/// Where the arrays of coded weights lie, to be written.
+struct CodedArrays {
+  std::int32_t* words = nullptr;
+  float* scales = nullptr;
+  std::int32_t* code_sums = nullptr;
+
+  /// Zeros behind `rows` scales and sums, and behind so many words.
+  void fill_behind(std::size_t rows, std::size_t word_count) const {
+    std::fill_n(words + word_count, kMaxWordsBehind, 0);
+    std::fill_n(scales + rows, padded_outputs(rows) - rows, 0.0f);
+    std::fill_n(code_sums + rows, padded_outputs(rows) - rows, 0);
+  }
+};
+
+/// Gives `coded` this shape, and room where it has too little; where its arrays lie. Without words
+/// there was no memory, which has been reported, and `coded` is empty.
+template <int Bits>
+CodedArrays reshape(CodedWeights<Bits>& coded, std::size_t rows, std::size_t cols);
 
 }  // namespace detail
 
@@ -55,6 +77,19 @@ class CodedWeights {
   static constexpr std::int32_t max_code = (std::int32_t{1} << (Bits - 1)) - 1;
 
   CodedWeights() = default;
+  CodedWeights(CodedWeights&&) noexcept = default;
+  CodedWeights& operator=(CodedWeights&&) noexcept = default;
+  /// Memory of its own, with the same codes. (Without exceptions and memory: an error, and none.)
+  CodedWeights(const CodedWeights& other)
+      : words_(other.words_.copy()),
+        scales_(other.scales_.copy()),
+        code_sums_(other.code_sums_.copy()) {
+    if (words_.size() == other.words_.size() && scales_.size() == other.scales_.size() &&
+        code_sums_.size() == other.code_sums_.size()) {
+      shape_ = detail::Extent(other.rows(), other.cols());
+    }
+  }
+  CodedWeights& operator=(const CodedWeights& other) { return *this = CodedWeights(other); }
 
   std::size_t rows() const { return shape_.rows; }  ///< outputs
   std::size_t cols() const { return shape_.cols; }  ///< inputs
@@ -106,6 +141,8 @@ class CodedWeights {
 
  private:
   friend class detail::WeightEncoder<Bits>;
+  friend detail::CodedArrays detail::reshape<Bits>(CodedWeights& coded, std::size_t rows,
+                                                   std::size_t cols);
 
   template <class T, class F>
   Matrix<T> map(F f) const {
@@ -124,6 +161,19 @@ class CodedWeights {
 };
 
 namespace detail {
+
+template <int Bits>
+CodedArrays reshape(CodedWeights<Bits>& coded, std::size_t rows, std::size_t cols) {
+  coded.shape_ = Extent();
+  const std::size_t padded_rows = padded_outputs(rows);
+  const std::size_t words = size_product(panel_count(rows), coded_steps<Bits>(cols), kPanelColumns);
+  if (!coded.words_.grow_to(words + kMaxWordsBehind) || !coded.scales_.grow_to(padded_rows) ||
+      !coded.code_sums_.grow_to(padded_rows)) {
+    return {};
+  }
+  coded.shape_ = Extent(rows, cols);
+  return {coded.words_.data(), coded.scales_.data(), coded.code_sums_.data()};
+}
 
 /// What is wrong with w and its like.
 inline Message encoding_error(MatrixView<const float> w) {
@@ -272,19 +322,10 @@ class WeightEncoder {
 
   /// Room for codes and sums, the scales, and zeros behind all of them; false where there is none.
   bool resize() {
-    const std::size_t padded_rows = padded_outputs(w_.rows());
-    const std::size_t words =
-        size_product(panel_count(w_.rows()), coded_steps<Bits>(w_.cols()), kPanelColumns);
-    coded_.shape_ = Extent();
-    if (!coded_.words_.grow_to(words + kMaxWordsBehind) || !coded_.scales_.grow_to(padded_rows) ||
-        !coded_.code_sums_.grow_to(padded_rows)) {
-      return false;
-    }
-    coded_.shape_ = Extent(w_.rows(), w_.cols());
-    std::fill_n(coded_.words_.data() + words, kMaxWordsBehind, 0);
-    std::copy_n(coded_.next_scales_.data(), w_.rows(), coded_.scales_.data());
-    std::fill_n(coded_.scales_.data() + w_.rows(), padded_rows - w_.rows(), 0.0f);
-    std::fill_n(coded_.code_sums_.data() + w_.rows(), padded_rows - w_.rows(), 0);
+    const CodedArrays arrays = reshape(coded_, w_.rows(), w_.cols());
+    if (arrays.words == nullptr) return false;
+    std::copy_n(coded_.next_scales_.data(), w_.rows(), arrays.scales);
+    arrays.fill_behind(w_.rows(), panel_count(w_.rows()) * coded_.panel_size());
     return true;
   }
 

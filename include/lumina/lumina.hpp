@@ -27,8 +27,10 @@
 #include "crosstalk.hpp"
 #include "quantized_weights.hpp"
 #include "tiled_weights.hpp"
+#include "weight_codes.hpp"
 #include "weight_noise.hpp"
 #include "weights.hpp"
+#include "weights_file.hpp"
 
 // Calls.
 #include "analog_gemm.hpp"

@@ -1,10 +1,10 @@
 // Row-major matrices: MatrixView looks at somebody's memory, Matrix owns its own.
 #pragma once
 
-#include <concepts>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <ranges>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -12,6 +12,7 @@
 #include "border.hpp"
 #include "config.hpp"
 #include "detail/base/aligned_buffer.hpp"
+#include "detail/base/foreign_matrix.hpp"
 #include "detail/base/message.hpp"
 #include "detail/base/range.hpp"
 
@@ -19,30 +20,6 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
 namespace detail {
-
-/// A matrix of another library that says how its elements lie, as Eigen's types do: data(), rows(),
-/// cols(), outerStride(), innerStride(), and IsRowMajor.
-template <class M, class T>
-concept ForeignMatrix = requires(M& matrix) {
-  { matrix.data() } -> std::convertible_to<T*>;
-  static_cast<std::size_t>(matrix.rows());
-  static_cast<std::size_t>(matrix.cols());
-  static_cast<std::size_t>(matrix.outerStride());
-  { matrix.innerStride() == 1 } -> std::convertible_to<bool>;
-  {static_cast<bool>(std::remove_cvref_t<M>::IsRowMajor)};
-};
-
-/// Its rows lie as a MatrixView's do, for all that is known when compiling.
-template <class M>
-constexpr bool is_row_major() {
-  using Type = std::remove_cvref_t<M>;
-  if constexpr (requires { static_cast<int>(Type::InnerStrideAtCompileTime); }) {
-    constexpr int stride = static_cast<int>(Type::InnerStrideAtCompileTime);
-    return static_cast<bool>(Type::IsRowMajor) && (stride == 1 || stride < 0);
-  } else {
-    return static_cast<bool>(Type::IsRowMajor);
-  }
-}
 
 /// What is wrong with a view: rows that run into each other, or too many of them.
 [[gnu::cold, gnu::noinline]] inline void report_view(std::size_t rows, std::size_t cols,
@@ -57,10 +34,21 @@ constexpr bool is_row_major() {
   report_error(message.c_str());
 }
 
+[[gnu::cold, gnu::noinline]] inline void report_elements(const char* who, std::size_t rows,
+                                                         std::size_t cols, std::size_t there) {
+  report_error((Message() << who << ": " << Shape{rows, cols}
+                          << " needs as many elements, there are " << there)
+                   .c_str());
+}
+
 }  // namespace detail
 
-/// A view of `rows` × `cols` elements, row after row. Copying a view copies no elements. Row-major
-/// matrices of Eigen convert to one; column-major ones do not compile.
+/// A view of `rows` × `cols` elements, row after row. Copying a view copies no elements.
+///
+/// What converts to one: row-major matrices of Eigen, std::mdspan with layout_right or
+/// layout_stride and what is shaped like it, and rows of a fixed length in one piece (a std::vector
+/// or std::span of std::array<T, N>, T[M][N]). Column-major ones and rows that lie apart do not
+/// compile.
 template <class T>
 class MatrixView {
  public:
@@ -79,6 +67,16 @@ class MatrixView {
     }
   }
 
+  /// All elements of a span, or of what converts to one: rows × cols of them, or it is an error and
+  /// the view empty.
+  constexpr MatrixView(std::span<T> elements, std::size_t rows, std::size_t cols)
+      : MatrixView(elements.data(), rows, cols, cols) {
+    if (elements.size() != detail::size_product(rows, cols)) {
+      rows_ = 0;
+      detail::report_elements("lumina::MatrixView", rows, cols, elements.size());
+    }
+  }
+
   /// Memory that a plain struct tells of (border.hpp). (Not for braces, which are the above.)
   template <class Memory>
   requires(std::is_same_v<Memory, MatrixMemory<T>> ||
@@ -94,17 +92,34 @@ class MatrixView {
   /// Error: elements of a row that are not neighbours; the view is empty then.
   template <class M>
   requires(detail::ForeignMatrix<M, T>&& detail::is_row_major<M>()) constexpr MatrixView(M&& matrix)
-      : MatrixView(matrix.data(), static_cast<std::size_t>(matrix.rows()),
-                   static_cast<std::size_t>(matrix.cols()),
-                   static_cast<std::size_t>(matrix.outerStride())) {
-    if (!(matrix.innerStride() == 1)) {
-      rows_ = 0;
-      detail::report_error("lumina::MatrixView: the elements of a row must be neighbours");
-    }
-  }
+      : MatrixView(matrix.innerStride() == 1, matrix.data(),
+                   static_cast<std::size_t>(matrix.rows()), static_cast<std::size_t>(matrix.cols()),
+                   static_cast<std::size_t>(matrix.outerStride())) {}
   template <class M>
   requires(detail::ForeignMatrix<M, T> &&
            !detail::is_row_major<M>()) constexpr MatrixView(M&& column_major_or_strided) = delete;
+
+  /// Error: elements of a row that are not neighbours; the view is empty then.
+  template <class M>
+  requires(detail::ForeignSpan<M, T>&& detail::rows_are_contiguous<M>())  //
+      constexpr MatrixView(M&& matrix)
+      : MatrixView(matrix.extent(1) <= 1 || matrix.stride(1) == 1, matrix.data_handle(),
+                   static_cast<std::size_t>(matrix.extent(0)),
+                   static_cast<std::size_t>(matrix.extent(1)),
+                   static_cast<std::size_t>(matrix.stride(0))) {}
+  template <class M>
+  requires(detail::ForeignSpan<M, T> &&
+           !detail::rows_are_contiguous<M>()) constexpr MatrixView(M&& column_major) = delete;
+
+  template <class Rows>
+  requires(detail::RowsInOnePiece<Rows, T>) constexpr MatrixView(Rows&& rows)
+      : MatrixView(std::ranges::empty(rows)
+                       ? nullptr
+                       : detail::FixedRow<detail::row_of<Rows>>::first(std::ranges::data(rows)),
+                   std::ranges::size(rows), detail::FixedRow<detail::row_of<Rows>>::length) {}
+  template <class Rows>
+  requires(detail::RowsApart<Rows, T>)  //
+      constexpr MatrixView(Rows&& rows_apart_are_copied_by_matrix_of) = delete;
 
   constexpr T& operator()(std::size_t row, std::size_t col) const {
     return data_[row * row_stride_ + col];
@@ -117,6 +132,15 @@ class MatrixView {
   constexpr std::size_t row_stride() const { return row_stride_; }
 
  private:
+  constexpr MatrixView(bool neighbours, T* data, std::size_t rows, std::size_t cols,
+                       std::size_t row_stride) {
+    if (neighbours) {
+      *this = MatrixView(data, rows, cols, row_stride);
+    } else {
+      detail::report_error("lumina::MatrixView: the elements of a row must be neighbours");
+    }
+  }
+
   T* data_ = nullptr;
   std::size_t rows_ = 0;
   std::size_t cols_ = 0;
@@ -159,9 +183,9 @@ class Matrix {
 
   Matrix(Matrix&&) noexcept = default;
   Matrix& operator=(Matrix&&) noexcept = default;
-  Matrix(const Matrix& other) : Matrix(other.rows(), other.cols()) {
-    if (other.elements_.size() != 0) {
-      std::memcpy(static_cast<void*>(data()), other.data(), elements_.size() * sizeof(T));
+  Matrix(const Matrix& other) : elements_(other.elements_.copy()) {
+    if (elements_.size() == other.elements_.size()) {
+      shape_ = detail::Extent(other.rows(), other.cols());
     }
   }
   Matrix& operator=(const Matrix& other) { return *this = Matrix(other); }
@@ -192,6 +216,32 @@ class Matrix {
   detail::AlignedBuffer<T> elements_;
   detail::Extent shape_;
 };
+
+/// A copy of rows that lie apart, as those of a std::vector<std::vector<T>>: their elements in one
+/// piece. Error: a row of another length than the first one; the matrix is empty then.
+template <class Rows>
+requires(
+    std::ranges::sized_range<const Rows>&& std::ranges::sized_range<detail::row_of<const Rows>>)  //
+    auto matrix_of(const Rows& rows) {
+  Matrix<std::ranges::range_value_t<detail::row_of<const Rows>>> result;
+  const std::size_t cols =
+      std::ranges::empty(rows) ? 0 : std::ranges::size(*std::ranges::begin(rows));
+  std::size_t index = 0;
+  for (const auto& row : rows) {
+    if (const std::size_t length = std::ranges::size(row); length != cols) {
+      detail::report_error((detail::Message() << "lumina::matrix_of: row " << index << " has "
+                                              << length << " elements, row 0 has " << cols)
+                               .c_str());
+      return result;
+    }
+    ++index;
+  }
+  result = {index, cols};
+  if (result.rows() != index) return result;  // no memory
+  auto* to = result.data();
+  for (const auto& row : rows) to = std::ranges::copy(row, to).out;
+  return result;
+}
 
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina

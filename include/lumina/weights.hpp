@@ -28,6 +28,17 @@ float* reshape(PackedWeights& packed, std::size_t rows, std::size_t cols);
 /// f32 weights w [out, in], packed (detail/packing/float_panels.hpp). Made by pack_weights.
 class PackedWeights {
  public:
+  PackedWeights() = default;
+  PackedWeights(PackedWeights&&) noexcept = default;
+  PackedWeights& operator=(PackedWeights&&) noexcept = default;
+  /// Memory of its own, with the same weights. (Without exceptions and memory: an error, and none.)
+  PackedWeights(const PackedWeights& other) : panels_(other.panels_.copy()) {
+    if (panels_.size() == other.panels_.size()) {
+      shape_ = detail::Extent(other.rows(), other.cols());
+    }
+  }
+  PackedWeights& operator=(const PackedWeights& other) { return *this = PackedWeights(other); }
+
   std::size_t rows() const { return shape_.rows; }  ///< outputs
   std::size_t cols() const { return shape_.cols; }  ///< inputs
 

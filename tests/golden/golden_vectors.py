@@ -16,6 +16,7 @@ import gemm_vectors
 import noise_field
 import quantizer_vectors
 import rng_vectors
+import weights_file_vectors
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -33,6 +34,7 @@ HEADERS = {
     "rng_vectors.hpp": rng_vectors.text,
     "f32_vectors.hpp": gemm_vectors.f32_text,
     "coded_vectors.hpp": gemm_vectors.coded_text,
+    "weights_file_vectors.hpp": weights_file_vectors.text,
 }
 
 

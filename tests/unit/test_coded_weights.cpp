@@ -466,6 +466,23 @@ TEST_CASE("Gaps between the rows are not looked at", "[coded_weights]") {
   CHECK(errors_of([&] { encode_weights<8>(w); }).empty());
 }
 
+TEST_CASE("CodedWeights: a copy has its own memory", "[coded_weights]") {
+  Engine engine(12);
+  TestMatrix w(40, 70), other(3, 3);
+  auto coded = encode_weights<4>(w.fill_uniform(engine));
+  CodedWeights<4> copied = coded;
+  CHECK(copied.panel(0) != coded.panel(0));
+  encode_weights(other.fill_uniform(engine), coded);
+  CHECK(coding_error(copied, w) == "");
+  copied = coded;
+  CHECK(copied.rows() == 3);
+  CHECK(coding_error(copied, other) == "");
+  encode_weights(w, copied);  // into the memory of a copy
+  CHECK(coding_error(copied, w) == "");
+  const CodedWeights<4> nothing, still_nothing = nothing;
+  CHECK(still_nothing.rows() == 0);
+}
+
 #if defined(__linux__)
 
 TEST_CASE("encode_weights reads w and the scales only", "[coded_weights]") {

@@ -102,3 +102,19 @@ TEST_CASE("PackedWeights: empty ones, and moving", "[weights]") {
   packed = std::move(moved);
   CHECK(layout_error(packed, w) == "");
 }
+
+TEST_CASE("PackedWeights: a copy has its own memory", "[weights]") {
+  Engine engine(4);
+  TestMatrix w(40, 7), other(3, 3);
+  PackedWeights packed = lumina::pack_weights(w.fill_uniform(engine));
+  PackedWeights copied = packed;
+  CHECK(copied.panel(0) != packed.panel(0));
+  lumina::pack_weights(other.fill_uniform(engine), packed);
+  CHECK(layout_error(copied, w) == "");
+  copied = packed;
+  CHECK(copied.rows() == 3);
+  CHECK(layout_error(copied, other) == "");
+  CHECK(PackedWeights(PackedWeights()).rows() == 0);
+  const PackedWeights nothing, still_nothing = nothing;
+  CHECK(still_nothing.rows() == 0);
+}

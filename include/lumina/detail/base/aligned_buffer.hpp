@@ -16,7 +16,8 @@ namespace detail {
 
 inline constexpr std::size_t kCacheLine = 64;
 
-/// `count` elements of a trivial type, aligned to a cache line; moves, does not copy.
+/// `count` elements of a trivial type, aligned to a cache line. It moves; a copy has to be asked
+/// for, so that none is hidden.
 template <class T>
 class AlignedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -44,6 +45,15 @@ class AlignedBuffer {
   bool grow_to(std::size_t count) {
     if (count_ < count) *this = AlignedBuffer(count);
     return count_ >= count;
+  }
+
+  /// The same elements in memory of their own. Where there is none, as the constructor says.
+  AlignedBuffer copy() const {
+    AlignedBuffer result(count_);
+    if (result.count_ != 0) {
+      std::memcpy(static_cast<void*>(result.data_), data_, count_ * sizeof(T));
+    }
+    return result;
   }
 
   T* data() { return data_; }
