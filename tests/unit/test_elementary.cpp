@@ -20,7 +20,7 @@ using namespace test;
 namespace {
 
 struct Exp {
-  static constexpr double most_ulp = 0.99;
+  static constexpr double most_ulp = 1.01;
   static constexpr float lowest = -105.0f, highest = 90.0f;
   template <class Floats>
   static Floats of(const Floats& x) {
@@ -44,7 +44,7 @@ struct Log {
 };
 
 struct Tanh {
-  static constexpr double most_ulp = 1.31;
+  static constexpr double most_ulp = 1.34;
   static constexpr float lowest = -10.0f, highest = 10.0f;
   template <class Floats>
   static Floats of(const Floats& x) {
@@ -169,18 +169,18 @@ void check() {
 
 }  // namespace
 
-TEST_CASE("exp is right to 0.99 ulp in every lane", "[elementary]") {
+TEST_CASE("exp is right to 1.01 ulp in every lane", "[elementary]") {
   check<Exp>();
   CHECK(exponential(0.0f) == 1.0f);
   CHECK(exponential(-0.0f) == 1.0f);
 }
 
-TEST_CASE("log is right to 0.83 ulp in every lane", "[elementary]") {
+TEST_CASE("log is right to 0.86 ulp in every lane", "[elementary]") {
   check<Log>();
   CHECK(bits_of(natural_logarithm(1.0f)) == 0);
 }
 
-TEST_CASE("tanh is right to 1.31 ulp in every lane", "[elementary]") {
+TEST_CASE("tanh is right to 1.34 ulp in every lane", "[elementary]") {
   check<Tanh>();
   CHECK(hyperbolic_tangent(20.0f) == 1.0f);
   CHECK(hyperbolic_tangent(-kInf) == -1.0f);
