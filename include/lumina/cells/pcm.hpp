@@ -57,14 +57,16 @@ struct PcmConstants {
 struct PcmMoment {
   float drift_time;  ///< ln((t + t₀) / t₀)
   float read_root;   ///< √ln((t + t₀ + t_r) / (2·t_r))
+  float inverse;     ///< 1 / g_max
 
   /// Quotients in double, rounded to float.
-  static PcmMoment at(double seconds) {
+  static PcmMoment at(double seconds, float g_max) {
     using C = PcmConstants;
     const double since = seconds + C::t0;
     const auto drift_ratio = static_cast<float>(since / C::t0);
     const auto read_ratio = static_cast<float>((since + C::read_time) / (2.0 * C::read_time));
-    return {natural_logarithm(drift_ratio), __builtin_sqrtf(natural_logarithm(read_ratio))};
+    return {natural_logarithm(drift_ratio), __builtin_sqrtf(natural_logarithm(read_ratio)),
+            1.0f / g_max};
   }
 };
 
@@ -75,23 +77,25 @@ template <class Floats>
   return min_or_second(max_or_second(value, Floats(line[2])), Floats(line[3]));
 }
 
-/// g(t); `inverse` is 1 / g_max.
+/// g(t). The arguments of exp and log are such that their short forms do.
 template <class Floats>
-[[gnu::always_inline]] inline Floats pcm_at(const PcmMoment& moment, float inverse,
-                                            const Floats& targets, const Floats& programmed,
-                                            const Floats& drift_normals,
+[[gnu::always_inline]] inline Floats pcm_at(const PcmMoment& moment, const Floats& targets,
+                                            const Floats& programmed, const Floats& drift_normals,
                                             const Floats& read_normals) {
   using C = PcmConstants;
-  const Floats relative =
-      max_or_second(product(targets, Floats(inverse)), Floats(C::least_relative));
-  const Floats log = natural_logarithm(relative);
+  const Floats least(C::least_relative);
+  const Floats log =
+      logarithm_of_normal(max_or_second(product(targets, Floats(moment.inverse)), least));
+  // |ν| < 0.41, and the logarithm of the latest time is 43.
   const Floats exponent = abs(fused_multiply_add(line_of_log(C::drift_deviation, log),
                                                  drift_normals, line_of_log(C::drift_mean, log)));
   const Floats drifted =
-      product(programmed, exponential(product(exponent, Floats(-moment.drift_time))));
+      product(programmed, exponential_of_small(product(exponent, Floats(-moment.drift_time))));
 
-  const Floats log_programmed = natural_logarithm(product(programmed, Floats(inverse)));
-  const Floats power = exponential(product(Floats(C::read_exponent), log_programmed));
+  // (Where r' is below `least`, Q has long been at its most.)
+  const Floats log_programmed =
+      logarithm_of_normal(max_or_second(product(programmed, Floats(moment.inverse)), least));
+  const Floats power = exponential_of_small(product(Floats(C::read_exponent), log_programmed));
   const Floats strength =
       min_or_second(product(Floats(C::read_factor), power), Floats(C::read_most));
   const Floats deviations = product(product(drifted, strength), Floats(moment.read_root));
@@ -109,7 +113,7 @@ struct PcmCell {
   /// σ_p, in µS, of a float or of vectors: where g_max is another one than that of the
   /// publication, that of the same r, times what g_max is larger.
   template <class Floats>
-  Floats deviation(const Floats& targets) const {
+  [[gnu::always_inline]] Floats deviation(const Floats& targets) const {
     const float to_argument = Derived::kArgumentOfFullyOn / g_max();
     const float from_published = g_max() / Derived::kPublishedMaximum;
     const Floats argument = product(targets, Floats(to_argument));
@@ -120,14 +124,16 @@ struct PcmCell {
   }
 
   template <class Floats>
-  Floats programmed(const Floats& targets, const std::array<Floats, 3>& drawn) const {
+  [[gnu::always_inline]] Floats programmed(const Floats& targets,
+                                           const std::array<Floats, 3>& drawn) const {
     return programmed_around(targets, deviation(targets), drawn[0]);
   }
-  PcmMoment moment(double seconds) const { return PcmMoment::at(seconds); }
+  PcmMoment moment(double seconds) const { return PcmMoment::at(seconds, g_max()); }
   template <class Floats>
-  Floats at(const PcmMoment& moment, const Floats& targets, const Floats& programmed,
-            const std::array<Floats, 3>& drawn) const {
-    return pcm_at(moment, 1.0f / g_max(), targets, programmed, drawn[1], drawn[2]);
+  [[gnu::always_inline]] Floats at(const PcmMoment& moment, const Floats& targets,
+                                   const Floats& programmed,
+                                   const std::array<Floats, 3>& drawn) const {
+    return pcm_at(moment, targets, programmed, drawn[1], drawn[2]);
   }
 
  private:

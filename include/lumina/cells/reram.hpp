@@ -46,21 +46,22 @@ struct PolynomialCell {
 
   /// σ_p of a float or of vectors.
   template <class Floats>
-  Floats deviation(const Floats& targets) const {
+  [[gnu::always_inline]] Floats deviation(const Floats& targets) const {
     return positive(detail::polynomial(coefficients, targets));
   }
   float largest_deviation() const {
     return detail::largest_deviation(g_max, [this](float g) { return deviation(g); });
   }
   template <class Floats>
-  Floats programmed(const Floats& targets, const std::array<Floats, 1>& drawn) const {
+  [[gnu::always_inline]] Floats programmed(const Floats& targets,
+                                           const std::array<Floats, 1>& drawn) const {
     return detail::programmed_around(targets, deviation(targets), drawn[0]);
   }
 
  private:
   static float positive(float value) { return value > 0.0f ? value : 0.0f; }
   template <class Floats>
-  static Floats positive(const Floats& values) {
+  [[gnu::always_inline]] static Floats positive(const Floats& values) {
     using detail::max_or_second;
     return max_or_second(values, Floats(0.0f));
   }
@@ -75,12 +76,13 @@ struct PublishedPolynomialCell {
 
   bool valid() const { return g_max_valid(cell().g_max, Derived::name); }
   template <class Floats>
-  Floats deviation(const Floats& targets) const {
+  [[gnu::always_inline]] Floats deviation(const Floats& targets) const {
     return polynomial_cell().deviation(targets);
   }
   float largest_deviation() const { return polynomial_cell().largest_deviation(); }
   template <class Floats>
-  Floats programmed(const Floats& targets, const std::array<Floats, 1>& drawn) const {
+  [[gnu::always_inline]] Floats programmed(const Floats& targets,
+                                           const std::array<Floats, 1>& drawn) const {
     return polynomial_cell().programmed(targets, drawn);
   }
   /// The same cell with its coefficients as values.

@@ -55,27 +55,30 @@ struct StuckAt {
   float largest_deviation() const { return cell.largest_deviation(); }
 
   template <class Floats>
-  Floats programmed(const Floats& targets, const std::array<Floats, cell_draws + 1>& drawn) const {
+  [[gnu::always_inline]] Floats programmed(const Floats& targets,
+                                           const std::array<Floats, cell_draws + 1>& drawn) const {
     return stuck(cell.programmed(targets, of_cell(drawn)), drawn[cell_draws]);
   }
   auto moment(double seconds) const requires detail::ChangesWithTime<Cell> {
     return cell.moment(seconds);
   }
   template <class Moment, class Floats>
-  Floats at(const Moment& moment, const Floats& targets, const Floats& programmed,
-            const std::array<Floats, cell_draws + 1>& drawn) const {
+  [[gnu::always_inline]] Floats at(const Moment& moment, const Floats& targets,
+                                   const Floats& programmed,
+                                   const std::array<Floats, cell_draws + 1>& drawn) const {
     return stuck(cell.at(moment, targets, programmed, of_cell(drawn)), drawn[cell_draws]);
   }
 
  private:
   template <class Floats>
-  static std::array<Floats, cell_draws> of_cell(const std::array<Floats, cell_draws + 1>& drawn) {
+  [[gnu::always_inline]] static std::array<Floats, cell_draws> of_cell(
+      const std::array<Floats, cell_draws + 1>& drawn) {
     std::array<Floats, cell_draws> own;
     for (std::size_t i = 0; i < cell_draws; ++i) own[i] = drawn[i];
     return own;
   }
   template <class Floats>
-  Floats stuck(const Floats& conductances, const Floats& uniform) const {
+  [[gnu::always_inline]] Floats stuck(const Floats& conductances, const Floats& uniform) const {
     const Floats off = select(uniform < Floats(p_off), Floats(g_min), conductances);
     return select(uniform > Floats(1.0f - p_on), Floats(g_max), off);
   }
