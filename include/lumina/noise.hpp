@@ -11,6 +11,7 @@
 
 #include "border.hpp"
 #include "config.hpp"
+#include "detail/base/polynomial.hpp"
 #include "detail/base/scalar_math.hpp"
 #include "detail/layout/float_panels.hpp"
 #include "detail/random/noise_field.hpp"
@@ -23,26 +24,24 @@ inline namespace LUMINA_ISA_NAMESPACE {
 
 namespace detail {
 
-/// Horner's rule, each step rounded once; coefficients lowest power first.
-template <std::size_t Count>
-float polynomial(const float (&coefficients)[Count], float x) {
-  float sum = coefficients[Count - 1];
-  for (std::size_t i = Count - 1; i > 0; --i) {
-    sum = fused_multiply_add(sum, x, coefficients[i - 1]);
-  }
-  return sum;
-}
-
 /// Box–Muller on two 32-bit words: the radius from one, the angle from the other.
 struct NormalPair {
   float cosine, sine;
 };
 
+/// As a signed integer a word has a magnitude, from which comes u in (0, 1], never 0 (the smallest
+/// is 2^-32), and a sign, which u does not depend on.
+inline float uniform_of_steps(float signed_steps) {
+  return fused_multiply_add(__builtin_fabsf(signed_steps), 0x1p-31f, 0x1p-32f);
+}
+inline float uniform_of_word(std::uint32_t word) {
+  return uniform_of_steps(static_cast<float>(static_cast<std::int32_t>(word)));
+}
+
 inline NormalPair box_muller(std::uint32_t radius_word, std::uint32_t angle_word) {
-  // As a signed integer the radius word has a magnitude, from which u in (0, 1] comes, never 0 (the
-  // smallest is 2^-32, so the largest radius is 6.66), and a sign, which turns the angle by π.
+  // The radius word's sign turns the angle by π. (u ≥ 2^-32: the largest radius is 6.66.)
   const auto signed_steps = static_cast<float>(static_cast<std::int32_t>(radius_word));
-  const float u = fused_multiply_add(__builtin_fabsf(signed_steps), 0x1p-31f, 0x1p-32f);
+  const float u = uniform_of_steps(signed_steps);
 
   // −2·ln u, with u = 2^e · (1 + f), 1 + f in [2/3, 4/3), and e in the place of u's exponent.
   const auto bits = std::bit_cast<std::int32_t>(u);
@@ -63,6 +62,34 @@ inline NormalPair box_muller(std::uint32_t radius_word, std::uint32_t angle_word
 
 }  // namespace detail
 
+namespace detail {
+
+/// Word `word` (0 … 15) of a step of the generator of a row and column block: the lanes' outputs,
+/// each one's low half first. Steps count from 0; two of them make 32 normals.
+class NoiseWords {
+ public:
+  NoiseWords(const NoiseKey& key, std::size_t row, std::size_t col, std::size_t draw,
+             std::size_t word, std::size_t step)
+      : shift_(word % 2 == 0 ? 0 : 32) {
+    // Lane l is an Xoshiro256++ whose state is the outputs 4·l … 4·l + 3 of a SplitMix64.
+    const NoiseField::Row field_row = NoiseField(key, draw).row(key.row_offset + row);
+    const std::size_t lane = word / 2;
+    SplitMix64 seeder{field_row.seed_of(col / kBlockColumns) + 4 * lane * SplitMix64::increment};
+    for (std::uint64_t& s : state_) s = seeder();
+    for (std::size_t i = 0; i < step; ++i) xoshiro256pp_next<WordOperations>(state_);
+  }
+  /// That of the step, then those of the next ones.
+  std::uint32_t operator()() {
+    return static_cast<std::uint32_t>(xoshiro256pp_next<WordOperations>(state_) >> shift_);
+  }
+
+ private:
+  std::uint64_t state_[4];
+  int shift_;
+};
+
+}  // namespace detail
+
 /// The normal N(0, 1) that every kernel adds at (row, col) of an output, with the same bits on
 /// every machine. `row` counts within the call; key.row_offset is added to it. `draw`: which of
 /// the element's independent normals (the first noise stage of an epilogue uses 0).
@@ -70,24 +97,25 @@ inline NormalPair box_muller(std::uint32_t radius_word, std::uint32_t angle_word
 inline float standard_normal_at(const NoiseKey& key, std::size_t row, std::size_t col,
                                 std::size_t draw = 0) {
   using namespace detail;
-  const NoiseField::Row field_row = NoiseField(key, draw).row(key.row_offset + row);
-  const std::size_t word = col % (kNormalsPerRound / 2);  // 16 32-bit words in a step
-  const std::size_t lane = word / 2;
-
-  // Lane l is an Xoshiro256++ whose state is the outputs 4·l … 4·l + 3 of a SplitMix64.
-  SplitMix64 seeder{field_row.seed_of(col / kBlockColumns) + 4 * lane * SplitMix64::increment};
-  std::uint64_t state[4];
-  for (std::uint64_t& s : state) s = seeder();
-
   // Each block of 32 columns takes two steps: radii, then angles.
   const std::size_t block = col % kBlockColumns / kNormalsPerRound;
-  for (std::size_t step = 0; step < 2 * block; ++step) xoshiro256pp_next<WordOperations>(state);
-  const std::uint64_t radius_lane = xoshiro256pp_next<WordOperations>(state);
-  const std::uint64_t angle_lane = xoshiro256pp_next<WordOperations>(state);
-  const int shift = word % 2 == 0 ? 0 : 32;
-  const NormalPair pair = box_muller(static_cast<std::uint32_t>(radius_lane >> shift),
-                                     static_cast<std::uint32_t>(angle_lane >> shift));
+  NoiseWords words(key, row, col, draw, col % (kNormalsPerRound / 2), 2 * block);
+  const std::uint32_t radius_word = words();
+  const NormalPair pair = box_muller(radius_word, words());
   return col % kNormalsPerRound < kNormalsPerRound / 2 ? pair.cosine : pair.sine;
+}
+
+/// The uniform number in (0, 1] at (row, col), with the same bits on every machine: what the words
+/// of standard_normal_at are where a draw yields uniform numbers instead (say, which devices are
+/// stuck). Its steps are 2^-31 below 2^-7 and 2^-24 near 1, its smallest value is 2^-32. A draw
+/// is used for one or the other, never for both.
+inline float standard_uniform_at(const NoiseKey& key, std::size_t row, std::size_t col,
+                                 std::size_t draw = 0) {
+  using namespace detail;
+  // Each 16 columns take a step.
+  NoiseWords words(key, row, col, draw, col % (kNormalsPerRound / 2),
+                   col % kBlockColumns / (kNormalsPerRound / 2));
+  return uniform_of_word(words());
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -41,6 +41,7 @@
 #include "detail/isa/native.hpp"
 #include "detail/kernels/sum_planes.hpp"
 #include "detail/simd/vectors.hpp"
+#include "elementary.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {

@@ -39,6 +39,26 @@ void check_panel(const NoiseKey& key, std::size_t row, std::size_t panel, std::s
   }
 }
 
+/// The 128 uniform numbers of a panel by lanes and by standard_uniform_at.
+template <class Arch>
+void check_uniform_panel(const NoiseKey& key, std::size_t row, std::size_t panel,
+                         std::size_t draw) {
+  NoiseGenerator<Arch> lanes(NoiseField(key, draw).row(key.row_offset + row).seed_of(panel));
+  std::vector<float> actual(kBlockColumns), expected(kBlockColumns);
+  for (std::size_t block = 0; block < kBlockColumns / kNormalsPerRound; ++block) {
+    NoiseGenerator<Arch>::store(lanes.next_uniform_round(),
+                                actual.data() + block * kNormalsPerRound);
+  }
+  for (std::size_t col = 0; col < kBlockColumns; ++col) {
+    expected[col] = lumina::standard_uniform_at(key, row, panel * kBlockColumns + col, draw);
+  }
+  CAPTURE(key.seed, key.stream, key.row_offset, row, panel, draw);
+  REQUIRE(difference(actual, expected) == "");
+  for (const float number : actual) {
+    if (!(number > 0.0f && number <= 1.0f)) REQUIRE((number > 0.0f && number <= 1.0f));
+  }
+}
+
 template <class Arch>
 void check_panels() {
   for (std::size_t row = 0; row < 4; ++row) {
@@ -53,8 +73,11 @@ void check_panels() {
   }
   Engine engine(1);
   for (int i = 0; i < 300; ++i) {
-    check_panel<Arch>({engine(), engine(), engine()}, integer(engine, 0, 5000),
-                      integer(engine, 0, std::size_t{1} << 40), integer(engine, 0, 20));
+    const NoiseKey key{engine(), engine(), engine()};
+    const std::size_t row = integer(engine, 0, 5000), draw = integer(engine, 0, 20);
+    const std::size_t panel = integer(engine, 0, std::size_t{1} << 40);
+    check_panel<Arch>(key, row, panel, draw);
+    check_uniform_panel<Arch>(key, row, panel, draw);
   }
 }
 
@@ -136,6 +159,30 @@ TEST_CASE("The vector Box-Muller equals the scalar one", "[noise_lanes]") {
 }
 TEST_CASE("The vector Box-Muller on PortableBatch equals the scalar one", "[noise_lanes]") {
   check_all_box_mullers<Scalar>();
+}
+TEST_CASE("Uniform numbers are the words of the noise field, 0 excluded", "[noise_lanes]") {
+  CHECK(uniform_of_word(0) == 0x1p-32f);
+  CHECK(uniform_of_word(1) == 0x1.8p-31f);
+  CHECK(uniform_of_word(0xffffffff) == 0x1.8p-31f);  // −1
+  CHECK(uniform_of_word(0x7fffffff) == 1.0f);
+  CHECK(uniform_of_word(0x80000000) == 1.0f);
+  CHECK(uniform_of_word(0x40000000) == 0.5f);
+  // Evenly in 16 parts, and no relation between neighbours: χ² of pairs over 256 cells.
+  constexpr std::size_t kRows = 400;
+  std::vector<int> pairs(256);
+  for (std::size_t row = 0; row < kRows; ++row) {
+    for (std::size_t col = 0; col < kBlockColumns; col += 2) {
+      const auto part = [&](std::size_t c) {
+        return static_cast<int>(lumina::standard_uniform_at({5, 6}, row, c) * 15.999999f);
+      };
+      ++pairs[static_cast<std::size_t>(16 * part(col) + part(col + 1))];
+    }
+  }
+  const double expected = kRows * 64 / 256.0;
+  double chi2 = 0.0;
+  for (const int count : pairs) chi2 += (count - expected) * (count - expected) / expected;
+  CHECK(chi2 < 255 + 5 * std::sqrt(2.0 * 255));
+  CHECK(chi2 > 255 - 5 * std::sqrt(2.0 * 255));
 }
 TEST_CASE("NoiseGenerator goes on where its state was taken", "[noise_lanes]") {
   check_state<Native>();

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "../../config.hpp"
-#include "../base/unroll.hpp"
+#include "../simd/polynomial.hpp"
 #include "../simd/vectors.hpp"
 #include "normal_constants.hpp"
 
@@ -19,15 +19,16 @@ struct NormalVectors {
   Floats cosine, sine;
 };
 
-/// detail::polynomial in every lane.
-template <class Floats, std::size_t Count>
-[[gnu::always_inline]] inline Floats polynomial(const float (&coefficients)[Count],
-                                                const Floats& x) {
-  Floats sum(coefficients[Count - 1]);
-  unroll<Count - 1>([&](auto i) __attribute__((always_inline)) {
-    sum = fused_multiply_add(sum, x, Floats(coefficients[Count - 2 - i]));
-  });
-  return sum;
+/// detail::uniform_of_steps in every lane, of their magnitudes.
+template <class Floats>
+[[gnu::always_inline]] inline Floats uniform_of_steps(const Floats& steps) {
+  return fused_multiply_add(steps, Floats(0x1p-31f), Floats(0x1p-32f));
+}
+
+/// detail::uniform_of_word in every lane.
+template <class Words32>
+[[gnu::always_inline]] inline rebind_t<Words32, float> uniform_of_words(const Words32& words) {
+  return uniform_of_steps(abs(nearest_floats(bits_as<std::int32_t>(words))));
 }
 
 /// detail::box_muller in every lane. Largest errors, over all words (tests/unit/test_math.cpp
@@ -43,7 +44,7 @@ template <class Words32>
       bits_as<std::uint32_t>(nearest_floats(bits_as<std::int32_t>(radius_words)));
   const Words32 sign_bit(0x80000000u);
   const Floats steps = bits_as<float>(signed_steps & Words32(0x7fffffffu));
-  const Floats u = fused_multiply_add(steps, Floats(0x1p-31f), Floats(0x1p-32f));
+  const Floats u = uniform_of_steps(steps);
 
   const Ints bits = bits_as<std::int32_t>(u);
   const Ints exponent = (bits - Ints(kLogPivotBits)) & Ints(kExponentMask);

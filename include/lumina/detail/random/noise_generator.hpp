@@ -76,7 +76,18 @@ class NoiseGenerator {
     return round;
   }
 
-  /// A round's 32 normals to memory.
+  /// standard_uniform_at of the next 32 columns, instead of normals.
+  [[gnu::always_inline]] Round next_uniform_round() {
+    Round round;
+    repeat<Arch, registers>([&](auto r) {
+      round[r] = uniform_of_words(bits_as<std::uint32_t>(xoshiro256pp_next<Arch>(state_[r])));
+      round[r + registers] =
+          uniform_of_words(bits_as<std::uint32_t>(xoshiro256pp_next<Arch>(state_[r])));
+    });
+    return round;
+  }
+
+  /// A round's 32 numbers to memory.
   static void store(const Round& round, float* to) {
     repeat<Arch, round_vectors>([&](auto i) { round[i].store_unaligned(to + i * Floats::size); });
   }

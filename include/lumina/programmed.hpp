@@ -1,0 +1,112 @@
+// Weights on devices that deviate: programmed once, looked at whenever one likes.
+//
+//   const Programmed chip(w, Pcm{}, NoiseKey{seed, chip_number});
+//   TiledWeights<8> weights;
+//   chip.at(86400.0, weights);   // the weights that the chip holds after a day
+//
+// In this order: w / scale of its array, to levels (where devices have some), to the targets of its
+// devices (Cells), to what they have at that time (cells.hpp), to the ŵ that this is read as, on a
+// grid of 8 bits that has room for four σ. No copy of w with deviations exists but those codes.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include "border.hpp"
+#include "cells.hpp"
+#include "config.hpp"
+#include "detail/base/message.hpp"
+#include "detail/rows/devices.hpp"
+#include "matrix.hpp"
+#include "tiled_weights.hpp"
+
+LUMINA_FLOATS_AS_WRITTEN
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+/// A chip whose devices are programmed to w [out, in]. Holds a reference to w and the chip's key,
+/// no memory: what its devices have is computed when it is asked for, and is the same each time.
+///
+/// The first device of w(row, column) draws what is at (row, column) of the key's noise fields 0 …
+/// n − 1, n being what its cell draws, the second one at fields n … 2n − 1.
+template <CellModel Cell>
+class Programmed {
+ public:
+  /// `bits`: how many levels devices are programmed to, 2^bits − 1 of ŵ in [−1, 1], 2 … 8; 0: any
+  /// conductance.
+  Programmed(MatrixView<const float> w, const Cell& cell, const NoiseKey& chip,
+             const Mapping& mapping = {}, const Cells& cells = {}, int bits = 0)
+      : w_(w), cell_(cell), chip_(chip), mapping_(mapping), cells_(cells), bits_(bits) {}
+
+  /// The weights at so many seconds after programming, reading noise included, or just programmed
+  /// (std::nullopt). Scales are those of the largest weights.
+  /// Errors, `weights` are as before then and the result is false: those of the cell and of
+  /// encode_tiles; a g_min that is not in [0, g_max); bits; a time that is negative, NaN or above
+  /// 1e20.
+  bool at(std::optional<double> seconds, TiledWeights<8>& weights) const {
+    if (!valid(seconds)) return false;
+    detail::TiledEncoder<8> encoder(w_, mapping_, weights);
+    return encoder.choose_scales() && encode(encoder, seconds);
+  }
+  /// The same with scales of the caller's, [tiles, out]. Errors: also those of such scales.
+  bool at(std::optional<double> seconds, TiledWeights<8>& weights,
+          MatrixView<const float> scales) const {
+    if (!valid(seconds)) return false;
+    detail::TiledEncoder<8> encoder(w_, mapping_, weights);
+    return encoder.use_scales(scales) && encode(encoder, seconds);
+  }
+
+  /// What code 1 is of a fully-on device: (1 + 4σ) / 127, σ being the largest of a programmed
+  /// device, of the range of ŵ.
+  float code_value() const {
+    const float headroom = pairs().headroom(cell_.largest_deviation());
+    return headroom / static_cast<float>(TiledWeights<8>::max_code);
+  }
+
+ private:
+  detail::PairMapping pairs() const { return {cells_, static_cast<float>(cell_.g_max)}; }
+
+  bool valid(std::optional<double> seconds) const {
+    using namespace detail;
+    if (!cell_valid(cell_) || !pairs().valid("Programmed")) return false;
+    if (bits_ != 0 && (bits_ < 2 || bits_ > 8)) {
+      report_error((Message() << "lumina::Programmed: " << Number{static_cast<double>(bits_)}
+                              << " bits; levels have 2..8, or 0 for none")
+                       .c_str());
+      return false;
+    }
+    return !seconds || seconds_valid(*seconds, "Programmed");
+  }
+
+  bool encode(detail::TiledEncoder<8>& encoder, std::optional<double> seconds) const {
+    const bool two = pairs().has_minus();
+    if (seconds) {
+      two ? encode<2, true>(encoder, *seconds) : encode<1, true>(encoder, *seconds);
+    } else {
+      two ? encode<2, false>(encoder, 0.0) : encode<1, false>(encoder, 0.0);
+    }
+    return true;
+  }
+  template <std::size_t Devices, bool AtTime>
+  void encode(detail::TiledEncoder<8>& encoder, double seconds) const {
+    const float levels = bits_ == 0 ? 0.0f : static_cast<float>(detail::max_weight_code(bits_));
+    encoder.encode(code_value(), [&](std::size_t tile) {
+      const detail::Range inputs = encoder.inputs()[tile];
+      const MatrixView<const float> own(w_.row(0) + inputs.begin, w_.rows(), inputs.size,
+                                        w_.row_stride());
+      return detail::ProgrammedRows<Cell, Devices, AtTime>(
+          own, encoder.scales(tile).data(), levels, cell_, pairs(), seconds, inputs.begin, chip_);
+    });
+  }
+
+  MatrixView<const float> w_;
+  Cell cell_;
+  NoiseKey chip_;
+  Mapping mapping_;
+  Cells cells_;
+  int bits_;
+};
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE
