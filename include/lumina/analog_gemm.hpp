@@ -98,5 +98,15 @@ bool analog_gemm(X&& x, const Dac& dac, const TiledWeights<Bits>& weights,
                              detail::NoObserver(), key, executor);
 }
 
+/// How many bytes SerialIn needs for such a call with x [batch, weights.cols()] of floats.
+template <int Bits, ArrayDac Dac, class... InArray>
+std::size_t analog_workspace_bytes(std::size_t batch, const TiledWeights<Bits>& weights,
+                                   const Dac& dac, const ArrayStages<InArray...>&) {
+  using Input = decltype(detail::input_of(dac));
+  using Parts = detail::ArrayParts<TiledWeights<Bits>, float, Input, Epilogue<InArray...>>;
+  return detail::ArrayLayout<typename Parts::Kernel, typename Parts::Rows>::bytes(
+      batch, weights.panels().inputs);
+}
+
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina

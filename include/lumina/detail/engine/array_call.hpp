@@ -13,6 +13,7 @@
 #include "../../stage.hpp"
 #include "../../tiled_weights.hpp"
 #include "../base/message.hpp"
+#include "../base/number.hpp"
 #include "../epilogue/sinks.hpp"
 #include "../epilogue/stage_traits.hpp"
 #include "../epilogue/tile_sums.hpp"
@@ -43,16 +44,16 @@ bool array_dac_valid(const Dac& dac) {
                                 << " bits; arrays take 8 at most");
 }
 inline bool array_dac_valid(const ManagedDac& dac) {
-  if (dac.bits < 2 || dac.bits > 8) {
-    return report_false(Message() << "lumina::analog_gemm: ManagedDac: bits must be in 2..8");
-  }
+  const auto refuse = [](auto what, const auto& is, auto needed) __attribute__((noinline)) {
+    return report_false(Message() << "lumina::analog_gemm: ManagedDac: " << what
+                                  << Number{static_cast<double>(is)} << needed);
+  };
+  if (dac.bits < 2 || dac.bits > 8) return refuse("it has ", dac.bits, " bits; arrays take 2..8");
   if (!(dac.range >= 0x1p-100f && dac.range <= 0x1p+100f)) {
-    return report_false(Message() << "lumina::analog_gemm: ManagedDac: range must be positive and "
-                                     "finite, from 2^-100 to 2^100");
+    return refuse("range is ", dac.range, "; it must be positive and finite, from 2^-100 to 2^100");
   }
   if (dac.bound_iterations < 0 || dac.bound_iterations > 1000) {
-    return report_false(
-        Message() << "lumina::analog_gemm: ManagedDac: bound_iterations must be in 0..1000");
+    return refuse("bound_iterations is ", dac.bound_iterations, "; it must be in 0..1000");
   }
   return true;
 }
@@ -66,7 +67,7 @@ bool run_arrays_on(const P& problem, const Finish& finish, MatrixView<T> y,
   using Call = ArrayLoop<K, P, Finish>;
   if constexpr (BringsWorkspace<Executor>) {
     const std::span<std::byte> workspace = executor.workspace();
-    if (!workspace_has(Call::bytes(y.rows(), problem.panels.inputs), workspace,
+    if (!workspace_has(Call::Layout::bytes(y.rows(), problem.panels.inputs), workspace,
                        problem.rows.depth(), y)) {
       return false;
     }

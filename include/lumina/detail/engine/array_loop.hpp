@@ -48,14 +48,11 @@ class ArrayLoop {
   }
 
   std::size_t tasks() const { return schedule_.tasks(); }
-  static std::size_t bytes(std::size_t batch, const Tiling& inputs) {
-    return batch == 0 ? 0 : Layout(batch, inputs).end;
-  }
 
   void run(std::size_t task) const {
     with_task_memory<Layout::kMaxBytes>(layout_.end, [&](std::byte* memory) { run(task, memory); });
   }
-  /// In memory that begins at a cache line and has bytes().
+  /// In memory that begins at a cache line and has Layout::bytes().
   void run(std::size_t task, std::byte* memory) const {
     const Range rows = schedule_.chunks.rows_of(schedule_.chunk(task));
     const Range blocks = schedule_.blocks_of(task);

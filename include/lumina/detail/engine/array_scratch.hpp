@@ -66,6 +66,9 @@ struct ArrayLayout {
     partial_sums = sums + rows * kPlanes * kBlockColumns * sizeof(typename K::Sum);
     end = partial_sums + rows * kBlockColumns * sizeof(float);
   }
+  static constexpr std::size_t bytes(std::size_t batch, const Tiling& tiles) {
+    return batch == 0 ? 0 : ArrayLayout(batch, tiles).end;
+  }
   /// No call needs more.
   static constexpr std::size_t kMaxBytes = [] {
     // Whole rows of more arrays than one have at least row_multiple inputs for each.
