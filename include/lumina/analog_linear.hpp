@@ -23,6 +23,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "adc_calibration.hpp"
 #include "backward.hpp"
 #include "coded_weights.hpp"
 #include "config.hpp"
@@ -195,6 +196,13 @@ class AnalogLinear {
     adc_limit_ = limit;
   }
 
+  /// Another DAC, say with a range that is learned or a percentile. backward() needs a forward()
+  /// behind it.
+  void set_dac(const RuntimeQuantizer& dac) {
+    config_.dac = dac;
+    record_.resize(record_.rows(), record_.cols(), kGates);  // it was one of other inputs
+  }
+
   /// With noise, that of `key`: the same key, the same noise. What backward() needs is remembered.
   /// Where the ADC's range is tracked, this batch widens it for the next ones; the very first batch
   /// sets its own, but for one without rows or with nothing but zeros in front of the ADC, after
@@ -244,6 +252,18 @@ class AnalogLinear {
   bool infer(MatrixView<const float> x, MatrixView<float> y, const NoiseKey& key,
              const Executor& executor = {}) const {
     return run(x, y, true, key, executor);
+  }
+  /// The same, and what enters the ADC counted into `seen` (adc_calibration.hpp), whatever its
+  /// range is; a tracked one need not be known, and stays as it is. So
+  ///   layer.set_adc_limit(seen.histogram().quantile(0.999));
+  template <class Executor = Serial>
+  bool calibrate(MatrixView<const float> x, MatrixView<float> y, const NoiseKey& key,
+                 AdcCalibration& seen, const Executor& executor = {}) const {
+    if (!usable()) return false;
+    return with_stages(adc(), true, [&](const auto& stages) {
+      return lumina::forward(pass(x, stages, key), y, PassObservers{nullptr, nullptr, &seen},
+                             executor);
+    });
   }
 
  private:

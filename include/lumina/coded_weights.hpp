@@ -21,6 +21,7 @@
 #include "detail/packing/code_panels.hpp"
 #include "detail/packing/row_blocks.hpp"
 #include "detail/rows/matrix.hpp"
+#include "detail/rows/weight_checks.hpp"
 #include "detail/rows/weight_scale.hpp"
 #include "detail/simd/largest_magnitude.hpp"
 #include "matrix.hpp"
@@ -173,56 +174,6 @@ CodedArrays reshape(CodedWeights<Bits>& coded, std::size_t rows, std::size_t col
   }
   coded.shape_ = Extent(rows, cols);
   return {coded.words_.data(), coded.scales_.data(), coded.code_sums_.data()};
-}
-
-/// What is wrong with w and its like.
-inline Message encoding_error(MatrixView<const float> w) {
-  return Message() << "lumina::encode_weights: w is " << Shape{w.rows(), w.cols()};
-}
-
-/// Reports missing data.
-inline bool weights_there(MatrixView<const float> w) {
-  if (w.data() != nullptr || w.rows() == 0 || w.cols() == 0) return true;
-  report_error((encoding_error(w) << ", its data is missing").c_str());
-  return false;
-}
-
-/// The largest magnitude of a row of w, as bits, or of some of its inputs. Reports the first weight
-/// that is not a finite number; the result is kNotFinite then.
-inline constexpr std::uint32_t kNotFinite = 0xffffffffu;
-inline std::uint32_t checked_magnitude_bits(MatrixView<const float> w, std::size_t row,
-                                            const Range& inputs) {
-  constexpr auto kInfinite = std::bit_cast<std::uint32_t>(std::numeric_limits<float>::infinity());
-  const std::uint32_t largest =
-      largest_magnitude_bits<Native::Batch<float>>(w.row(row) + inputs.begin, inputs.size);
-  if (largest < kInfinite) return largest;
-  std::size_t col = inputs.begin;
-  while (col + 1 < inputs.end() && std::abs(w(row, col)) <= std::numeric_limits<float>::max()) {
-    ++col;
-  }
-  report_error(
-      (encoding_error(w) << "; w(" << row << ", " << col << ") is infinite or NaN").c_str());
-  return kNotFinite;
-}
-inline std::uint32_t checked_magnitude_bits(MatrixView<const float> w, std::size_t row) {
-  return checked_magnitude_bits(w, row, {0, w.cols()});
-}
-
-/// Reports a number of scales other than w.rows(), and a scale that is not positive and finite.
-inline bool weight_scales_valid(MatrixView<const float> w, std::span<const float> scales) {
-  if (scales.size() != w.rows()) {
-    report_error((encoding_error(w)
-                  << ", there are " << scales.size() << " scales; w needs one for each row")
-                     .c_str());
-    return false;
-  }
-  for (std::size_t row = 0; row < w.rows(); ++row) {
-    if (scales[row] > 0.0f && scales[row] <= std::numeric_limits<float>::max()) continue;
-    report_error(
-        (encoding_error(w) << "; scales[" << row << "] is not positive and finite").c_str());
-    return false;
-  }
-  return true;
 }
 
 /// Encodes w into `coded`, in two steps: the scales, which reports what is wrong and leaves `coded`

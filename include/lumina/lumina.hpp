@@ -14,7 +14,9 @@
 #include "quantizer.hpp"
 
 // Stages.
+#include "array_stages.hpp"
 #include "epilogue.hpp"
+#include "independent.hpp"
 #include "read_noise.hpp"
 #include "stage.hpp"
 #include "stage_list.hpp"
@@ -26,8 +28,11 @@
 #include "complex_weights.hpp"
 #include "crosstalk.hpp"
 #include "quantized_weights.hpp"
+#include "tiled_weight_noise.hpp"
 #include "tiled_weights.hpp"
+#include "weight_clip.hpp"
 #include "weight_codes.hpp"
+#include "weight_modifiers.hpp"
 #include "weight_noise.hpp"
 #include "weights.hpp"
 #include "weights_file.hpp"
@@ -38,9 +43,12 @@
 #include "fused_gemm.hpp"
 
 // Training.
+#include "adc_calibration.hpp"
 #include "analog_linear.hpp"
 #include "analog_pass.hpp"
 #include "backward.hpp"
 #include "forward_pass.hpp"
 #include "forward_record.hpp"
 #include "gradients.hpp"
+#include "input_range.hpp"
+#include "magnitude_histogram.hpp"

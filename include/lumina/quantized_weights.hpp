@@ -78,9 +78,8 @@ void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, in
   if (!detail::weights_quantizable(w, bits, scales)) return;
   const float largest = detail::largest_magnitude(w);
   if (!detail::noise_valid_for(noise, w, largest)) return;
-  detail::with_noisy_rows(
-      detail::QuantizedWeightRows(w, detail::max_weight_code(bits), scales.data()), w, noise,
-      largest, key, [&](const auto& noisy) { detail::pack_rows_of_weights(noisy, packed); });
+  const detail::QuantizedWeightRows levels(w, detail::max_weight_code(bits), scales.data());
+  detail::pack_rows_of_weights(detail::noisy_rows(levels, w, noise, largest, key), packed);
 }
 template <int Bits, WeightNoise Noise>
 void pack_quantized_weights(MatrixView<const float> w, PackedWeights& packed, const Noise& noise,

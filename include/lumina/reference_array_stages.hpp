@@ -11,6 +11,7 @@
 #include "detail/base/scalar_math.hpp"
 #include "independent.hpp"
 #include "noise.hpp"
+#include "read_noise.hpp"
 #include "reference.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
@@ -49,13 +50,27 @@ float apply(const OutputNonlinearity<Source>& stage, const Element& y) {
   return detail::product(y.value, factor) / bent;
 }
 
-/// The variance of a noise that independent() merges; of others, overloads with `facts`.
+/// The variance of a noise that independent() merges.
 inline float variance(const GaussianNoise& noise, const Element&) {
   return noise.stddev * noise.stddev;
 }
 inline float variance(const ShotNoise& noise, const Element& y) {
   return detail::product(noise.strength * noise.strength, std::fabs(y.value));
 }
+inline float variance(const ReadNoise& noise, const Element&, const Facts<float>& facts) {
+  return detail::product(noise.stddev * noise.stddev, facts.squared_inputs);
+}
+inline float variance(const ProportionalReadNoise& noise, const Element&,
+                      const Facts<float>& facts) {
+  return detail::product(noise.stddev * noise.stddev, facts.squares);
+}
+inline float variance(const ConstantReadNoise& noise, const Element&, const Facts<float>& facts) {
+  return detail::product(noise.stddev * noise.stddev, facts.row.sum_of_squares);
+}
+inline float variance(const BalancedShotNoise& noise, const Element&, const Facts<float>& facts) {
+  return detail::product(noise.strength * noise.strength, facts.magnitudes);
+}
+/// Any other noise: its own.
 template <class Noise>
 float variance(const Noise& noise, const Element& y, const Facts<float>& facts) {
   if constexpr (detail::wants_facts<Noise>) {

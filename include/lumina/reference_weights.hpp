@@ -97,8 +97,15 @@ inline float perturbed(const ProgrammingWeightNoise& noise, float weight, const 
 }
 inline float perturbed(const DiscretisedWeights& noise, float weight, const WeightSite& at) {
   const float step = noise.resolution * at.largest;
-  const float level = step > 0.0f ? detail::product(std::nearbyint(weight / step) + 0.0f, step) : 0.0f;
+  const float level =
+      step > 0.0f ? detail::product(std::nearbyint(weight / step) + 0.0f, step) : 0.0f;
   return std::fma(noise.stddev * at.largest, at.normal(), level);
+}
+inline float perturbed(const DoReFaWeights& noise, float weight, const WeightSite& at) {
+  const float highest = detail::hyperbolic_tangent(at.largest);
+  const float scale = highest > 0x1p-100f ? noise.clip / highest : 0.0f;
+  const float bent = detail::product(detail::hyperbolic_tangent(weight), scale);
+  return detail::product(std::nearbyint(bent / noise.resolution) + 0.0f, noise.resolution);
 }
 template <class Noise>
 float perturbed(const PerOutput<Noise>& noise, float weight, WeightSite at) {
@@ -140,6 +147,10 @@ inline float deviation(const ProgrammingWeightNoise& noise, float highest, const
 }
 inline float deviation(const DiscretisedWeights& noise, float, const WeightSite& at) {
   return noise.stddev * at.largest;
+}
+/// (A fourth of what weights may grow.)
+inline float deviation(const DoReFaWeights& noise, float highest, const WeightSite&) {
+  return std::fmax(0.0f, noise.clip + 0.5f * noise.resolution - highest) / 4.0f;
 }
 template <class Noise>
 float deviation(const PerOutput<Noise>& noise, float highest, WeightSite at) {
@@ -194,6 +205,32 @@ SymmetricCodes encode_noisy(MatrixView<const float> w, int bits, const std::vect
                    std::numeric_limits<float>::max());
     result.scales[at.row] = spacing;
     result.codes(at.row, at.col) = encode_symmetric(perturbed(noise, level, at), spacing, 8);
+  });
+  return result;
+}
+
+/// encode_tiles(w, mapping, tiled, bits, noise, key): the codes [out, in], and what code 1 is of a
+/// fully-on device. `scales` [tiles, out] and the tile of each input are those of `tiled`.
+struct DeviceCodes {
+  Matrix<std::int32_t> codes;
+  float code_value;
+};
+template <class Tiled, class Noise>
+DeviceCodes encode_noisy_tiles(MatrixView<const float> w, const Tiled& tiled, int bits,
+                               const Noise& noise, const NoiseKey& key) {
+  const int max_code = (1 << (bits - 1)) - 1;
+  const float level = 1.0f / static_cast<float>(max_code);
+  const WeightSite of_device{0, 0, 0.0f, 1.0f, 1.0f, key};
+  DeviceCodes result{Matrix<std::int32_t>(w.rows(), w.cols()),
+                     grid_scale(level, bits, deviation(noise, 1.0f, of_device))};
+  for_each_weight(w, key, [&](WeightSite at) {
+    const float scale = tiled.scales(tiled.tile_of(at.col))[at.row];
+    const float step = detail::weight_scale(std::bit_cast<std::uint32_t>(scale), max_code);
+    const auto code = static_cast<float>(encode_symmetric(at.clean, step, bits));
+    at.largest = at.row_largest = 1.0f;
+    const float device = perturbed(noise, code * level, at);
+    result.codes(at.row, at.col) =
+        scale == 0.0f ? 0 : encode_symmetric(device, result.code_value, 8);
   });
   return result;
 }

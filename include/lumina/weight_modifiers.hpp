@@ -10,6 +10,7 @@
 //   PolynomialWeightNoise   w + m·σ(|w| / m)·n, σ a polynomial
 //   ProgrammingWeightNoise  the same with σ in µS over g_max; a weight keeps its sign, as |…|
 //   DiscretisedWeights      m·resolution·rint(w / (m·resolution)) + m·stddev·n
+//   DoReFaWeights           resolution·rint(tanh(w)·clip / tanh(m) / resolution)
 //
 // All are straight through in the backward pass. Discretisation alone is what the bits of
 // encode_weights do.
@@ -22,7 +23,9 @@
 #include <limits>
 
 #include "config.hpp"
+#include "detail/base/elementary.hpp"
 #include "detail/base/message.hpp"
+#include "detail/simd/elementary.hpp"
 #include "detail/simd/vectors.hpp"
 #include "epilogue.hpp"
 #include "weight_noise.hpp"
@@ -268,6 +271,45 @@ struct DiscretisedWeights {
     return detail::valid_weight_deviation(stddev, largest, "lumina::DiscretisedWeights: stddev");
   }
   float deviation(float, float largest) const { return product(stddev, largest); }
+  detail::GradientPasses gradient_stage() const { return {}; }
+};
+
+/// Weights through tanh onto multiples of the resolution, the largest one to ± clip (S. Zhou et
+/// al., "DoReFa-Net: training low bitwidth convolutional neural networks with low bitwidth
+/// gradients", 2016, equation 9, as aihwkit: DoReFa has it). Encoded, levels come before it and the
+/// grid of 8 bits behind it; pack_weights has the multiples themselves.
+/// Errors: a resolution outside [2^-20·clip, clip], a clip that is not positive or not finite.
+struct DoReFaWeights {
+  float resolution;
+  float clip = 1.0f;
+
+  struct Perturbation {
+    float resolution, scale;
+    template <class Floats>
+    Floats operator()(const Floats& weights) const {
+      const Floats bent = product(detail::hyperbolic_tangent(weights), Floats(scale));
+      const Floats codes = detail::round_half_even(quotient(bent, Floats(resolution)));
+      return product(codes, Floats(resolution));
+    }
+  };
+  Perturbation perturbation(float largest) const {
+    const float highest = detail::hyperbolic_tangent(largest);
+    return {resolution, highest > 0x1p-100f ? clip / highest : 0.0f};
+  }
+  bool valid_for(float) const {
+    if (clip > 0.0f && clip <= std::numeric_limits<float>::max() && resolution <= clip &&
+        resolution >= 0x1p-20f * clip && resolution > 0.0f) {
+      return true;
+    }
+    detail::report_error(
+        "lumina::DoReFaWeights: clip must be positive and finite, resolution in [2^-20 clip, "
+        "clip]");
+    return false;
+  }
+  /// No noise, but weights may become larger than they were: up to clip, and a half step.
+  float deviation(float highest_level, float) const {
+    return std::max(0.0f, clip + 0.5f * resolution - highest_level) * 0.25f;
+  }
   detail::GradientPasses gradient_stage() const { return {}; }
 };
 

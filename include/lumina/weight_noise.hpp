@@ -253,8 +253,8 @@ void pack_weights(MatrixView<const float> w, PackedWeights& packed, const Noise&
                   const NoiseKey& key) {
   const float magnitude = detail::largest_magnitude(w);
   if (!detail::noise_valid_for(noise, w, magnitude)) return;
-  detail::with_noisy_rows(detail::MatrixRows(w), w, noise, magnitude, key,
-                          [&](const auto& noisy) { detail::pack_rows_of_weights(noisy, packed); });
+  detail::pack_rows_of_weights(detail::noisy_rows(detail::MatrixRows(w), w, noise, magnitude, key),
+                               packed);
 }
 
 /// Packs w [out, in] with noise.
@@ -313,8 +313,8 @@ bool encode_with_noise(WeightEncoder<8>& encoder, MatrixView<const float> w, std
     }
     return grid_scale(scales[row], max_code, deviation_of(noise, highest, largest, row_largest));
   };
-  with_noisy_rows(QuantizedWeightRows(w, max_code, scales), w, noise, largest, key,
-                  [&](const auto& rows) { encoder.encode_between_levels(rows, scale_of); });
+  const QuantizedWeightRows levels(w, max_code, scales);
+  encoder.encode_between_levels(noisy_rows(levels, w, noise, largest, key), scale_of);
   return true;
 }
 

@@ -261,3 +261,39 @@ TEST_CASE("Frozen scales stay whatever the weights are, and saturate", "[layer]"
     CHECK(floats.weights().value(3, 4) == static_cast<float>(code) * scales[3]);
   });
 }
+
+TEST_CASE("A layer's converters are calibrated: the ADC from what enters it, the DAC by percentile",
+          "[layer]") {
+  Operands o;
+  AnalogLinear<8> layer(micro(), kBatch), other(micro(), kBatch);
+  REQUIRE(layer.load(o.w, o.bias));
+  REQUIRE(other.load(o.w, o.bias));
+  AdcCalibration seen;
+  REQUIRE(layer.calibrate(o.x, o.y, {1}, seen));
+  CHECK(layer.adc_limit() == 0.0f);
+  CHECK(seen.histogram().count() == kBatch * kOut);
+  // The tracked range is the largest magnitude of the same values.
+  TestMatrix y(kBatch, kOut), grad_w(kOut, kIn);
+  REQUIRE(other.forward(o.x, y, {1}));
+  CHECK(seen.histogram().largest() == Approx(other.adc_limit()).epsilon(1.0 / 32.0));
+  layer.set_adc_limit(seen.histogram().quantile(1.0));
+  REQUIRE(layer.infer(o.x, y));
+
+  MagnitudeHistogram of_x;
+  of_x.add(o.x);
+  REQUIRE(layer.forward(o.x, y, {2}));
+  layer.set_dac({8, 0.0f, of_x.quantile(0.9)});
+  CHECK(layer.config().dac.hi() == of_x.quantile(0.9));
+  expect_error(
+      [&] {
+        layer.backward(o.x, o.grad_y, {{}, grad_w, {}});
+      },
+      {"there was no forward pass"});
+  REQUIRE(layer.forward(o.x, y, {2}));
+  InputRangeSums sums;
+  layer.backward(o.x, o.grad_y, {{}, grad_w, {}, &sums});
+  CHECK(sums.count == kBatch * kIn);
+  CHECK(sums.inside >= 53);
+  CHECK(sums.inside <= 55);
+  CHECK(sums.gradient < 0.0f);
+}

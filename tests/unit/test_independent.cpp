@@ -3,8 +3,11 @@
 #include <cmath>
 #include <cstddef>
 
+#include <lumina/analog_gemm.hpp>
 #include <lumina/backward.hpp>
 #include <lumina/fused_gemm.hpp>
+#include <lumina/read_noise.hpp>
+#include <lumina/reference_analog.hpp>
 #include <lumina/reference_array_stages.hpp>
 
 #include "support/catch.hpp"
@@ -124,6 +127,22 @@ TEST_CASE("Merged noises ask for what each of them asks for", "[independent]") {
   plain.squares = 4.0f;
   const float normal = 2.0f;
   CHECK(reference::apply(merged, {1.0f, 0, 0, 0, &normal}, plain) == 11.0f);
+}
+
+TEST_CASE("Noises of arrays merge, with the sums that they ask for", "[independent]") {
+  Engine engine(7);
+  TestMatrix x(5, 70), w(40, 70), y(5, 40), expected(5, 40);
+  x.fill_uniform(engine);
+  w.fill_uniform(engine);
+  const auto weights = encode_tiles<8>(w, Mapping{.tile = {32, 512}});
+  const SymmetricQuantizer<8> dac(1.0f);
+  const auto stages =
+      array(independent(ReadNoise{0.0175f}, ProportionalReadNoise{0.1f}, ConstantReadNoise{0.01f},
+                        BalancedShotNoise{0.2f}, GaussianNoise{0.04f}),
+            SymmetricQuantizer<8>(4.0f));
+  REQUIRE(analog_gemm(x, dac, weights, stages, digital(), y, {8}));
+  reference::analog_gemm(x.constant(), dac, weights, stages, digital(), expected.view(), {8});
+  CHECK(difference(y, expected) == "");
 }
 
 TEST_CASE("Merged noises are straight through, and refuse what each refuses", "[independent]") {

@@ -83,6 +83,7 @@ TEST_CASE("Weight modifiers equal the oracle, packed and encoded", "[weight_modi
   check(ProgrammingWeightNoise{});
   check(DiscretisedWeights{1.0f / 15.0f});
   check(DiscretisedWeights{0.1f, 0.03f});
+  check(DoReFaWeights{1.0f / 15.0f});
 }
 
 TEST_CASE("Modifiers of each output, that spare an input, and two of them", "[weight_modifiers]") {
@@ -118,6 +119,9 @@ TEST_CASE("What modifiers do to weights", "[weight_modifiers]") {
   }
   CHECK(signs);
   CHECK(levels);
+  const Matrix<float> bent = packed(DoReFaWeights{0.25f, 0.5f});
+  CHECK(reference::largest_magnitude(bent, 0, kOut) == 0.5f);
+  CHECK(bent(0, 0) == 0.25f * std::nearbyint(2.0f * std::tanh(o.w(0, 0)) / std::tanh(largest)));
   for (std::size_t col = 0; col < kIn; ++col) {
     small += std::pow(of_output(3, col) - o.w(3, col), 2) / kIn;
     CHECK(of_output(2, col) == 0.0f);  // an output of zeros stays one
@@ -181,6 +185,8 @@ TEST_CASE("Modifiers that are refused", "[weight_modifiers][errors]") {
   refused(PolynomialWeightNoise{kLargest, {3.0f}}, "lumina::PolynomialWeightNoise");
   refused(ProgrammingWeightNoise{.g_max = 0.0f}, "g_max");
   refused(DiscretisedWeights{0.0f}, "resolution");
+  refused(DoReFaWeights{0.1f, 0.0f}, "clip");
+  refused(DoReFaWeights{2.0f}, "resolution");
   refused(DiscretisedWeights{0.5f, -1.0f}, "stddev");
   refused(PerOutput{AdditiveWeightNoise{kNaN}}, "stddev");
   refused(both(AdditiveWeightNoise{0.1f}, DropConnect{1.0f}), "probability");

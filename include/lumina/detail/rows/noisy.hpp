@@ -33,6 +33,15 @@ requires requires { Noise::per_output; }
 inline constexpr bool is_per_output<Noise> = Noise::per_output;
 
 template <class Noise>
+inline constexpr bool spares_an_input = requires(const Noise& noise) {
+  noise.input;
+};
+template <class Noise>
+requires requires { Noise::two_noises; }
+inline constexpr bool spares_an_input<Noise> =
+    spares_an_input<std::remove_cvref_t<decltype(std::declval<Noise>().first())>> ||
+    spares_an_input<std::remove_cvref_t<decltype(std::declval<Noise>().second())>>;
+template <class Noise>
 inline constexpr bool any_per_output = is_per_output<Noise>;
 template <class Noise>
 requires requires { Noise::two_noises; }
@@ -190,18 +199,17 @@ class NoisyRows : public FloatRows {
   NoiseField field_;
 };
 
-/// f(rows with the noise). Of two noises the first has draw 0, the second draw 1.
-template <class Rows, class Noise, class F>
-auto with_noisy_rows(const Rows& rows, MatrixView<const float> w, const Noise& noise, float largest,
-                     const NoiseKey& key, F f) {
+/// Rows with a noise, or with two, of which the first has draw 0, the second draw 1.
+template <class Rows, class Noise>
+auto noisy_rows(const Rows& rows, MatrixView<const float> w, const Noise& noise, float largest,
+                const NoiseKey& key) {
   if constexpr (requires { noise.two_noises; }) {
     using First = std::remove_cvref_t<decltype(noise.first())>;
     using Second = std::remove_cvref_t<decltype(noise.second())>;
     const NoisyRows<First, Rows> first(rows, {w, noise.first(), largest}, key, 0);
-    return f(
-        NoisyRows<Second, NoisyRows<First, Rows>>(first, {w, noise.second(), largest}, key, 1));
+    return NoisyRows<Second, NoisyRows<First, Rows>>(first, {w, noise.second(), largest}, key, 1);
   } else {
-    return f(NoisyRows<Noise, Rows>(rows, {w, noise, largest}, key));
+    return NoisyRows<Noise, Rows>(rows, {w, noise, largest}, key);
   }
 }
 

@@ -1,0 +1,76 @@
+// Noise on weights on arrays, for hardware-aware training: weight_noise.hpp's, on TiledWeights.
+//
+//   encode_tiles(w, mapping, tiled, 4, AdditiveWeightNoise{0.03f}, key);
+//
+// Levels, then noise, then grid, in units of a fully-on device: what a noise is relative to, the
+// largest magnitude, is 1, that of the weight's own array (Mapping::scale says whether an array has
+// one scale or each of its outputs). The normal of w(out, in) is standard_normal_at(key, out, in),
+// however w is cut into arrays, so gradients go through the same gradient_stage().
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "config.hpp"
+#include "detail/rows/device_levels.hpp"
+#include "detail/rows/noisy.hpp"
+#include "matrix.hpp"
+#include "noise.hpp"
+#include "tiled_weights.hpp"
+#include "weight_noise.hpp"
+
+LUMINA_FLOATS_AS_WRITTEN
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+
+namespace detail {
+
+template <class Noise>
+bool encode_tiles_with_noise(TiledEncoder<8>& encoder, MatrixView<const float> w, int bits,
+                             const Noise& noise, const NoiseKey& key) {
+  static_assert(!any_per_output<Noise>,
+                "lumina::encode_tiles: noise relative to each output's own largest weight is what "
+                "TileScale::per_column makes of any");
+  static_assert(!spares_an_input<Noise>,
+                "lumina::encode_tiles: no input of an array can be spared");
+  if (!noise_valid_for(noise, w, 1.0f)) return false;
+  const std::int32_t max_code = max_weight_code(bits);
+  const float deviation = deviation_of(noise, 1.0f, 1.0f, 1.0f);
+  const float level = 1.0f / static_cast<float>(max_code);
+  encoder.encode(grid_scale(level, max_code, deviation), [&](std::size_t tile) {
+    const DeviceLevels levels(w, max_code, encoder.scales(tile).data());
+    return ColumnsOf(noisy_rows(levels, w, noise, 1.0f, key), encoder.inputs()[tile]);
+  });
+  return true;
+}
+
+}  // namespace detail
+
+/// Encodes w [out, in] onto arrays with noise, into `tiled`: the levels that devices of `bits` bits
+/// have, 2 … 8, the noise on them, in 8 bits. The scales are those of w without noise.
+/// Errors: those of encode_tiles and of the noise, other bits; `tiled` is as before then. The
+/// result: whether it was encoded.
+template <WeightNoise Noise>
+bool encode_tiles(MatrixView<const float> w, const Mapping& mapping, TiledWeights<8>& tiled,
+                  int bits, const Noise& noise, const NoiseKey& key) {
+  if (!detail::weight_bits_valid<8>(w, bits)) return false;
+  detail::TiledEncoder<8> encoder(w, mapping, tiled);
+  return encoder.choose_scales() && detail::encode_tiles_with_noise(encoder, w, bits, noise, key);
+}
+
+/// The same with scales of the caller's, [tiles, out]: the levels of weights beyond them are the
+/// outermost ones.
+template <WeightNoise Noise>
+bool encode_tiles(MatrixView<const float> w, const Mapping& mapping, TiledWeights<8>& tiled,
+                  int bits, const Noise& noise, const NoiseKey& key,
+                  MatrixView<const float> scales) {
+  if (!detail::weight_bits_valid<8>(w, bits)) return false;
+  detail::TiledEncoder<8> encoder(w, mapping, tiled);
+  return encoder.use_scales(scales) &&
+         detail::encode_tiles_with_noise(encoder, w, bits, noise, key);
+}
+
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE
