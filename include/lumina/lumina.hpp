@@ -14,6 +14,7 @@
 #include "quantizer.hpp"
 
 // Stages.
+#include "elementary.hpp"
 #include "epilogue.hpp"
 #include "read_noise.hpp"
 #include "stage.hpp"
@@ -21,10 +22,12 @@
 #include "stages.hpp"
 
 // Weights.
+#include "cells.hpp"
 #include "coded_weights.hpp"
 #include "coded_weights_view.hpp"
 #include "complex_weights.hpp"
 #include "crosstalk.hpp"
+#include "programmed.hpp"
 #include "quantized_weights.hpp"
 #include "tiled_weights.hpp"
 #include "weight_codes.hpp"
@@ -34,6 +37,7 @@
 
 // Calls.
 #include "analog_gemm.hpp"
+#include "compensation.hpp"
 #include "executor.hpp"
 #include "fused_gemm.hpp"
 
