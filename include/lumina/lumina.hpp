@@ -15,6 +15,7 @@
 
 // Stages.
 #include "array_stages.hpp"
+#include "elementary.hpp"
 #include "epilogue.hpp"
 #include "independent.hpp"
 #include "read_noise.hpp"
@@ -23,10 +24,12 @@
 #include "stages.hpp"
 
 // Weights.
+#include "cells.hpp"
 #include "coded_weights.hpp"
 #include "coded_weights_view.hpp"
 #include "complex_weights.hpp"
 #include "crosstalk.hpp"
+#include "programmed.hpp"
 #include "quantized_weights.hpp"
 #include "tiled_weight_noise.hpp"
 #include "tiled_weights.hpp"
@@ -39,6 +42,7 @@
 
 // Calls.
 #include "analog_gemm.hpp"
+#include "compensation.hpp"
 #include "executor.hpp"
 #include "fused_gemm.hpp"
 

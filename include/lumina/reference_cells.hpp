@@ -2,21 +2,18 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "cells.hpp"
 #include "config.hpp"
 #include "detail/base/elementary.hpp"
 #include "detail/base/scalar_math.hpp"
-#include "detail/simd/portable_batch.hpp"
-#include "matrix.hpp"
 #include "noise.hpp"
-#include "programmed.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {

@@ -70,6 +70,11 @@ class TiledWeights {
     return {scales_.data() + tile * padded_outputs(rows()), rows()};
   }
   std::span<const float> scales(std::size_t tile) const&& = delete;
+  /// One of them times a factor, as digital corrections do (compensation.hpp).
+  void multiply_scale(std::size_t tile, std::size_t row, float factor) {
+    float& scale = scales_.data()[tile * padded_outputs(rows()) + row];
+    scale = detail::product(scale, factor);
+  }
   /// Σ code over an array's inputs, for each output.
   std::span<const std::int32_t> code_sums(std::size_t tile) const& {
     return {sums_.data() + tile * padded_outputs(rows()), rows()};
