@@ -29,6 +29,7 @@
 #include "noise.hpp"
 #include "quantizer.hpp"
 #include "stage_list.hpp"
+#include "tiled_floats.hpp"
 #include "tiled_weights.hpp"
 
 namespace lumina {
@@ -67,15 +68,17 @@ concept ArrayDac = detail::AnyQuantizer<T> || std::same_as<T, ManagedDac>;
 ///
 ///   x       floats, which the DAC encodes, or std::uint8_t, codes already (not with a ManagedDac)
 ///   dac     a quantizer of 8 bits at most, r the larger magnitude of its ends; or a ManagedDac
+///   weights TiledWeights, multiplied as codes; or TiledFloats, with x of floats and DACs of up to
+///           16 bits, for stages that want nothing but the value
 ///   y       of float, std::uint8_t or std::uint16_t; integers take the codes of the quantizer that
 ///           is the last digital stage
 ///
 /// Errors, before anything is written: shapes that do not fit, x overlapping y, missing data, a
 /// stage that does not fit the output, a DAC of more than 8 bits or without a range. The result:
 /// whether the call has run.
-template <detail::CodedInput X, ArrayDac Dac, int Bits, detail::CodedOutput Y, class... InArray,
-          class... Behind, class Executor = Serial>
-bool analog_gemm(X&& x, const Dac& dac, const TiledWeights<Bits>& weights,
+template <detail::CodedInput X, ArrayDac Dac, detail::ArrayWeights Weights, detail::CodedOutput Y,
+          class... InArray, class... Behind, class Executor = Serial>
+bool analog_gemm(X&& x, const Dac& dac, const Weights& weights,
                  const ArrayStages<InArray...>& in_array, const DigitalStages<Behind...>& behind,
                  Y&& y, const NoiseKey& key = {}, const Executor& executor = {}) {
   return detail::call_arrays(detail::as_view_of<const float, const std::uint8_t>(x), dac, weights,
@@ -87,11 +90,11 @@ bool analog_gemm(X&& x, const Dac& dac, const TiledWeights<Bits>& weights,
 /// The same with stages that are chosen at run time. `Sums` and `row_facts`: what the stages of the
 /// arrays may want beside the value; each set is code of its own. Errors too: stages that want
 /// more, or that want any behind the arrays.
-template <unsigned Sums = 0, bool RowFacts = false, detail::CodedInput X, ArrayDac Dac, int Bits,
-          detail::CodedOutput Y, class Executor = Serial>
-bool analog_gemm(X&& x, const Dac& dac, const TiledWeights<Bits>& weights,
-                 const StageList& in_array, const StageList& behind, Y&& y,
-                 const NoiseKey& key = {}, const Executor& executor = {}) {
+template <unsigned Sums = 0, bool RowFacts = false, detail::CodedInput X, ArrayDac Dac,
+          detail::ArrayWeights Weights, detail::CodedOutput Y, class Executor = Serial>
+bool analog_gemm(X&& x, const Dac& dac, const Weights& weights, const StageList& in_array,
+                 const StageList& behind, Y&& y, const NoiseKey& key = {},
+                 const Executor& executor = {}) {
   return detail::call_arrays(detail::as_view_of<const float, const std::uint8_t>(x), dac, weights,
                              detail::as_view_of<float, std::uint8_t, std::uint16_t>(y),
                              StageListWith<Sums, RowFacts>(in_array), detail::NoObserver(), behind,

@@ -26,6 +26,7 @@
 #include "forward_record.hpp"
 #include "gradients.hpp"
 #include "matrix.hpp"
+#include "tiled_floats.hpp"
 #include "tiled_weights.hpp"
 
 namespace lumina {
@@ -33,14 +34,15 @@ inline namespace LUMINA_ISA_NAMESPACE {
 
 /// The arguments of analog_gemm. The view and the reference to the weights must live as long as it
 /// is used. Made by analog_pass().
-template <class X, class Dac, int Bits, class InArray, class Behind>
+template <class X, class Dac, class Weights, class InArray, class Behind>
 struct AnalogPass {
   static constexpr std::size_t kArrayGates = detail::ClipRecorder<decltype(InArray::stages)>::gates;
+  static constexpr int kMaxDacBits = std::is_same_v<Weights, TiledFloats> ? 16 : 8;
   static constexpr std::size_t kGatesBehind = detail::ClipRecorder<decltype(Behind::stages)>::gates;
 
   MatrixView<const X> x;
   Dac dac;
-  const TiledWeights<Bits>& weights;
+  const Weights& weights;
   InArray in_array;
   Behind behind;
   NoiseKey key;
@@ -49,28 +51,28 @@ struct AnalogPass {
   std::size_t gates() const { return weights.tiles() * kArrayGates + kGatesBehind; }
 };
 
-template <detail::CodedInput X, ArrayDac Dac, int Bits, class... InArray, class... Behind>
-auto analog_pass(X&& x, const Dac& dac, const TiledWeights<Bits>& weights,
+template <detail::CodedInput X, ArrayDac Dac, detail::ArrayWeights Weights, class... InArray,
+          class... Behind>
+auto analog_pass(X&& x, const Dac& dac, const Weights& weights,
                  const ArrayStages<InArray...>& in_array, const DigitalStages<Behind...>& behind,
                  const NoiseKey& key = {}) {
   const auto view = detail::as_view_of<const float, const std::uint8_t>(x);
   using Element = std::remove_const_t<std::remove_pointer_t<decltype(view.data())>>;
-  return AnalogPass<Element, Dac, Bits, ArrayStages<InArray...>, DigitalStages<Behind...>>{
+  return AnalogPass<Element, Dac, Weights, ArrayStages<InArray...>, DigitalStages<Behind...>>{
       view, dac, weights, in_array, behind, key};
 }
-template <detail::CodedInput X, class Dac, int Bits, class InArray, class Behind>
-auto analog_pass(X&& x, const Dac& dac, const TiledWeights<Bits>&& temporary,
-                 const InArray& in_array, const Behind& behind, const NoiseKey& key = {}) = delete;
-template <detail::CodedInput X, class Dac, int Bits, class InArray, class Behind>
-requires(!detail::stays<X>) auto analog_pass(X&& temporary, const Dac& dac,
-                                             const TiledWeights<Bits>& weights,
+template <detail::CodedInput X, class Dac, class Weights, class InArray, class Behind>
+auto analog_pass(X&& x, const Dac& dac, const Weights&& temporary, const InArray& in_array,
+                 const Behind& behind, const NoiseKey& key = {}) = delete;
+template <detail::CodedInput X, class Dac, class Weights, class InArray, class Behind>
+requires(!detail::stays<X>) auto analog_pass(X&& temporary, const Dac& dac, const Weights& weights,
                                              const InArray& in_array, const Behind& behind,
                                              const NoiseKey& key = {}) = delete;
 
 /// y = the pass's call, and what backward() needs to know of it to `record`, whose memory is used
 /// again: it grows with the arrays. Errors, and the result, as analog_gemm's.
-template <class X, class Dac, int Bits, class InArray, class Behind, class Executor = Serial>
-bool forward(const AnalogPass<X, Dac, Bits, InArray, Behind>& pass, MatrixView<float> y,
+template <class X, class Dac, class Weights, class InArray, class Behind, class Executor = Serial>
+bool forward(const AnalogPass<X, Dac, Weights, InArray, Behind>& pass, MatrixView<float> y,
              ForwardRecord& record, const Executor& executor = {}) {
   record.resize(y.rows(), y.cols(), pass.gates());
   if (record.rows() != y.rows() || record.cols() != y.cols()) return false;  // reported
@@ -87,9 +89,10 @@ bool forward(const AnalogPass<X, Dac, Bits, InArray, Behind>& pass, MatrixView<f
 
 /// The gradients of a pass whose forward() has filled `record`, with the same x, weights and key.
 /// Errors, before anything is written: as those of lumina::backward. The result: whether it ran.
-template <class X, class Dac, int Bits, class InArray, class Behind, class Executor = Serial>
-bool backward(const AnalogPass<X, Dac, Bits, InArray, Behind>& pass, MatrixView<const float> grad_y,
-              const ForwardRecord& record, const Gradients& gradients, BackwardWorkspace& workspace,
+template <class X, class Dac, class Weights, class InArray, class Behind, class Executor = Serial>
+bool backward(const AnalogPass<X, Dac, Weights, InArray, Behind>& pass,
+              MatrixView<const float> grad_y, const ForwardRecord& record,
+              const Gradients& gradients, BackwardWorkspace& workspace,
               const Executor& executor = {}) {
   return detail::backward_through_arrays(pass, grad_y, record, gradients, workspace, executor);
 }

@@ -31,6 +31,7 @@
 #include "crosstalk.hpp"
 #include "programmed.hpp"
 #include "quantized_weights.hpp"
+#include "tiled_floats.hpp"
 #include "tiled_weight_noise.hpp"
 #include "tiled_weights.hpp"
 #include "weight_clip.hpp"

@@ -14,6 +14,7 @@
 #include "quantizer.hpp"
 #include "read_noise.hpp"
 #include "reference.hpp"
+#include "tiled_floats.hpp"
 #include "tiled_weights.hpp"
 
 namespace lumina {
@@ -136,6 +137,20 @@ ArrayOutput array_output(MatrixView<const X> x, const TiledWeights<Bits>& w, std
   return result;
 }
 
+inline ArrayOutput array_output(MatrixView<const float> x, const TiledFloats& w, std::size_t row,
+                                std::size_t column, std::size_t tile, const RowDac& dac) {
+  float sum = 0.0f;
+  for (std::size_t i = 0; i < w.input_count(tile); ++i) {
+    const std::size_t k = w.first_input(tile) + i;
+    sum = detail::chain_multiply_add(dac.dac(x(row, k)), w.value(column, k), sum);
+  }
+  const float scale = w.scales(tile)[column];
+  ArrayOutput result{};
+  result.value =
+      detail::product(detail::product(sum, scale > 0.0f ? 1.0f / scale : 0.0f), 1.0f / dac.range);
+  return result;
+}
+
 inline float apply_noise(float variance, const Element& y) {
   return std::fma(std::sqrt(variance), y.normals[0], y.value);
 }
@@ -157,8 +172,8 @@ inline float apply(const IntensityNoise& stage, const Element& y) {
 }
 
 /// lumina::analog_gemm; arguments are not checked.
-template <class X, class Dac, int Bits, class... InArray, class... Behind, class Y>
-void analog_gemm(MatrixView<const X> x, const Dac& dac, const TiledWeights<Bits>& w,
+template <class X, class Dac, class Weights, class... InArray, class... Behind, class Y>
+void analog_gemm(MatrixView<const X> x, const Dac& dac, const Weights& w,
                  const ArrayStages<InArray...>& in_array, const DigitalStages<Behind...>& behind,
                  MatrixView<Y> y, const NoiseKey& key) {
   constexpr std::size_t kArrayDraws = Epilogue<InArray...>::normals_per_element;

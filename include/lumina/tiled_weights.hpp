@@ -25,6 +25,7 @@
 #include "detail/packing/panel_sums.hpp"
 #include "detail/packing/row_blocks.hpp"
 #include "detail/rows/matrix.hpp"
+#include "detail/rows/tile_scales.hpp"
 #include "detail/rows/weight_scale.hpp"
 #include "matrix.hpp"
 
@@ -130,72 +131,13 @@ class TiledWeights {
 
 namespace detail {
 
-/// Encodes w [out, in] into `tiled`, in two steps: the scales, which reports what is wrong and
-/// leaves `tiled` as it was; then the codes.
+/// Encodes w [out, in] into `tiled`, in two steps: the scales (TileScales), which reports what is
+/// wrong and leaves `tiled` as it was; then the codes.
 template <int Bits>
-class TiledEncoder {
+class TiledEncoder : public TileScales {
  public:
   TiledEncoder(MatrixView<const float> w, const Mapping& mapping, TiledWeights<Bits>& tiled)
-      : w_(w), mapping_(mapping), tiled_(tiled) {
-    if (tile_valid()) {
-      inputs_ = Tiling::of(w.cols(), mapping.tile.inputs, mapping.split);
-      outputs_ = Tiling::of(w.rows(), mapping.tile.outputs, mapping.split);
-    }
-  }
-
-  const Tiling& inputs() const { return inputs_; }
-
-  /// Those of the largest magnitudes. Errors: a tile of 0 inputs or outputs, missing data, a weight
-  /// that is infinite or NaN.
-  bool choose_scales() {
-    if (!tile_valid() || !weights_there(w_) || !room_for_scales()) return false;
-    for (std::size_t tile = 0; tile < inputs_.count; ++tile) {
-      float* const scales = scales_of(tile);
-      for (std::size_t row = 0; row < w_.rows(); ++row) {
-        const std::uint32_t largest = checked_magnitude_bits(w_, row, inputs_[tile]);
-        if (largest == kNotFinite) return false;
-        scales[row] = std::bit_cast<float>(largest);
-      }
-      if (mapping_.scale == TileScale::per_column) continue;
-      for (std::size_t i = 0; i < outputs_.count && w_.rows() != 0; ++i) {
-        float* const first = scales + outputs_[i].begin;
-        float* const end = first + outputs_[i].size;
-        std::fill(first, end, *std::max_element(first, end));
-      }
-    }
-    return true;
-  }
-
-  /// The caller's, [tiles, out]; weights beyond them saturate. Errors: also other shapes, and a
-  /// scale that is not positive and finite.
-  bool use_scales(MatrixView<const float> scales) {
-    if (!tile_valid() || !weights_there(w_)) return false;
-    if (scales.rows() != inputs_.count || scales.cols() != w_.rows()) {
-      return refuse(Message() << ", the scales are " << Shape{scales.rows(), scales.cols()}
-                              << "; it needs " << Shape{inputs_.count, w_.rows()});
-    }
-    for (std::size_t tile = 0; tile < scales.rows(); ++tile) {
-      for (std::size_t row = 0; row < scales.cols(); ++row) {
-        const float scale = scales(tile, row);
-        if (scale > 0.0f && scale <= std::numeric_limits<float>::max()) continue;
-        return refuse(Message() << "; scales(" << tile << ", " << row
-                                << ") is not positive and finite");
-      }
-    }
-    for (std::size_t row = 0; row < w_.rows(); ++row) {
-      if (checked_magnitude_bits(w_, row) == kNotFinite) return false;
-    }
-    if (!room_for_scales()) return false;
-    for (std::size_t tile = 0; tile < scales.rows(); ++tile) {
-      std::copy_n(scales.row(tile), scales.cols(), scales_of(tile));
-    }
-    return true;
-  }
-
-  /// What fully-on devices of a tile will stand for, for each output; after the scales.
-  std::span<const float> scales(std::size_t tile) const {
-    return {tiled_.next_scales_.data() + tile * padded_outputs(w_.rows()), w_.rows()};
-  }
+      : TileScales(w, mapping, tiled.next_scales_), tiled_(tiled) {}
 
   /// Codes up to ±max_code of the weights themselves.
   void encode(std::int32_t max_code = TiledWeights<Bits>::max_code) {
@@ -249,24 +191,6 @@ class TiledEncoder {
     }
   }
 
-  bool refuse(const Message& problem) const {
-    report_error((Message() << "lumina::encode_tiles: w is " << Shape{w_.rows(), w_.cols()}
-                            << problem.c_str())
-                     .c_str());
-    return false;
-  }
-  bool tile_valid() const {
-    if (mapping_.tile.inputs != 0 && mapping_.tile.outputs != 0) return true;
-    return refuse(Message() << ", the tile has " << mapping_.tile.inputs << " inputs and "
-                            << mapping_.tile.outputs << " outputs; it needs some of both");
-  }
-  bool room_for_scales() {
-    return tiled_.next_scales_.grow_to(size_product(inputs_.count, padded_outputs(w_.rows())));
-  }
-  float* scales_of(std::size_t tile) {
-    return tiled_.next_scales_.data() + tile * padded_outputs(w_.rows());
-  }
-
   /// Room for codes and sums, the scales, and zeros behind all of them; false where there is none.
   bool resize() {
     const std::size_t padded = padded_outputs(w_.rows()),
@@ -285,15 +209,12 @@ class TiledEncoder {
     std::fill_n(tiled_.scales_.data(), outputs, 0.0f);
     std::fill_n(tiled_.sums_.data(), 3 * outputs, 0);
     for (std::size_t tile = 0; tile < inputs_.count; ++tile) {
-      std::copy_n(scales_of(tile), w_.rows(), tiled_.scales_.data() + tile * padded);
+      std::copy_n(scales(tile).data(), w_.rows(), tiled_.scales_.data() + tile * padded);
     }
     return true;
   }
 
-  MatrixView<const float> w_;
-  Mapping mapping_;
   TiledWeights<Bits>& tiled_;
-  Tiling inputs_, outputs_;
 };
 
 }  // namespace detail

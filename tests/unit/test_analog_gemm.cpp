@@ -122,6 +122,35 @@ TEST_CASE("Rows with zeros, infinities and NaN choose a range too", "[analog_gem
   REQUIRE(difference(y, expected) == "");
 }
 
+TEST_CASE("Arrays whose weights are floats", "[analog_gemm]") {
+  Engine engine(12);
+  const auto in_array = array(GaussianNoise{0.1f}, ShotNoise{0.1f}, kAdc);
+  for (const Shape& shape : {Shape{1, 30, 40}, Shape{50, 300, 140}, Shape{3, 0, 5}}) {
+    TestMatrix x(shape.batch, shape.in), w(shape.out, shape.in);
+    TestMatrix y(shape.batch, shape.out), expected(shape.batch, shape.out);
+    x.fill_uniform(engine, -2.5f, 2.5f);
+    w.fill_uniform(engine);
+    for (std::size_t k = 0; k < shape.in; ++k) w(1, k) = 0.0f;
+    for (const int bits : {0, 4, 12}) {
+      TiledFloats weights;
+      REQUIRE(pack_tiles(w, mapping_of(77, 64, TileSplit::equal, TileScale::per_column), weights,
+                         bits));
+      const auto check_with = [&](const auto& dac) {
+        CAPTURE(bits, shape.batch);
+        REQUIRE(analog_gemm(x.constant(), dac, weights, in_array, digital(), y.view(), key));
+        reference::analog_gemm(x.constant(), dac, weights, in_array, digital(), expected.view(),
+                               key);
+        CHECK(difference(y, expected) == "");
+      };
+      check_with(RuntimeQuantizer(12, -1.0f, 2.0f));
+      check_with(ManagedDac{11, 1.0f, NoiseManagement::abs_max, 3});
+    }
+  }
+  TiledFloats weights;
+  expect_error([&] { pack_tiles(TestMatrix(2, 2), {{0, 1}}, weights); }, {"0 inputs"});
+  expect_error([&] { pack_tiles(TestMatrix(2, 2), {{1, 1}}, weights, 17); }, {"[2, 2]", "2..16"});
+}
+
 TEST_CASE("Codes go into arrays, and codes come out", "[analog_gemm]") {
   Engine engine(4);
   Layer<8> layer(engine, {20, 150, 50}, {{64, 64}});
@@ -300,12 +329,9 @@ TEST_CASE("Arrays on a matrix unit", "[analog_gemm]") {
       Layer<2> layer(engine, shape, {{72, 64}});
       const SymmetricQuantizer<8> dac(2.0f);
       const auto in_array = every_noise();
-      const auto input = input_of(dac);
       using Stages = std::remove_cvref_t<decltype(in_array.stages)>;
       using Parts = ArrayParts<TiledWeights<2>, float, FixedInput, Stages>;
-      const auto panels = layer.weights.panels();
-      const typename Parts::Problem problem{typename Parts::Rows(layer.x.constant(), input), panels,
-                                            typename Parts::Sums(input.scale(), panels)};
+      const auto problem = Parts::problem(layer.x.constant(), input_of(dac), layer.weights);
       const ArrayFinish<Native, Stages, NoObserver, Epilogue<>, NoObserver, StoreFloats> finish{
           in_array.stages, {}, epilogue(), {}, {}, key, layer.weights.tiles()};
       using Unit =

@@ -11,6 +11,7 @@
 #include "../../matrix.hpp"
 #include "../../quantizer.hpp"
 #include "../../stage.hpp"
+#include "../../tiled_floats.hpp"
 #include "../../tiled_weights.hpp"
 #include "../base/message.hpp"
 #include "../base/number.hpp"
@@ -23,10 +24,12 @@
 #include "../kernels/plane_dot.hpp"
 #include "../kernels/unit_dot.hpp"
 #include "../kernels/vector_kernel.hpp"
+#include "../rows/array_float_rows.hpp"
 #include "../rows/array_input.hpp"
 #include "../rows/array_rows.hpp"
 #include "array_loop.hpp"
 #include "array_problem.hpp"
+#include "call.hpp"
 #include "checks.hpp"
 #include "tasks.hpp"
 #include "thresholds.hpp"
@@ -35,20 +38,31 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// Reports a DAC that arrays cannot have.
+template <class T>
+inline constexpr bool is_tiled = std::is_same_v<T, TiledFloats>;
+template <int Bits>
+inline constexpr bool is_tiled<TiledWeights<Bits>> = true;
+/// Weights on arrays, multiplied as codes or as floats.
+template <class T>
+concept ArrayWeights = is_tiled<T>;
+
+/// Reports a DAC that arrays cannot have: of more bits than codes, or floats, are multiplied with.
 template <AnyQuantizer Dac>
-bool array_dac_valid(const Dac& dac) {
-  if (bits_of(dac) <= 8) return true;
+bool array_dac_valid(const Dac& dac, int most_bits = 8) {
+  if (bits_of(dac) <= most_bits) return true;
   return report_false(Message() << "lumina::analog_gemm: the DAC has "
                                 << static_cast<std::size_t>(bits_of(dac))
                                 << " bits; arrays take 8 at most");
 }
-inline bool array_dac_valid(const ManagedDac& dac) {
+inline bool array_dac_valid(const ManagedDac& dac, int most_bits = 8) {
   const auto refuse = [](auto what, const auto& is, auto needed) __attribute__((noinline)) {
     return report_false(Message() << "lumina::analog_gemm: ManagedDac: " << what
                                   << Number{static_cast<double>(is)} << needed);
   };
-  if (dac.bits < 2 || dac.bits > 8) return refuse("it has ", dac.bits, " bits; arrays take 2..8");
+  if (dac.bits < 2 || dac.bits > most_bits) {
+    return refuse("it has ", dac.bits,
+                  most_bits == 8 ? " bits; arrays take 2..8" : " bits; arrays take 2..16");
+  }
   if (!(dac.range >= 0x1p-100f && dac.range <= 0x1p+100f)) {
     return refuse("range is ", dac.range, "; it must be positive and finite, from 2^-100 to 2^100");
   }
@@ -86,7 +100,6 @@ bool run_arrays_on(const P& problem, const Finish& finish, MatrixView<T> y,
 /// On the problem's kernel, or on the matrix unit in its place.
 template <class P, class Finish, class T, class Executor>
 bool run_arrays(const P& problem, const Finish& finish, MatrixView<T> y, const Executor& executor) {
-  if (y.rows() == 0 || y.cols() == 0) return true;
   using Dot = typename P::Kernel::Dot;
   using Arch = typename P::Kernel::Arch;
   if constexpr (!BringsWorkspace<Executor> && requires {
@@ -101,7 +114,7 @@ bool run_arrays(const P& problem, const Finish& finish, MatrixView<T> y, const E
   return run_arrays_on<typename P::Kernel>(problem, finish, y, executor);
 }
 
-/// The kernel and rows of a call whose stages want these sums.
+/// What a call on arrays is made of, whose stages want these sums.
 template <class Weights, class X, class Input, class Stages>
 struct ArrayParts {
   static constexpr int kStored = Weights::stored_bits;
@@ -112,30 +125,51 @@ struct ArrayParts {
                                                std::type_identity<PlaneDot<Dot, kSums>>>::type>;
   using Rows = ArrayRows<Native, X, Input, kSums, wants_row_facts<Stages>>;
   using Sums = TileSums<Native, kStored, kSums>;
-  using Problem = ArrayProblem<Kernel, Rows, Sums, kStored>;
+  using Problem = ArrayProblem<Kernel, Rows, Sums, TiledPanels<kStored>>;
+  static constexpr int kMaxDacBits = 8;
+
+  static Problem problem(MatrixView<const X> x, const Input& input, const Weights& weights) {
+    const TiledPanels<kStored> panels = weights.panels();
+    return {Rows(x, input), panels, Sums(input.scale(), panels)};
+  }
+};
+template <class Input, class Stages>
+struct ArrayParts<TiledFloats, float, Input, Stages> {
+  static_assert(!wants_facts<Stages>,
+                "lumina::analog_gemm: stages that want sums, or facts of rows, need coded weights");
+  using Kernel = FloatKernel;
+  using Rows = ArrayFloatRows<Native, Input>;
+  using Sums = FloatTileSums<Native>;
+  using Problem = ArrayProblem<Kernel, Rows, Sums, FloatTiles<PackedWeights>>;
+  static constexpr int kMaxDacBits = 16;
+
+  static Problem problem(MatrixView<const float> x, const Input& input,
+                         const TiledFloats& weights) {
+    const float* const scales = weights.scales(0).data();
+    return {Rows(x, input),
+            {&weights.packed(0), weights.inputs(), weights.padded_outputs(), scales},
+            Sums(scales, weights.padded_outputs())};
+  }
 };
 
 /// y = outputs(Σ over arrays of r·s·array(ŷ)).
-template <class X, class Dac, int Bits, class Y, class ArrayStages, class ArrayObserver,
+template <class X, class Dac, ArrayWeights Weights, class Y, class ArrayStages, class ArrayObserver,
           class OutputStages, class OutputObserver, class Executor>
-bool call_arrays(MatrixView<const X> x, const Dac& dac, const TiledWeights<Bits>& weights,
-                 MatrixView<Y> y, const ArrayStages& array_stages,
-                 const ArrayObserver& array_observer, const OutputStages& output_stages,
-                 const OutputObserver& output_observer, const NoiseKey& key,
-                 const Executor& executor) {
-  if (!operands_valid(x, weights, y, executor) || !array_dac_valid(dac) ||
+bool call_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, MatrixView<Y> y,
+                 const ArrayStages& array_stages, const ArrayObserver& array_observer,
+                 const OutputStages& output_stages, const OutputObserver& output_observer,
+                 const NoiseKey& key, const Executor& executor) {
+  using Input = decltype(input_of(dac));
+  using Parts = ArrayParts<Weights, X, Input, ArrayStages>;
+  if (!operands_valid(x, weights, y, executor) || !array_dac_valid(dac, Parts::kMaxDacBits) ||
       !code_output_valid({x.rows(), x.cols()}, {weights.rows(), weights.cols()}, y,
                          output_stages) ||
       !stage_valid_for(array_stages, y.rows(), y.cols()) ||
       !stage_valid_for(output_stages, y.rows(), y.cols())) {
     return false;
   }
-  const auto input = input_of(dac);
-  using Input = std::remove_const_t<decltype(input)>;
-  using Parts = ArrayParts<TiledWeights<Bits>, X, Input, ArrayStages>;
-  const TiledPanels<Parts::kStored> panels = weights.panels();
-  const typename Parts::Problem problem{typename Parts::Rows(x, input), panels,
-                                        typename Parts::Sums(input.scale(), panels)};
+  if (y.rows() == 0 || y.cols() == 0) return true;
+  const auto problem = Parts::problem(x, input_of(dac), weights);
   return with_sink<Y>(output_stages, [&](const auto& stages, const auto& sink) {
     const ArrayFinish<Native, ArrayStages, ArrayObserver, std::decay_t<decltype(stages)>,
                       OutputObserver, std::decay_t<decltype(sink)>>

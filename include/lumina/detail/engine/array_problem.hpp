@@ -6,6 +6,7 @@
 #include "../../border.hpp"
 #include "../../config.hpp"
 #include "../../stage.hpp"
+#include "../../weights.hpp"
 #include "../base/range.hpp"
 #include "../epilogue/array_sum.hpp"
 #include "../epilogue/block_loop.hpp"
@@ -13,6 +14,7 @@
 #include "../epilogue/sums.hpp"
 #include "../layout/code_panels.hpp"
 #include "../layout/float_panels.hpp"
+#include "../layout/float_tiles.hpp"
 #include "../layout/tiles.hpp"
 #include "../packing/packed_panels.hpp"
 #include "concepts.hpp"
@@ -21,21 +23,30 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// Rows of codes × weights on arrays.
-template <class K, class RowsT, class SumsT, int StoredBits>
+/// The panels of the arrays number `tile` along the inputs.
+template <int StoredBits>
+PackedPanels<std::int32_t, kCodesPerWord<StoredBits>> panels_of_tile(
+    const TiledPanels<StoredBits>& panels, std::size_t tile) {
+  return {panels.words + steps_before<StoredBits>(panels.inputs, tile) * kPanelColumns,
+          panels.panel_size};
+}
+inline PackedPanels<float, 1> panels_of_tile(const FloatTiles<PackedWeights>& tiles,
+                                             std::size_t tile) {
+  return {tiles.weights[tile].panel(0), tiles.weights[tile].panel_size()};
+}
+
+/// Rows × weights on arrays, TiledPanels or FloatTiles.
+template <class K, class RowsT, class SumsT, class Panels>
 struct ArrayProblem {
   using Kernel = K;
   using Rows = RowsT;
   using Sums = SumsT;
 
   Rows rows;
-  TiledPanels<StoredBits> panels;
+  Panels panels;
   Sums sums;
 
-  PackedPanels<std::int32_t, kCodesPerWord<StoredBits>> panels_of(std::size_t tile) const {
-    return {panels.words + steps_before<StoredBits>(panels.inputs, tile) * kPanelColumns,
-            panels.panel_size};
-  }
+  auto panels_of(std::size_t tile) const { return panels_of_tile(panels, tile); }
   const float* scales_of(std::size_t tile) const {
     return panels.scales + tile * panels.padded_outputs;
   }

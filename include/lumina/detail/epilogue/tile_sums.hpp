@@ -106,6 +106,46 @@ class TileSums {
   float unit_, offset_;
 };
 
+/// The same of an array's products of floats, Σ w·x: ŷ = (sum·(1/s))·(1/r), 0 where s is.
+template <class Arch>
+class FloatTileSums {
+ public:
+  FloatTileSums(const float* scales, std::size_t padded_outputs)
+      : scales_(scales), padded_outputs_(padded_outputs) {}
+
+  class Values {
+   public:
+    using Floats = typename Arch::template Batch<float>;
+
+    Values(const FloatTileSums& tile_sums, std::size_t tile, std::size_t block, const float* sums,
+           const RowNumbers* numbers)
+        : sums_(sums), numbers_(numbers) {
+      const float* const scales =
+          tile_sums.scales_ + tile * tile_sums.padded_outputs_ + block * kBlockColumns;
+      for (std::size_t i = 0; i < kBlockColumns; i += Floats::size) {
+        const Floats scale = Floats::load_aligned(scales + i);
+        select(scale > Floats(0.0f), quotient(Floats(1.0f), scale), Floats(0.0f))
+            .store_aligned(inverse_scales_ + i);
+      }
+    }
+    [[gnu::always_inline]] Floats operator()(const float* sums, std::size_t column) const {
+      const float range = numbers_[static_cast<std::size_t>(sums - sums_) / kBlockColumns].range;
+      return product(product(Floats::load_aligned(sums + column),
+                             Floats::load_aligned(inverse_scales_ + column)),
+                     Floats(1.0f / range));
+    }
+
+   private:
+    const float* sums_;
+    const RowNumbers* numbers_;
+    alignas(kCacheLine) float inverse_scales_[kBlockColumns];
+  };
+
+ private:
+  const float* scales_;
+  std::size_t padded_outputs_;
+};
+
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina

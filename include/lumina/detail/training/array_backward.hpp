@@ -12,6 +12,7 @@
 #include "../../gradients.hpp"
 #include "../../matrix.hpp"
 #include "../../quantizer.hpp"
+#include "../../tiled_floats.hpp"
 #include "../../tiled_weights.hpp"
 #include "../base/range.hpp"
 #include "../base/scalar_math.hpp"
@@ -61,6 +62,19 @@ class WeightTile {
   TiledPanels<stored_bits> panels_;
   std::size_t rows_, tile_;
 };
+
+/// The weights of the arrays number `tile` along the inputs, for the gradient by their inputs.
+template <int Bits>
+void pack_tile_for_backward(const TiledWeights<Bits>& weights, std::size_t tile,
+                            PackedWeights& backward) {
+  const WeightTile own(weights, tile);
+  pack_codes_for_backward(
+      own, [&](std::size_t output) { return own.scale(output); }, backward);
+}
+inline void pack_tile_for_backward(const TiledFloats& weights, std::size_t tile,
+                                   PackedWeights& backward) {
+  pack_for_backward(weights.packed(tile), backward);
+}
 
 template <AnyQuantizer Dac>
 auto array_input_stages(MatrixView<const float> x, const Dac& dac) {
@@ -123,7 +137,7 @@ bool array_backward_valid(const Pass& pass, MatrixView<const float> grad_y,
   const Shape x{pass.x.rows(), pass.x.cols()}, w{pass.weights.rows(), pass.weights.cols()};
   using Behind = std::remove_cvref_t<decltype(pass.behind.stages)>;
   if (!gradients_valid("lumina::backward", pass.x, w, grad_y, gradients, has_bias<Behind>) ||
-      !array_dac_valid(pass.dac)) {
+      !array_dac_valid(pass.dac, pass.kMaxDacBits)) {
     return false;
   }
   if (record.filled() && record.rows() == x.rows && record.cols() == w.rows &&
@@ -152,8 +166,7 @@ bool backward_through_arrays(const Pass& pass, MatrixView<const float> grad_y,
   gradient_through(pass.behind.stages, record, tiles * pass.kArrayGates, pass.key, grad_y, by_sum,
                    nullptr, gradients.bias.data(), executor);
   for (std::size_t tile = 0; tile < tiles; ++tile) {
-    const WeightTile weights(pass.weights, tile);
-    const Range inputs{pass.weights.first_input(tile), weights.cols()};
+    const Range inputs{pass.weights.first_input(tile), pass.weights.input_count(tile)};
     const auto of_tile = [&](auto matrix) {
       return decltype(matrix)(matrix.data() + inputs.begin, matrix.rows(), inputs.size,
                               matrix.row_stride());
@@ -162,8 +175,7 @@ bool backward_through_arrays(const Pass& pass, MatrixView<const float> grad_y,
     gradient_through(pass.in_array.stages, record, tile * pass.kArrayGates, pass.key, by_sum,
                      by_array, nullptr, nullptr, executor);
     if (gradients.input.data() != nullptr) {
-      pack_codes_for_backward(
-          weights, [&](std::size_t output) { return weights.scale(output); }, workspace.weights);
+      pack_tile_for_backward(pass.weights, tile, workspace.weights);
       run(float_problem(MatrixRows(by_array), panels_of(workspace.weights)),
           of_tile(MatrixView<float>(gradients.input)), array_input_stages(x, pass.dac),
           NoObserver(), NoiseKey{}, executor);
