@@ -381,6 +381,12 @@ TEST_CASE("Files of tiled weights are checked", "[weights_file][errors]") {
   refused(scales + 4 * (128 + 3), 0xbf800000, {"scale 3 of tile 1"});
   refused(scales + 4 * (256 + 128 + 32), 1, {"output 32 in tile 1"});
   CHECK(same(read, before));
+  // Without outputs tiles take no bytes.
+  Bytes changed = file_of(encode_tiles<4>(MatrixView<const float>(nullptr, 0, 40), {{20, 64}}));
+  detail::store_u64(1, changed.data() + Header::kTileInputsAt);
+  detail::store_u64(std::uint64_t{1} << 40, changed.data() + Header::kColsAt);
+  reseal(changed);
+  expect_error([&] { static_cast<void>(load(changed, read)); }, {"tiles are more than its bytes"});
   CodedWeights<4> coded;
   expect_error([&] { static_cast<void>(load(file, coded)); }, {"tiled", "coded ones"});
 }
