@@ -33,14 +33,31 @@ LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
+template <int Bits>
+class TiledWeights;
+
 namespace detail {
 
 template <int Bits>
 class TiledEncoder;
 
+/// Where the arrays of tiled weights lie, to be written.
+struct TiledArrays {
+  std::int32_t* words = nullptr;
+  float* scales = nullptr;
+  std::int32_t* sums = nullptr;
+};
+
+/// Gives `tiled` this shape, mapping and value of code 1, and room where it has too little; where
+/// its arrays lie, all of them zeros but for the words. Without words there was no memory, which
+/// has been reported, and `tiled` is empty.
+template <int Bits>
+TiledArrays reshape(TiledWeights<Bits>& tiled, std::size_t rows, std::size_t cols,
+                    const Mapping& mapping, float code_value);
+
 }  // namespace detail
 
-/// Coded weights w [out, in] on arrays. Moves, does not copy.
+/// Coded weights w [out, in] on arrays.
 template <int Bits>
 class TiledWeights {
   static_assert(Bits >= 2 && Bits <= 8, "lumina::TiledWeights: Bits must be in 2..8");
@@ -51,6 +68,21 @@ class TiledWeights {
   static constexpr std::int32_t max_code = (std::int32_t{1} << (Bits - 1)) - 1;
 
   TiledWeights() = default;
+  TiledWeights(TiledWeights&&) noexcept = default;
+  TiledWeights& operator=(TiledWeights&&) noexcept = default;
+  /// Memory of its own, with the same codes. (Without exceptions and memory: an error, and none.)
+  TiledWeights(const TiledWeights& other)
+      : words_(other.words_.copy()), scales_(other.scales_.copy()), sums_(other.sums_.copy()) {
+    if (words_.size() != other.words_.size() || scales_.size() != other.scales_.size() ||
+        sums_.size() != other.sums_.size()) {
+      return;
+    }
+    shape_ = detail::Extent(other.rows(), other.cols());
+    mapping_ = other.mapping_;
+    inputs_ = other.inputs_;
+    code_value_ = other.code_value_;
+  }
+  TiledWeights& operator=(const TiledWeights& other) { return *this = TiledWeights(other); }
 
   std::size_t rows() const { return shape_.rows; }  ///< outputs
   std::size_t cols() const { return shape_.cols; }  ///< inputs
@@ -116,6 +148,9 @@ class TiledWeights {
 
  private:
   friend class detail::TiledEncoder<Bits>;
+  friend detail::TiledArrays detail::reshape<Bits>(TiledWeights& tiled, std::size_t rows,
+                                                   std::size_t cols, const Mapping& mapping,
+                                                   float code_value);
 
   detail::Extent shape_;
   Mapping mapping_;
@@ -130,6 +165,28 @@ class TiledWeights {
 };
 
 namespace detail {
+
+template <int Bits>
+TiledArrays reshape(TiledWeights<Bits>& tiled, std::size_t rows, std::size_t cols,
+                    const Mapping& mapping, float code_value) {
+  const Tiling inputs = Tiling::of(cols, mapping.tile.inputs, mapping.split);
+  const std::size_t steps = steps_before<stored_bits(Bits)>(inputs, inputs.count);
+  const std::size_t words = size_product(panel_count(rows), steps, kPanelColumns);
+  const std::size_t outputs = size_product(inputs.count, padded_outputs(rows));
+  tiled.shape_ = Extent();
+  if (!tiled.words_.grow_to(words + kMaxWordsBehind) || !tiled.scales_.grow_to(outputs) ||
+      !tiled.sums_.grow_to(3 * outputs)) {
+    return {};
+  }
+  tiled.shape_ = Extent(rows, cols);
+  tiled.mapping_ = mapping;
+  tiled.inputs_ = inputs;
+  tiled.code_value_ = code_value;
+  std::fill_n(tiled.words_.data() + words, kMaxWordsBehind, 0);
+  std::fill_n(tiled.scales_.data(), outputs, 0.0f);
+  std::fill_n(tiled.sums_.data(), 3 * outputs, 0);
+  return {tiled.words_.data(), tiled.scales_.data(), tiled.sums_.data()};
+}
 
 /// Encodes w [out, in] into `tiled`, in two steps: the scales (TileScales), which reports what is
 /// wrong and leaves `tiled` as it was; then the codes.
@@ -164,12 +221,13 @@ class TiledEncoder : public TileScales {
   template <class RowsOf, class StepOf>
   void encode_tiles(float code_value, std::int32_t max_code, const RowsOf& rows_of,
                     const StepOf& step_of) {
-    if (!resize()) return;
-    tiled_.code_value_ = code_value;
+    const TiledArrays to = reshape(tiled_, w_.rows(), w_.cols(), mapping_, code_value);
+    if (to.words == nullptr) return;
     const std::size_t padded = padded_outputs(w_.rows());
     [[maybe_unused]] const std::size_t sums = inputs_.count * padded;
     constexpr int kStored = stored_bits(Bits);
     for (std::size_t tile = 0; tile < inputs_.count; ++tile) {
+      std::copy_n(scales(tile).data(), w_.rows(), to.scales + tile * padded);
       const auto rows = rows_of(tile);
       const std::size_t before = steps_before<kStored>(inputs_, tile) * kPanelColumns;
       [[maybe_unused]] const std::size_t steps = coded_steps<Bits>(inputs_[tile].size);
@@ -177,41 +235,17 @@ class TiledEncoder : public TileScales {
         const std::size_t count = std::min(kPanelColumns, w_.rows() - first);
         float code_steps[kPanelColumns];
         for (std::size_t i = 0; i < count; ++i) code_steps[i] = step_of(scales(tile)[first + i]);
-        std::int32_t* const panel =
-            tiled_.words_.data() + first / kPanelColumns * tiled_.panel_size() + before;
+        std::int32_t* const panel = to.words + first / kPanelColumns * tiled_.panel_size() + before;
         CodePanelWriter<kStored> writer(code_steps, count, max_code, panel);
         for_each_block(rows, {first, count},
                        [&](MatrixView<const float> block) { writer.write(block); });
-        std::int32_t* const own = tiled_.sums_.data() + tile * padded + first;
+        std::int32_t* const own = to.sums + tile * padded + first;
         writer.store_sums(own);
         if constexpr (Native::Codes::input_bias != 0) {
           store_panel_sums<kStored>(panel, steps, own + sums, own + 2 * sums);
         }
       }
     }
-  }
-
-  /// Room for codes and sums, the scales, and zeros behind all of them; false where there is none.
-  bool resize() {
-    const std::size_t padded = padded_outputs(w_.rows()),
-                      steps = steps_before<stored_bits(Bits)>(inputs_, inputs_.count);
-    const std::size_t words = size_product(panel_count(w_.rows()), steps, kPanelColumns);
-    const std::size_t outputs = size_product(inputs_.count, padded);
-    tiled_.shape_ = Extent();
-    if (!tiled_.words_.grow_to(words + kMaxWordsBehind) || !tiled_.scales_.grow_to(outputs) ||
-        !tiled_.sums_.grow_to(3 * outputs)) {
-      return false;
-    }
-    tiled_.shape_ = Extent(w_.rows(), w_.cols());
-    tiled_.mapping_ = mapping_;
-    tiled_.inputs_ = inputs_;
-    std::fill_n(tiled_.words_.data() + words, kMaxWordsBehind, 0);
-    std::fill_n(tiled_.scales_.data(), outputs, 0.0f);
-    std::fill_n(tiled_.sums_.data(), 3 * outputs, 0);
-    for (std::size_t tile = 0; tile < inputs_.count; ++tile) {
-      std::copy_n(scales(tile).data(), w_.rows(), tiled_.scales_.data() + tile * padded);
-    }
-    return true;
   }
 
   TiledWeights<Bits>& tiled_;

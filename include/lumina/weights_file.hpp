@@ -20,7 +20,9 @@
 #include "detail/base/little_endian.hpp"
 #include "detail/base/message.hpp"
 #include "detail/base/range.hpp"
+#include "detail/packing/panel_sums.hpp"
 #include "detail/packing/weights_file.hpp"
+#include "tiled_weights.hpp"
 #include "weights.hpp"
 
 namespace lumina {
@@ -47,6 +49,36 @@ FileHeader header_of(const CodedWeights<Bits>& weights) {
   return header_of(weights.view());
 }
 
+template <int Bits>
+FileHeader header_of(const TiledWeights<Bits>& weights) {
+  FileHeader header;
+  header.kind = FileKind::tiled_codes;
+  header.bits = Bits;
+  header.rows = weights.rows();
+  header.cols = weights.cols();
+  header.mapping = weights.mapping();
+  header.code_value = weights.code_value();
+  return header;
+}
+
+/// What the engine of this instruction set has of the codes besides, as TiledEncoder stores it.
+template <int Bits>
+void store_magnitude_sums(const TiledWeights<Bits>& weights, const TiledArrays& to) {
+  if constexpr (Native::Codes::input_bias != 0) {
+    constexpr int kStored = stored_bits(Bits);
+    const std::size_t padded = padded_outputs(weights.rows()), sums = weights.tiles() * padded;
+    for (std::size_t first = 0; first < weights.rows(); first += kPanelColumns) {
+      const std::int32_t* panel = to.words + first / kPanelColumns * weights.panel_size();
+      for (std::size_t tile = 0; tile < weights.tiles(); ++tile) {
+        const std::size_t steps = coded_steps<Bits>(weights.input_count(tile));
+        std::int32_t* const own = to.sums + tile * padded + first;
+        store_panel_sums<kStored>(panel, steps, own + sums, own + 2 * sums);
+        panel += steps * kPanelColumns;
+      }
+    }
+  }
+}
+
 /// Reports a file that is not as long as the weights are.
 inline bool file_fits(const FileHeader& header, std::size_t there) {
   const std::size_t needed = FileSections::of(header).end;
@@ -70,6 +102,11 @@ std::size_t file_size(const CodedWeightsView<Bits>& weights) {
 template <int Bits>
 std::size_t file_size(const CodedWeights<Bits>& weights) {
   return file_size(weights.view());
+}
+
+template <int Bits>
+std::size_t file_size(const TiledWeights<Bits>& weights) {
+  return detail::FileSections::of(detail::header_of(weights)).end;
 }
 
 /// Writes weights to `file`, of file_size(weights) bytes at any address. Error: another number of
@@ -101,6 +138,23 @@ bool save(const CodedWeights<Bits>& weights, std::span<std::byte> file) {
   return save(weights.view(), file);
 }
 
+template <int Bits>
+bool save(const TiledWeights<Bits>& weights, std::span<std::byte> file) {
+  const detail::FileHeader header = detail::header_of(weights);
+  if (!detail::file_fits(header, file.size())) return false;
+  const auto sections = detail::FileSections::of(header);
+  std::fill(file.begin(), file.end(), std::byte{0});  // what fills up the arrays
+  const detail::TiledPanels panels = weights.panels();
+  if (panels.words != nullptr) {
+    const std::size_t words = detail::panel_count(weights.rows()) * panels.panel_size;
+    detail::store_all(panels.words, words, file.data() + sections.words);
+    detail::store_all(panels.scales, sections.output_count(), file.data() + sections.scales);
+    detail::store_all(panels.code_sums, sections.output_count(), file.data() + sections.code_sums);
+  }
+  detail::write_header(header, file);
+  return true;
+}
+
 /// Reads what save() has written, at any address, into `weights`, whose memory is used again where
 /// it is large enough. Errors: a file of something else, of another version, kind or number of
 /// bits, too short or too long, whose checksums are wrong, or whose contents are no weights: codes
@@ -126,6 +180,24 @@ bool load(std::span<const std::byte> file, CodedWeights<Bits>& weights) {
   detail::load_all(read.at(sections.words), sections.word_count(), to.words);
   detail::load_all(read.at(sections.scales), sections.output_count(), to.scales);
   detail::load_all(read.at(sections.code_sums), sections.output_count(), to.code_sums);
+  return true;
+}
+template <int Bits>
+bool load(std::span<const std::byte> file, TiledWeights<Bits>& weights) {
+  detail::WeightsFile read("lumina::load", file);
+  if (!read.read_header(detail::FileKind::tiled_codes, Bits) || !read.check_contents()) {
+    return false;
+  }
+  const detail::FileHeader& header = read.header();
+  const detail::TiledArrays to =
+      detail::reshape(weights, header.rows, header.cols, header.mapping, header.code_value);
+  if (to.words == nullptr) return false;
+  const detail::FileSections& sections = read.sections();
+  const std::size_t outputs = sections.output_count();
+  detail::load_all(read.at(sections.words), sections.word_count(), to.words);
+  detail::load_all(read.at(sections.scales), outputs, to.scales);
+  detail::load_all(read.at(sections.code_sums), outputs, to.sums);
+  detail::store_magnitude_sums(weights, to);
   return true;
 }
 

@@ -156,6 +156,37 @@ void codes() {
   hash.print("codes");
 }
 
+template <class Weights>
+void through_a_file(Hash& hash, const Weights& weights) {
+  std::vector<std::byte> file(lumina::file_size(weights));
+  lumina::save(weights, file);
+  Weights read;
+  lumina::load(file, read);
+  const Weights copied = read;
+  lumina::save(copied, file);
+  for (const std::byte byte : file) hash.add_value(byte);
+}
+
+void files() {
+  Hash hash;
+  const Operands given;
+  const lumina::CodedWeights<4> coded = lumina::encode_weights<4>(given.w);
+  through_a_file(hash, lumina::pack_weights(given.w));
+  through_a_file(hash, coded);
+  through_a_file(hash, lumina::coded_weights_of<8>(coded.codes(), coded.scales()));
+  through_a_file(hash, lumina::encode_tiles<2>(given.w, {{9, 40}}));
+  std::vector<std::byte> memory(lumina::file_size(coded) + 64);
+  const std::size_t skip = 64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64;
+  const std::span<std::byte> file = std::span(memory).subspan(skip, lumina::file_size(coded));
+  lumina::save(coded.view(), file);
+  hash.add(lumina::view_of<lumina::CodedWeightsView<4>>(file).words());
+  const std::vector<std::vector<float>> rows(3, std::vector<float>(5, 0.5f));
+  const lumina::Matrix<float> copied = lumina::matrix_of(rows);
+  hash.add(copied.elements());
+  hash.add_value(lumina::MatrixView<const float>(copied.elements(), 5, 3)(4, 2));
+  hash.print("files");
+}
+
 template <class Stages>
 void train(Hash& hash, const Operands& given, const Stages& stages) {
   const lumina::CodedWeights<4> coded = lumina::encode_weights<4>(given.w);
@@ -218,5 +249,6 @@ int main() {
   quantizers();
   floats();
   codes();
+  files();
   training();
 }

@@ -6,6 +6,7 @@
 #include <span>
 
 #include <lumina/coded_weights.hpp>
+#include <lumina/tiled_weights.hpp>
 #include <lumina/weights.hpp>
 #include <lumina/weights_file.hpp>
 
@@ -54,6 +55,21 @@ template <int Bits>
 void check_codes(const lumina::CodedWeights<Bits>& weights) {
   check_codes(weights.view());
 }
+template <int Bits>
+void check_codes(const lumina::TiledWeights<Bits>& weights) {
+  for (std::size_t tile = 0; tile < weights.tiles(); ++tile) {
+    for (std::size_t row = 0; row < weights.rows(); ++row) {
+      std::int32_t sum = 0;
+      for (std::size_t col = 0; col < weights.input_count(tile); ++col) {
+        const std::int32_t code = weights.code(row, weights.first_input(tile) + col);
+        require(code >= -weights.max_code && code <= weights.max_code,
+                "codes are not beyond the largest one");
+        sum += code;
+      }
+      require(weights.code_sums(tile)[row] == sum, "sums are those of the codes");
+    }
+  }
+}
 void check_codes(const lumina::PackedWeights&) {}
 
 /// load(), and where the file lies; `before`: what the weights are, if it is refused.
@@ -69,7 +85,7 @@ void check_load(Input& input, std::span<const std::byte> file, const Weights& be
     require(std::ranges::equal(again, file), "what is read is what save() writes");
     check_codes(read);
   }
-  if constexpr (requires { Weights::max_code; }) {
+  if constexpr (requires { before.view(); }) {
     using View = lumina::CodedWeightsView<Weights::bits>;
     lumina::detail::AlignedBuffer<std::byte> mapped(file.size() + 64);
     const std::size_t skip = input.byte() % 8 == 7 ? 4 : 0;
@@ -109,6 +125,18 @@ void check_coded(Input& input, std::size_t out, std::size_t in) {
   check(input, weights, lumina::encode_weights<Bits>(few.fill_uniform(engine)));
 }
 
+template <int Bits>
+void check_tiled(Input& input, std::size_t out, std::size_t in) {
+  test::Engine engine(input.byte());
+  test::TestMatrix w(out, in), few(3, 5);
+  const lumina::Mapping mapping{
+      {input.integer(1, 80), input.integer(1, 80)},
+      input.flag() ? lumina::TileScale::per_tile : lumina::TileScale::per_column,
+      input.flag() ? lumina::TileSplit::equal : lumina::TileSplit::maximal};
+  const auto weights = lumina::encode_tiles<Bits>(w.fill_uniform(engine), mapping);
+  check(input, weights, lumina::encode_tiles<Bits>(few.fill_uniform(engine)));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -117,7 +145,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t out = fuzz::dimension(input) % 70, in = fuzz::dimension(input) % 70;
   fuzz::note("out", out);
   fuzz::note("in", in);
-  switch (input.byte() % 5) {
+  switch (input.byte() % 7) {
     case 0:
       check_coded<8>(input, out, in);
       break;
@@ -129,6 +157,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 3:
       check_coded<3>(input, out, in);
+      break;
+    case 4:
+      check_tiled<8>(input, out, in);
+      break;
+    case 5:
+      check_tiled<4>(input, out, in);
       break;
     default: {
       test::TestMatrix w(out, in), few(3, 5);

@@ -43,16 +43,39 @@ def word(codes, stored):
     return result
 
 
-def coded(bits, codes, scales):
-    """scales: one for each row."""
-    rows, cols, stored = len(codes), len(codes[0]), stored_bits(bits)
-    words = words_of(codes, [(0, cols)], stored)
-    sums = [sum(row) for row in codes]
-    fill = [0] * (round_up(rows, OUTPUTS) - rows)
+def contents_of(bits, codes, tiles, scales):
+    """scales: for each tile one for each row."""
+    words = words_of(codes, tiles, stored_bits(bits))
     contents = struct.pack(f"<{len(words)}I", *words)
-    contents += struct.pack(f"<{rows + len(fill)}f", *scales, *fill)
-    contents += struct.pack(f"<{rows + len(fill)}i", *sums, *fill)
-    return file_of(2, bits, rows, cols, contents)
+    fill = [0] * (round_up(len(codes), OUTPUTS) - len(codes))
+    for own in scales:
+        contents += struct.pack(f"<{len(own) + len(fill)}f", *own, *fill)
+    for begin, inputs in tiles:
+        sums = [sum(row[begin:begin + inputs]) for row in codes]
+        contents += struct.pack(f"<{len(sums) + len(fill)}i", *sums, *fill)
+    return contents
+
+
+def coded(bits, codes, scales):
+    rows, cols = len(codes), len(codes[0])
+    return file_of(2, bits, rows, cols, contents_of(bits, codes, [(0, cols)], [scales]))
+
+
+def equal_tiles(length, tile):
+    """As few as there must be, whose sizes differ by one at most, the longer ones first."""
+    count, begin, tiles = -(-length // tile), 0, []
+    for i in range(count):
+        size = length // count + (1 if i < length % count else 0)
+        tiles.append((begin, size))
+        begin += size
+    return tiles
+
+
+def tiled(bits, codes, scales, tile, code_value):
+    """Split into equal tiles, with a scale for each."""
+    rows, cols = len(codes), len(codes[0])
+    contents = contents_of(bits, codes, equal_tiles(cols, tile[0]), scales)
+    return file_of(3, bits, rows, cols, contents, tile, 1, 1, code_value)
 
 
 def words_of(codes, tiles, stored):
@@ -81,6 +104,13 @@ def table(name, file):
             + tables.array(name, "FileWord", elements))
 
 
+def tiled_file():
+    """All weights of a tile ±its scale or 0."""
+    scales = [[(tile + 1) / 4] * 3 for tile in range(3)]
+    codes = [[(row + col) % 3 - 1 for col in range(25)] for row in range(3)]
+    return tiled(2, codes, scales, (9, 4), 1.0)
+
+
 def text():
     floats = [[row * 0.25 - col for col in range(5)] for row in range(3)]
     return tables.header(
@@ -91,4 +121,5 @@ def text():
         *(table(f"kCoded{bits}File",
                 coded(bits, some_codes(bits, rows, cols), [(row + 1) / 8 for row in range(rows)]))
           for bits, rows, cols in ((8, 3, 7), (3, 35, 11), (2, 2, 21))),
+        table("kTiledFile", tiled_file()),
         includes=("cstddef", "cstdint"))

@@ -44,6 +44,21 @@ bool same(const CodedWeights<Bits>& a, const CodedWeights<Bits>& b) {
          std::equal(p.code_sums, p.code_sums + outputs, q.code_sums);
 }
 
+template <int Bits>
+bool same(const TiledWeights<Bits>& a, const TiledWeights<Bits>& b) {
+  if (a.rows() != b.rows() || a.cols() != b.cols() || a.tiles() != b.tiles()) return false;
+  const auto p = a.panels(), q = b.panels();
+  if (p.words == nullptr || q.words == nullptr) return a.rows() == 0;
+  const Mapping m = a.mapping(), n = b.mapping();
+  const std::size_t words = detail::panel_count(a.rows()) * p.panel_size + detail::kMaxWordsBehind;
+  const std::size_t outputs = a.tiles() * padded_outputs(a.rows());
+  return m.tile.inputs == n.tile.inputs && m.tile.outputs == n.tile.outputs && m.split == n.split &&
+         m.scale == n.scale && same_bits(a.code_value(), b.code_value()) &&
+         std::memcmp(p.words, q.words, 4 * words) == 0 &&
+         std::equal(p.scales, p.scales + outputs, q.scales) &&
+         std::equal(p.code_sums, p.code_sums + 3 * outputs, q.code_sums);  // the others behind it
+}
+
 template <class Weights>
 void check_round_trip(const Weights& weights, Weights& used) {
   CAPTURE(weights.rows(), weights.cols());
@@ -137,10 +152,57 @@ TEST_CASE("Weights go through files", "[weights_file]") {
   }
 }
 
+template <int Bits>
+void check_tiled_round_trips() {
+  Engine engine(Bits);
+  TiledWeights<Bits> used;
+  for (const auto& [rows, cols] : kShapes) {
+    TestMatrix w(rows, cols);
+    w.fill_uniform(engine);
+    check_round_trip(encode_tiles<Bits>(w), used);
+    check_round_trip(encode_tiles<Bits>(w, {{25, 40}, TileScale::per_tile}), used);
+    check_round_trip(encode_tiles<Bits>(w, {{9, 8}, TileScale::per_column, TileSplit::equal}),
+                     used);
+    constexpr std::size_t kAll = ~std::size_t{0};
+    check_round_trip(encode_tiles<Bits>(w, {{kAll, kAll}}), used);
+  }
+  check_round_trip(TiledWeights<Bits>(), used);
+}
+
+TEST_CASE("Tiled weights go through files, and copies", "[weights_file]") {
+  check_tiled_round_trips<8>();
+  check_tiled_round_trips<4>();
+  check_tiled_round_trips<2>();
+  Engine engine(9);
+  TestMatrix w(33, 70);
+  const TiledWeights<4> tiled = encode_tiles<4>(w.fill_uniform(engine), {{25, 512}});
+  TiledWeights<4> copied = tiled;
+  CHECK(same(copied, tiled));
+  CHECK(copied.panels().words != tiled.panels().words);
+  copied = TiledWeights<4>();
+  CHECK(copied.rows() == 0);
+}
+
 TEST_CASE("Files of weights are those that another program writes", "[weights_file][golden]") {
   check_golden<8>(3, 7, golden::kCoded8FileBytes, golden::kCoded8File);
   check_golden<3>(35, 11, golden::kCoded3FileBytes, golden::kCoded3File);
   check_golden<2>(2, 21, golden::kCoded2FileBytes, golden::kCoded2File);
+  {
+    // Of weights whose largest ones are scales: tiles of 9, 8 and 8 inputs.
+    Matrix<float> w(3, 25);
+    for (std::size_t row = 0; row < 3; ++row) {
+      for (std::size_t col = 0; col < 25; ++col) {
+        const auto scale = static_cast<float>(col < 9 ? 1 : col < 17 ? 2 : 3) / 4;
+        w(row, col) = scale * (static_cast<float>((row + col) % 3) - 1);
+      }
+    }
+    const auto expected = encode_tiles<2>(w, {{9, 4}, TileScale::per_tile, TileSplit::equal});
+    const Bytes file = golden_file(golden::kTiledFileBytes, golden::kTiledFile);
+    TiledWeights<2> read;
+    REQUIRE(load(file, read));
+    CHECK(same(read, expected));
+    CHECK(file_of(expected) == file);
+  }
   Matrix<float> w(3, 5);
   for (std::size_t row = 0; row < 3; ++row) {
     for (std::size_t col = 0; col < 5; ++col) {
@@ -289,6 +351,44 @@ TEST_CASE("Files of packed weights are checked", "[weights_file][errors]") {
   reseal(changed);
   expect_error([&] { static_cast<void>(load(changed, read)); }, {"last panel", "input 2"});
   CHECK(same(read, pack_weights(w)));
+}
+
+TEST_CASE("Files of tiled weights are checked", "[weights_file][errors]") {
+  Engine engine(6);
+  TestMatrix w(33, 40);
+  const Bytes file = file_of(encode_tiles<4>(w.fill_uniform(engine), {{20, 64}}));
+  TiledWeights<4> read = encode_tiles<4>(w);
+  const TiledWeights<4> before = read;
+  const auto refused = [&](std::size_t at, std::uint32_t value,
+                           std::initializer_list<std::string_view> parts) {
+    Bytes changed = file;
+    detail::store_u32(value, changed.data() + at);
+    reseal(changed);
+    CAPTURE(at, value);
+    expect_error([&] { static_cast<void>(load(changed, read)); }, parts);
+  };
+  // Two panels of two tiles of three steps.
+  const std::size_t words = 128, scales = words + (2 * 6 * 32 + 15 * 32) * 4;
+  REQUIRE(file.size() == scales + 2 * 2 * 128 * 4);
+  refused(48, 0, {"tiled weights of 4 bits [33, 40]", "0 inputs"});
+  refused(56, 0, {"0 outputs"});
+  refused(48, 10, {"bytes"});
+  refused(64, 2, {"split 2"});
+  refused(68, 2, {"scale 2"});
+  refused(72, 0, {"code 1"});
+  refused(72, 0x7fc00000, {"code 1"});
+  refused(words + 4 * 32 * 5, 0x10, {"inputs from 36 on", "behind"});  // the tile's 21st … input
+  refused(scales + 4 * (128 + 3), 0xbf800000, {"scale 3 of tile 1"});
+  refused(scales + 4 * (256 + 128 + 32), 1, {"output 32 in tile 1"});
+  CHECK(same(read, before));
+  // Without outputs tiles take no bytes.
+  Bytes changed = file_of(encode_tiles<4>(MatrixView<const float>(nullptr, 0, 40), {{20, 64}}));
+  detail::store_u64(1, changed.data() + Header::kTileInputsAt);
+  detail::store_u64(std::uint64_t{1} << 40, changed.data() + Header::kColsAt);
+  reseal(changed);
+  expect_error([&] { static_cast<void>(load(changed, read)); }, {"tiles are more than its bytes"});
+  CodedWeights<4> coded;
+  expect_error([&] { static_cast<void>(load(file, coded)); }, {"tiled", "coded ones"});
 }
 
 TEST_CASE("save refuses a file of another size", "[weights_file][errors]") {

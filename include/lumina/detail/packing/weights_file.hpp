@@ -225,6 +225,10 @@ class WeightsFile {
       return refuse(about() << " are " << sections_.end << " bytes; the header names " << named
                             << ", there are " << bytes_.size());
     }
+    // (Tiles without outputs take no bytes, and whoever counts them takes his time.)
+    if (header_.kind == FileKind::tiled_codes && header_.tiles().count > bytes_.size()) {
+      return refuse(about() << ": " << header_.tiles().count << " tiles are more than its bytes");
+    }
     for (const Range& zeros : {Range{20, 4}, Range{76, 44}}) {
       for (std::size_t i = zeros.begin; i < zeros.end(); ++i) {
         if (bytes_[i] != std::byte{0}) {
