@@ -71,6 +71,8 @@ int main() {
   all &= passes("quantizers", [](auto& f) { golden::check_quantizers(f); });
   all &= passes("FastRng", [](auto& f) { golden::check_fast_rng(f); });
   all &= passes("noise field", [](auto& f) { golden::check_noise_field(f); });
+  all &= passes("exp, log, tanh", [](auto& f) { golden::check_elementary(f); });
+  all &= passes("devices of PCM", [](auto& f) { golden::check_pcm(f); });
   all &= passes("f32 engine", [](auto& f) { golden::check_f32_engine(f, f32_memory); });
   all &= passes("coded engine", [](auto& f) {
     golden::check_coded_engine(f, coded_memory, [](const auto& l) { return weights_of(l); });

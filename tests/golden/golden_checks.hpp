@@ -6,6 +6,7 @@
 // (bits.hpp).
 #pragma once
 
+#include "check_cells.hpp"
 #include "check_coded_engine.hpp"
 #include "check_f32_engine.hpp"
 #include "check_quantizer.hpp"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The golden vectors: what every machine must compute, from docs/numerics.md, in exact arithmetic.
 
-Nothing is shared with the C++ code but the polynomials of the normals. Writes the headers beside it:
+Nothing is shared with the C++ code but the polynomials of the normals, and of exp, log and tanh. Writes the headers beside it:
 
     python3 tests/golden/golden_vectors.py
 
@@ -12,6 +12,7 @@ import io
 import sys
 from pathlib import Path
 
+import cell_vectors
 import gemm_vectors
 import noise_field
 import quantizer_vectors
@@ -34,6 +35,7 @@ HEADERS = {
     "rng_vectors.hpp": rng_vectors.text,
     "f32_vectors.hpp": gemm_vectors.f32_text,
     "coded_vectors.hpp": gemm_vectors.coded_text,
+    "cell_vectors.hpp": cell_vectors.text,
     "weights_file_vectors.hpp": weights_file_vectors.text,
 }
 

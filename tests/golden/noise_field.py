@@ -130,7 +130,8 @@ def xoshiro(s):
     return result
 
 
-def standard_normal_at(seed, stream, row_offset, row, col, draw):
+def words_at(seed, stream, row_offset, row, col, draw, word, steps):
+    """32-bit word `word` (0 … 15) of each of the first so many steps of the column's generator."""
     state, out = splitmix(seed)
     state, out = splitmix(out ^ stream)
     field = splitmix(out ^ draw)[1]
@@ -140,15 +141,22 @@ def standard_normal_at(seed, stream, row_offset, row, col, draw):
     for _ in range(32):
         state, out = splitmix(state)
         outputs.append(out)
-    word = col % 16
     lane = outputs[4 * (word // 2) : 4 * (word // 2) + 4]
-    for _ in range(2 * (col % 128 // 32)):
-        xoshiro(lane)
-    radius, angle = xoshiro(lane), xoshiro(lane)
-    shift = 32 * (word % 2)
-    pair, exact = box_muller(radius >> shift & 0xffffffff, angle >> shift & 0xffffffff)
+    return [xoshiro(lane) >> 32 * (word % 2) & 0xffffffff for _ in range(steps)]
+
+
+def standard_normal_at(seed, stream, row_offset, row, col, draw):
+    steps = 2 * (col % 128 // 32) + 2
+    radius, angle = words_at(seed, stream, row_offset, row, col, draw, col % 16, steps)[-2:]
+    pair, exact = box_muller(radius, angle)
     which = col % 32 // 16
     return pair[which], exact[which]
+
+
+def standard_uniform_at(seed, stream, row_offset, row, col, draw):
+    steps = col % 128 // 16 + 1
+    word = words_at(seed, stream, row_offset, row, col, draw, col % 16, steps)[-1]
+    return fma(abs(rounded(Fraction(signed(word)))), Fraction(1, 2**31), Fraction(1, 2**32))
 
 
 def main():

@@ -44,10 +44,11 @@ std::vector<float> oracle(const TiledWeights<8>& w, const Dac& dac, float range,
         sum += std::fabs(converted.value);
       }
       all += sum;
-      if (how == Compensation::per_column) means.push_back(static_cast<float>(sum / inputs));
+      if (how == Compensation::per_column)
+        means.push_back(static_cast<float>(sum / static_cast<double>(inputs)));
     }
     if (how == Compensation::per_tile) {
-      means.push_back(static_cast<float>(all / (static_cast<double>(inputs) * w.rows())));
+      means.push_back(static_cast<float>(all / static_cast<double>(inputs * w.rows())));
     }
   }
   return means;

@@ -58,6 +58,17 @@ TEST_CASE("Golden: FastRng and the noise field", "[golden]") {
   require(findings, std::size(golden::kNoiseField) + 2 * std::size(golden::kBoxMuller));
 }
 
+TEST_CASE("Golden: exp, log, tanh and cells at three times", "[golden]") {
+  Findings findings;
+  golden::check_elementary(findings);
+  require(findings, 3 * std::size(golden::kElementaryArguments));
+  golden::check_pcm(findings);
+  golden::check_other_cells(findings);
+  require(findings, std::size(golden::kPcmDevices) + std::size(golden::kReRamWanDevices));
+  golden::check_programmed(findings);
+  require(findings, std::size(golden::kProgrammedCodes));
+}
+
 TEST_CASE("Golden: the f32 engine", "[golden]") {
   const auto memory = std::make_unique<golden::F32Workspace>();
   Findings findings;

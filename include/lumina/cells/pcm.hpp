@@ -148,7 +148,7 @@ struct Pcm : detail::PcmCell<Pcm> {
   float g_max = 25.0f;
 
   Pcm() = default;
-  explicit constexpr Pcm(float g_max) : g_max(g_max) {}
+  explicit constexpr Pcm(float fully_on) : g_max(fully_on) {}
 
   static constexpr const char* name = "Pcm";
   static constexpr float kDeviation[3] = {0.26348f, 1.9650f, -1.1731f};
@@ -162,7 +162,7 @@ struct PcmJoshi2020 : detail::PcmCell<PcmJoshi2020> {
   float g_max = 25.0f;
 
   PcmJoshi2020() = default;
-  explicit constexpr PcmJoshi2020(float g_max) : g_max(g_max) {}
+  explicit constexpr PcmJoshi2020(float fully_on) : g_max(fully_on) {}
 
   static constexpr const char* name = "PcmJoshi2020";
   static constexpr float kDeviation[3] = {0.28638599f, 0.07585724f, -0.00178767f};

@@ -106,7 +106,7 @@ struct ReRamMilo2021 : detail::PublishedPolynomialCell<ReRamMilo2021> {
   float g_max = 225.0f;
 
   ReRamMilo2021() = default;
-  explicit constexpr ReRamMilo2021(float g_max) : g_max(g_max) {}
+  explicit constexpr ReRamMilo2021(float fully_on) : g_max(fully_on) {}
 
   static constexpr const char* name = "ReRamMilo2021";
   static constexpr float kDeviation[5] = {4.782321f, -0.009107f, 0.0f, 0.0f, 0.0f};
@@ -120,7 +120,7 @@ struct ReRamWan2022 : detail::PublishedPolynomialCell<ReRamWan2022> {
   float g_max = 40.0f;
 
   ReRamWan2022() = default;
-  explicit constexpr ReRamWan2022(float g_max) : g_max(g_max) {}
+  explicit constexpr ReRamWan2022(float fully_on) : g_max(fully_on) {}
 
   static constexpr const char* name = "ReRamWan2022";
   static constexpr float kDeviation[5] = {1.053f, 0.2374f, -1.167e-2f, 1.536e-4f, 0.0f};
