@@ -8,7 +8,7 @@
 //
 // Each column's number comes from a vector, one for all arrays or one for each (ColumnVectors), or
 // is drawn from the key of the chip: a pure function of (chip, array, column), so there is nothing
-// to store. Drawing takes a stage about 1.7 ns an output, for generators must be seeded for each
+// to store. Drawing takes a stage about 2 ns an output, for generators must be seeded for each
 // vector; draw_columns() draws the same numbers once, and a stage that reads them takes 0.05.
 //
 // In the backward pass all of them are straight through, for who trains knows the chip's mismatch

@@ -8,22 +8,18 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 #include "coded_weights_view.hpp"
 #include "config.hpp"
-#include "detail/base/message.hpp"
 #include "detail/base/range.hpp"
 #include "detail/packing/code_panels.hpp"
 #include "detail/packing/row_blocks.hpp"
 #include "detail/rows/matrix.hpp"
 #include "detail/rows/weight_checks.hpp"
 #include "detail/rows/weight_scale.hpp"
-#include "detail/simd/largest_magnitude.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
 #include "quantizer.hpp"

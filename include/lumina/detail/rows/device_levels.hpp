@@ -8,12 +8,10 @@
 
 #include "../../config.hpp"
 #include "../../matrix.hpp"
-#include "../../quantizer.hpp"
 #include "../base/aligned_buffer.hpp"
 #include "../base/range.hpp"
-#include "../isa/native.hpp"
 #include "../layout/float_panels.hpp"
-#include "../simd/vectors.hpp"
+#include "levels.hpp"
 #include "row_source.hpp"
 #include "weight_scale.hpp"
 
@@ -36,27 +34,12 @@ class DeviceLevels : public FloatRows {
     for (std::size_t row = 0; row < rows.size; ++row) {
       const float step =
           weight_scale(std::bit_cast<std::uint32_t>(scales_[rows.begin + row]), max_code_);
-      quantize(w_.row(rows.begin + row) + inputs.begin, inputs.size, step, to + row * stride);
+      SymmetricLevels(step, max_code_, 1.0f / static_cast<float>(max_code_))
+          .quantize(w_.row(rows.begin + row) + inputs.begin, inputs.size, to + row * stride);
     }
   }
 
  private:
-  /// `count` weights, and zeros behind them up to a whole vector.
-  void quantize(const float* weights, std::size_t count, float scale, float* to) const {
-    using Floats = Native::Batch<float>;
-    if (scale == 0.0f) {
-      std::fill_n(to, count, 0.0f);
-      return;
-    }
-    const Floats step(scale), top(static_cast<float>(max_code_)),
-        level(1.0f / static_cast<float>(max_code_));
-    for (std::size_t i = 0; i < count; i += Floats::size) {
-      const Floats values = i + Floats::size <= count ? Floats::load_unaligned(weights + i)
-                                                      : load_first<Floats>(weights + i, count - i);
-      product(symmetric_code(values, step, top), level).store_aligned(to + i);
-    }
-  }
-
   MatrixView<const float> w_;
   std::int32_t max_code_;
   const float* scales_;

@@ -1,19 +1,16 @@
 // Rows of weights, each quantized at a scale of its own.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 
 #include "../../config.hpp"
 #include "../../matrix.hpp"
-#include "../../quantizer.hpp"
 #include "../base/range.hpp"
 #include "../isa/native.hpp"
 #include "../layout/float_panels.hpp"
 #include "../simd/largest_magnitude.hpp"
-#include "../simd/vectors.hpp"
+#include "levels.hpp"
 #include "row_source.hpp"
 #include "weight_scale.hpp"
 
@@ -49,8 +46,9 @@ class QuantizedWeightRows : public FloatRows {
   void read(const Range& rows, const Range& inputs, float* to, std::size_t stride,
             const Facts& facts) const {
     for (std::size_t row = 0; row < rows.size; ++row) {
-      quantize(w_.row(rows.begin + row) + inputs.begin, inputs.size, facts.scale_of_row[row],
-               to + row * stride);
+      const float scale = facts.scale_of_row[row];
+      SymmetricLevels(scale, max_code_, scale)
+          .quantize(w_.row(rows.begin + row) + inputs.begin, inputs.size, to + row * stride);
     }
   }
 
@@ -59,24 +57,6 @@ class QuantizedWeightRows : public FloatRows {
     if (scales_ != nullptr) return scales_[row];
     return weight_scale(largest_magnitude_bits<Native::Batch<float>>(w_.row(row), w_.cols()),
                         max_code_);
-  }
-
-  /// `count` weights, and zeros behind them up to a whole vector.
-  void quantize(const float* weights, std::size_t count, float scale, float* to) const {
-    using Floats = Native::Batch<float>;
-    const Floats step(scale), top(static_cast<float>(max_code_));
-    // Of a caller's scale a level may lie beyond float.
-    const Floats largest(std::numeric_limits<float>::max());
-    if (scale == 0.0f) {
-      std::fill_n(to, count, 0.0f);
-      return;
-    }
-    for (std::size_t i = 0; i < count; i += Floats::size) {
-      const Floats values = i + Floats::size <= count ? Floats::load_unaligned(weights + i)
-                                                      : load_first<Floats>(weights + i, count - i);
-      const Floats levels = product(symmetric_code(values, step, top), step);
-      clamp_keeping_nan(levels, -largest, largest).store_aligned(to + i);
-    }
   }
 
   MatrixView<const float> w_;
