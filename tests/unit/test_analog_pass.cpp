@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::size_t kBatch = 21, kIn = 100, kOut = 50;
 const NoiseKey key{5, 6, 7};
-const SymmetricQuantizer<8> kAdc(2.0f);  // clips one in three, or so
+const SymmetricQuantizer<8> kAdc(3.0f);  // clips one in three, or so
 
 auto in_array() { return array(GaussianNoise{0.1f}, kAdc); }
 
