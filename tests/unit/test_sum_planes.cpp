@@ -13,7 +13,7 @@
 #include <lumina/coded_weights.hpp>
 #include <lumina/detail/epilogue/plane_sums.hpp>
 #include <lumina/detail/kernels/matrix_unit.hpp>
-#include <lumina/detail/kernels/vector_kernel.hpp>
+#include <lumina/detail/kernels/plane_kernel.hpp>
 #include <lumina/detail/packing/panel_sums.hpp>
 #include <lumina/detail/rows/encoded_planes.hpp>
 
@@ -46,18 +46,18 @@ std::vector<Sum> sums_of(unsigned set) {
   return sums;
 }
 
-/// x̂ of a code, counted from the lowest one.
-float position(const UniformQuantizer& dac, std::int32_t code) {
-  const float range = std::max(std::abs(dac.lo()), std::abs(dac.hi()));
-  return std::fmaf(static_cast<float>(code + dac.lowest()), dac.step() / range,
-                   dac.offset() / range);
-}
+/// Of a code, counted from the lowest one.
 std::int64_t input_of(Sum sum, const UniformQuantizer& dac, std::int32_t code) {
   if (sum == Sum::product) return code;
-  const float x = position(dac, code);
-  volatile float v = sum == Sum::magnitudes ? std::abs(x) : x * x;
-  v = v * 255.0f;
-  return static_cast<std::int64_t>(std::nearbyint(v));
+  const double range = std::max(std::abs(double{dac.lo()}), std::abs(double{dac.hi()}));
+  const double first = double{dac.offset()} + double{dac.step()} * dac.lowest();
+  const double factor = sum == Sum::magnitudes ? 255.0 : std::sqrt(255.0);
+  const float v =
+      std::fma(static_cast<float>(code), static_cast<float>(factor * (dac.step() / range)),
+               static_cast<float>(factor * (first / range)));
+  // A product of floats is exact in double.
+  const double exact = sum == Sum::magnitudes ? std::abs(double{v}) : double{v} * double{v};
+  return static_cast<std::int64_t>(std::nearbyint(exact));
 }
 /// Of a code in so many stored bits, which lies at the upper end of its byte.
 std::int64_t weight_of(Sum sum, int stored_bits, std::int32_t code) {
@@ -219,7 +219,7 @@ RuntimeQuantizer any_dac(Engine& engine) {
 
 template <unsigned Set, int Bits>
 void check_set(Engine& engine, std::size_t depth_step) {
-  using K = VectorKernel<PlaneDot<CodeDot<Native, stored_bits(Bits)>, Set>>;
+  using K = PlaneKernel<CodeDot<Native, stored_bits(Bits)>, Set>;
   const auto out = [&] { return integer(engine, 1, kBlockColumns); };
   for (std::size_t batch = 1; batch <= 26; ++batch) {
     const std::size_t rows = batch <= 25 ? batch : 48;
@@ -287,7 +287,7 @@ TEST_CASE("Extra sums of codes in 4 and 2 bits are exact", "[sum_planes]") {
 
 TEST_CASE("Extra sums of the largest codes do not saturate", "[sum_planes]") {
   // Every pattern of signs in neighbouring products: pairs and fours are where kernels add first.
-  using K = VectorKernel<PlaneDot<CodeDot<Native, 8>, kAllExtraSums>>;
+  using K = PlaneKernel<CodeDot<Native, 8>, kAllExtraSums>;
   Engine engine(3);
   CodedLayer<8, std::uint8_t> problem(engine, {2, 300, 16}, Quantizer<8>(0.0f, 1.0f));
   problem.x.fill([] { return std::uint8_t{255}; });
@@ -378,7 +378,7 @@ TEST_CASE("Extra sums become floats in units of weights and inputs", "[sum_plane
   Engine engine(7);
   const auto check = [&]<int Bits>() {
     constexpr int kStored = stored_bits(Bits);
-    using K = VectorKernel<PlaneDot<CodeDot<Native, kStored>, kAllExtraSums>>;
+    using K = PlaneKernel<CodeDot<Native, kStored>, kAllExtraSums>;
     const Layer layer{3, 77, 128};
     CodedLayer<Bits, float> problem(engine, layer, any_dac(engine));
     const auto sums = multiplied<K, kAllExtraSums>(problem, 4096);

@@ -46,6 +46,12 @@ struct Blocks {
     for (TileWidth& width : result.tile_widths) width.max_rows = width.max_rows / group * group;
     return result;
   }
+  /// The same with a group of rows for every row.
+  constexpr Blocks with_groups_for_rows(std::size_t group) const {
+    Blocks result = *this;
+    for (TileWidth& width : result.tile_widths) width.max_rows *= group;
+    return result;
+  }
 };
 
 }  // namespace detail

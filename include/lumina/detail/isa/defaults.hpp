@@ -28,6 +28,10 @@ struct ArchDefaults {
   /// smallest first-level caches, for the weights themselves run through them too.
   static constexpr std::size_t unpacked_part_floats = 4096;
 
+  /// Whether many rows multiply magnitudes and squares of weights (kernels/plane_kernel.hpp) that
+  /// have been made for all of them. Otherwise tiles make their own, with less code and stack.
+  static constexpr bool forms_weights = true;
+
   /// Words that the architecture reads behind the last panel of codes.
   static constexpr std::size_t words_behind = 0;
 
@@ -61,6 +65,16 @@ struct ArchDefaults {
 #if defined(__GNUC__) && defined(__aarch64__)
     asm volatile("");
 #endif
+  }
+
+  /// The same vector, of which the compiler no longer knows that it lies in memory too. Otherwise
+  /// g++ for x86 reads it again where it is short of registers, and memory is what few rows wait for.
+  template <class Vector>
+  [[gnu::always_inline]] static Vector in_register(Vector vector) {
+#if defined(__GNUC__) && defined(__x86_64__)
+    if constexpr (requires { vector.data; }) asm("" : "+v"(vector.data));
+#endif
+    return vector;
   }
 
   /// 64-bit lanes rotated left by Bits.

@@ -63,6 +63,7 @@ struct Scalar : ArchDefaults {
   static constexpr std::size_t row_scratch_bytes = 2048;
   static constexpr std::size_t unpacked_part_floats = 512;
   static constexpr bool unrolls_vectors = false;
+  static constexpr bool forms_weights = false;
 
   /// Four neighbouring elements of Column::size rows, turned.
   using Column = Quad;

@@ -26,6 +26,7 @@ struct CodeDot {
   using Sums = typename Arch::template Batch<std::int32_t>;
   using Weights = typename Codes::Weights;
   static constexpr Blocks blocks = Codes::blocks;
+  static constexpr int stored_bits = StoredBits;
   static constexpr std::size_t planes = 1;
   static constexpr double worth_threads = 1 << 22;
   static constexpr std::size_t inputs_per_step = kCodesPerWord<StoredBits>;

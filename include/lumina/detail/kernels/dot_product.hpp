@@ -18,8 +18,9 @@ namespace detail {
 /// inputs_per_step        inputs that one row of words covers
 /// planes                 row i is multiplied with plane i % planes of the weights: 1, or those of
 ///                        sum_planes.hpp
-/// parts                  products of one step: weights<part>(words), input<part>(x); a multiple of
-///                        planes, part number i being of plane i % planes
+/// parts                  products of one step: weights<part>(words), input<part>(x). A multiple of
+///                        planes: part i is of plane i % planes, and its weights are those of the
+///                        plane before, weights_of_next_plane<part>(weights), but for plane 0
 /// steps_in_round         how far the loop over the depth is unrolled
 /// worth_threads          multiplications that are worth several threads: about 10 µs of work
 /// blocks                 block sizes

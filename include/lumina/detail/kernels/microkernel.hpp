@@ -84,13 +84,17 @@ void multiply_tile(const TileOperands<Dot>& operands, typename Dot::Sum* sums) {
   }
 
   const auto step = [&](std::size_t s) __attribute__((always_inline)) {
+    typename Dot::Weights w[vectors];
     unroll<Dot::parts>([&](auto part) __attribute__((always_inline)) {
-      typename Dot::Weights w[vectors];
 #pragma GCC unroll 16
       for (std::size_t v = 0; v < vectors; ++v) {
-        const std::size_t column = v * Sums::size;
-        w[v] = Dot::template weights<part>(weights[column / kPanelColumns] + s * kPanelColumns +
-                                           column % kPanelColumns);
+        if constexpr (part % Dot::planes == 0) {
+          const std::size_t column = v * Sums::size;
+          w[v] = Dot::template weights<part>(weights[column / kPanelColumns] + s * kPanelColumns +
+                                             column % kPanelColumns);
+        } else {
+          w[v] = Dot::template weights_of_next_plane<part>(w[v]);
+        }
       }
 #pragma GCC unroll 16
       for (std::size_t row = part % Dot::planes; row < Rows; row += Dot::planes) {

@@ -19,8 +19,8 @@ namespace detail {
 /// groups of `planes`. The sums are exact, for magnitudes 2^(8 − StoredBits) times those of the
 /// codes, as the product's.
 ///
-/// A part is one plane of one of Dot's parts, plane after plane: so a step loads and unpacks a
-/// vector of weights once, and makes magnitudes or squares of it once for all rows.
+/// A part is one plane of one of Dot's parts, plane after plane. So a step loads and unpacks a
+/// vector of weights once, and makes magnitudes, then squares of it once for all rows.
 template <class Dot, unsigned Set>
 struct PlaneDot : Dot {
   using Codes = typename Dot::Codes;
@@ -29,16 +29,22 @@ struct PlaneDot : Dot {
   static constexpr std::size_t parts = Dot::parts * planes;
   static constexpr std::size_t steps_in_round = parts >= 4 ? 1 : 4 / parts;
 
+  /// Of the first of a part's planes.
   template <std::size_t Part>
   [[gnu::always_inline]] static typename Dot::Weights weights(const std::int32_t* words) {
-    const typename Dot::Weights codes = Dot::template weights<Part / planes>(words);
+    return Dot::Arch::in_register(Dot::template weights<Part / planes>(words));
+  }
+  template <std::size_t Part>
+  [[gnu::always_inline]] static typename Dot::Weights weights_of_next_plane(
+      const typename Dot::Weights& of_plane_before) {
+    constexpr PlaneForm before = weights_of_plane(Set, Part % planes - 1);
     constexpr PlaneForm form = weights_of_plane(Set, Part % planes);
-    if constexpr (form == PlaneForm::magnitudes) {
-      return Codes::magnitudes(codes);
-    } else if constexpr (form == PlaneForm::squares) {
-      return Codes::rounded_squares(codes);
+    if constexpr (form == before) {
+      return of_plane_before;
+    } else if constexpr (form == PlaneForm::magnitudes) {
+      return Codes::magnitudes(of_plane_before);
     } else {
-      return codes;
+      return Codes::rounded_squares(of_plane_before);  // those of magnitudes are the same
     }
   }
   template <std::size_t Part>

@@ -7,15 +7,14 @@
 
 #include "../../config.hpp"
 #include "../base/range.hpp"
-#include "../base/unroll.hpp"
 #include "../isa/tile_config.hpp"
 #include "../layout/code_panels.hpp"
 #include "../layout/float_panels.hpp"
 #include "../simd/bf16.hpp"
-#include "../simd/signed_bytes.hpp"
 #include "code_dot.hpp"
 #include "sum_planes.hpp"
 #include "views.hpp"
+#include "weight_forms.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -46,18 +45,8 @@ class UnitWeights {
 
   [[gnu::always_inline]] void prepare(std::size_t step) {
     if constexpr (kUnpacks) {
-      using Dot = CodeDot<Arch, StoredBits>;
-      using Words = typename Dot::Sums;
-      constexpr std::size_t kGroups = 8 / StoredBits;
-      const std::int32_t* const words = panel_ + step * kStepWords;
-      for (std::size_t i = 0; i < kStepWords; i += Words::size) {
-        const std::size_t row = i / kPanelColumns, column = i % kPanelColumns;
-        unroll<kGroups>([&](auto group) __attribute__((always_inline)) {
-          in_form(Dot::template unpack<group>(Words::load_aligned(words + i)))
-              .store_aligned(unpacked_[step % 2] + (row * kGroups + group) * kPanelColumns +
-                             column);
-        });
-      }
+      store_in_form<Arch, StoredBits, Form>(panel_ + step * kStepWords, kStepWords / kPanelColumns,
+                                            unpacked_[step % 2]);
     }
   }
   [[gnu::always_inline]] const std::int32_t* at(std::size_t step) const {
@@ -71,17 +60,6 @@ class UnitWeights {
  private:
   static constexpr std::size_t kStepWords =
       kUnitTileBytes / kCodesPerWord<StoredBits> * kPanelColumns;
-
-  template <class Words>
-  [[gnu::always_inline]] static Words in_form(const Words& bytes) {
-    if constexpr (Form == PlaneForm::magnitudes) {
-      return byte_magnitudes(bytes);
-    } else if constexpr (Form == PlaneForm::squares) {
-      return rounded_byte_squares(bytes);
-    } else {
-      return bytes;
-    }
-  }
 
   const std::int32_t* panel_;
   alignas(64) std::int32_t unpacked_[2][kUnpacks ? kUnitTileRows * kPanelColumns : 1];

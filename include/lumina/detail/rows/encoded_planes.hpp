@@ -70,7 +70,7 @@ class EncodedPlanes {
 
  private:
   using Floats = typename Arch::template Batch<float>;
-  using Ints = typename Arch::template Batch<std::int32_t>;
+  using Words = typename Arch::template Batch<std::uint32_t>;
 
   /// `count` inputs to all planes; with kSums the result is the sum of their squares.
   template <bool kSums>
@@ -81,7 +81,7 @@ class EncodedPlanes {
     const UniformQuantizer dac = dac_of_row;  // writing bytes does not change it
     const InputPlanes input_planes(dac);
     ByteBlock codes, magnitudes, squares;
-    Ints square_sums(0);
+    Words square_sums(0u);
     const auto write = [&](std::size_t first) __attribute__((always_inline)) {
       unroll<planes>([&](auto plane) __attribute__((always_inline)) {
         constexpr PlaneForm form = inputs_of_plane(Set, plane);
@@ -100,9 +100,10 @@ class EncodedPlanes {
     }
     std::uint32_t sum = 0;
     if constexpr (kSums) {
-      alignas(kCacheLine) std::int32_t lanes[Ints::size];
+      alignas(kCacheLine) std::uint32_t lanes[Words::size];
       square_sums.store_aligned(lanes);
-      for (const std::int32_t lane : lanes) sum += static_cast<std::uint32_t>(lane);
+      for (const std::uint32_t lane : lanes) sum += lane;
+      sum -= static_cast<std::uint32_t>(whole) * InputPlanes::kExcess;
     }
     if (whole == count) return sum;
 

@@ -1,9 +1,9 @@
 // What the planes of extra sums (kernels/sum_planes.hpp) have in place of codes of x.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "../../config.hpp"
 #include "../../quantizer.hpp"
@@ -27,72 +27,86 @@ struct ByteBlock {
 };
 
 /// |x̂| and x̂² in 8 bits, of the value x that a code of the DAC stands for: x̂ = x / r in [−1, 1],
-/// r = max(|lo|, |hi|). In float, every operation rounded by itself:
-///   x̂ = fma(code, step / r, offset / r), code with its sign
-///   magnitude = rint(|x̂|·255), square = rint((x̂·x̂)·255), ties to even: 0 … 255
+/// r = max(|lo|, |hi|). With the code counted from the lowest one, which stands for x₀,
+///   magnitude = rint(|fma(code, 255·step / r, 255·x₀ / r)|)
+///   square = rint(t·t), t = fma(code, √255·step / r, √255·x₀ / r)
+/// with factors in double, rounded to float; t·t is rounded once, to an integer, ties to even. Both
+/// are 0 … 255, and 0 where the code stands for 0.
 class InputPlanes {
  public:
-  explicit constexpr InputPlanes(const UniformQuantizer& dac) : lowest_(dac.lowest()) {
-    const float below = dac.lo() < 0.0f ? -dac.lo() : dac.lo();
-    const float above = dac.hi() < 0.0f ? -dac.hi() : dac.hi();
-    const float range = below < above ? above : below;
-    unit_ = dac.step() / range;
-    base_ = dac.offset() / range;
+  explicit constexpr InputPlanes(const UniformQuantizer& dac) {
+    constexpr double kRootOf255 = 15.968719422671311;
+    const double below = static_cast<double>(dac.lo()), above = static_cast<double>(dac.hi());
+    const double range = -below < above ? (below < above ? above : below) : -below;
+    const double unit = static_cast<double>(dac.step()) / range;
+    const double first = (static_cast<double>(dac.offset()) +
+                          static_cast<double>(dac.lowest()) * static_cast<double>(dac.step())) /
+                         range;
+    magnitude_ = {static_cast<float>(255.0 * unit), static_cast<float>(255.0 * first)};
+    root_ = {static_cast<float>(kRootOf255 * unit), static_cast<float>(kRootOf255 * first)};
   }
 
   /// `code` is counted from the lowest one, as UniformQuantizer::encode has it.
   constexpr std::uint32_t magnitude(std::uint32_t code) const {
-    const float x = position(code);
-    return in_8_bits(x < 0.0f ? -x : x);
+    const float v = magnitude_.at(static_cast<float>(code));
+    return static_cast<std::uint32_t>(round_half_even(v < 0.0f ? -v : v));
   }
   constexpr std::uint32_t square(std::uint32_t code) const {
-    const float x = position(code);
-    return in_8_bits(product(x, x));
+    const float t = root_.at(static_cast<float>(code));
+    return std::bit_cast<std::uint32_t>(fused_multiply_add(t, t, kRoundingShift)) - kExcess;
   }
 
   /// The same for a block of codes: those of the two that are wanted, and to `square_sums`, lane by
-  /// lane, the squares.
+  /// lane and modulo 2^32, each square plus kExcess.
   template <class Floats, bool kMagnitudes, bool kSquares>
   [[gnu::always_inline]] void make(const ByteBlock& codes, ByteBlock& magnitudes,
                                    ByteBlock& squares,
-                                   rebind_t<Floats, std::int32_t>& square_sums) const {
+                                   rebind_t<Floats, std::uint32_t>& square_sums) const {
     using Ints = rebind_t<Floats, std::int32_t>;
-    const Ints lowest(lowest_), byte(0xff);
-    const Floats unit(unit_), base(base_), top(255.0f);
+    using Words = rebind_t<Floats, std::uint32_t>;
+    const Floats shift(kRoundingShift);
+    // Four numbers plus kExcess, each 8 bits higher than the one before.
+    const Words excess(kExcess * 0x01010101u);
     for (std::size_t i = 0; i < ByteBlock::size / 4; i += Ints::size) {
-      const Ints words = Ints::load_aligned(codes.words + i);
-      Ints four_magnitudes(0), four_squares(0);
+      const Words words = bits_as<std::uint32_t>(Ints::load_aligned(codes.words + i));
+      Words four_magnitudes(0u), four_squares(0u);
       unroll<4>([&](auto j) __attribute__((always_inline)) {
         constexpr int kShift = 8 * static_cast<int>(j);
-        const Floats code = nearest_floats(((words >> kShift) & byte) + lowest);
-        const Floats x = fused_multiply_add(code, unit, base);
+        const Words byte = j == 3 ? words >> 24 : (words >> kShift) & Words(0xffu);
+        const Floats code = nearest_floats(bits_as<std::int32_t>(byte));
         if constexpr (kMagnitudes) {
-          const Ints magnitude = to_small_int(product(abs(x), top));  // and rounds
-          four_magnitudes = four_magnitudes | (magnitude << kShift);
+          const Floats v = abs(magnitude_.template lanes_at<Floats>(code)) + shift;
+          four_magnitudes = four_magnitudes + (bits_as<std::uint32_t>(v) << kShift);
         }
         if constexpr (kSquares) {
-          const Ints square = to_small_int(product(product(x, x), top));
+          const Floats t = root_.template lanes_at<Floats>(code);
+          const Words square = bits_as<std::uint32_t>(fused_multiply_add(t, t, shift));
           square_sums = square_sums + square;
-          four_squares = four_squares | (square << kShift);
+          four_squares = four_squares + (square << kShift);
         }
       });
-      if constexpr (kMagnitudes) four_magnitudes.store_aligned(magnitudes.words + i);
-      if constexpr (kSquares) four_squares.store_aligned(squares.words + i);
+      if constexpr (kMagnitudes) {
+        bits_as<std::int32_t>(four_magnitudes - excess).store_aligned(magnitudes.words + i);
+      }
+      if constexpr (kSquares) {
+        bits_as<std::int32_t>(four_squares - excess).store_aligned(squares.words + i);
+      }
     }
   }
+  static constexpr auto kExcess = std::bit_cast<std::uint32_t>(kRoundingShift);
 
  private:
-  constexpr float position(std::uint32_t code) const {
-    return fused_multiply_add(static_cast<float>(static_cast<std::int32_t>(code) + lowest_), unit_,
-                              base_);
-  }
-  static constexpr std::uint32_t in_8_bits(float v) {
-    return static_cast<std::uint32_t>(round_half_even(product(v, 255.0f)));
-  }
+  /// Of codes.
+  struct Line {
+    float unit, first;
 
-  std::int32_t lowest_;
-  float unit_ = 0.0f;
-  float base_ = 0.0f;
+    constexpr float at(float code) const { return fused_multiply_add(code, unit, first); }
+    template <class Floats>
+    [[gnu::always_inline]] Floats lanes_at(const Floats& code) const {
+      return fused_multiply_add(code, Floats(unit), Floats(first));
+    }
+  };
+  Line magnitude_{}, root_{};
 };
 
 }  // namespace detail
