@@ -1,4 +1,4 @@
-"""docs/numerics.md, section 12: what devices of a cell have, in µS."""
+"""docs/numerics.md, section 13: what devices of a cell have, in µS."""
 import struct
 from fractions import Fraction
 

@@ -71,7 +71,9 @@ class DeviceDraws {
     /// What is not drawn.
     static void clear(Round& round) {
       for (auto& device : round) {
-        for (auto& vector : device) vector.fill(Floats(0.0f));
+        for (auto& vector : device) {
+          for (Floats& drawn : vector) drawn = Floats(0.0f);
+        }
       }
     }
 

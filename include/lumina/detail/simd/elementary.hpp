@@ -21,57 +21,60 @@ template <Vector Ints>
   return bits_as<float>((exponent + Ints(127)) << 23);
 }
 
-/// e^x = significand·2^exponent, for x in [kExpLowest, kExpHighest].
+/// e^x = significand·2^exponent, for x in [kExpLowest, kExpHighest]. `raised` is the exponent in
+/// the last bits of kRoundingShift's.
 template <class Floats>
 struct ExponentialParts {
   Floats significand;
-  rebind_t<Floats, std::int32_t> exponent;
+  rebind_t<Floats, std::int32_t> raised;
 };
 template <Vector Floats>
 [[gnu::always_inline]] inline ExponentialParts<Floats> exponential_parts(const Floats& x) {
-  using Ints = rebind_t<Floats, std::int32_t>;
   const Floats shift(kRoundingShift);
   const Floats raised = fused_multiply_add(x, Floats(kLog2E), shift);
   const Floats n = raised - shift;
   Floats r = fused_multiply_add(n, Floats(-kLn2High), x);
   r = fused_multiply_add(n, Floats(-kLn2Low), r);
   const Floats rest = fused_multiply_add(product(r, r), polynomial(kExpCoefficients, r), r);
-  return {Floats(1.0f) + rest,
-          bits_as<std::int32_t>(raised) - Ints(std::bit_cast<std::int32_t>(kRoundingShift))};
+  return {Floats(1.0f) + rest, bits_as<std::int32_t>(raised)};
 }
 
 /// e^x in every lane.
 template <Vector Floats>
 [[gnu::always_inline]] inline Floats exponential(const Floats& x) {
+  using Ints = rebind_t<Floats, std::int32_t>;
   const Floats infinity(std::numeric_limits<float>::infinity());
-  const auto [significand, exponent] =
+  const auto parts =
       exponential_parts(min_or_second(max_or_second(x, Floats(kExpLowest)), Floats(kExpHighest)));
-  const auto half = exponent >> 1;
+  const Ints exponent = parts.raised - Ints(std::bit_cast<std::int32_t>(kRoundingShift));
+  const Ints half = exponent >> 1;
   const Floats result =
-      product(product(significand, power_of_two(half)), power_of_two(exponent - half));
+      product(product(parts.significand, power_of_two(half)), power_of_two(exponent - half));
   return select(abs(x) <= infinity, result, Floats(std::numeric_limits<float>::quiet_NaN()));
 }
 
 /// The same for |x| ≤ 87, whose results are normal numbers: half the work.
 template <Vector Floats>
 [[gnu::always_inline]] inline Floats exponential_of_small(const Floats& x) {
-  const auto [significand, exponent] = exponential_parts(x);
-  return bits_as<float>(bits_as<std::int32_t>(significand) + (exponent << 23));
+  static_assert(std::bit_cast<std::uint32_t>(kRoundingShift) << 23 == 0);
+  const auto parts = exponential_parts(x);
+  return bits_as<float>(bits_as<std::int32_t>(parts.significand) + (parts.raised << 23));
 }
 
-/// The logarithm of what the bits stand for, a positive normal number, times 2^lift.
-template <Vector Floats>
+/// log(1 + f) + n·ln 2 for bits of a positive normal number, (1 + f)·2^m with 1 + f in [2/3, 4/3),
+/// where place_of(m·2^23) is n·2^23: an exponent counts in its place.
+template <Vector Floats, class PlaceOf>
 [[gnu::always_inline]] inline Floats logarithm_of_bits(const rebind_t<Floats, std::int32_t>& bits,
-                                                       const Floats& lift) {
+                                                       PlaceOf place_of) {
   using Ints = rebind_t<Floats, std::int32_t>;
   const Ints exponent = (bits - Ints(kSignificandPivot)) & Ints(kExponentPlace);
   const Floats f = bits_as<float>(bits - exponent) - Floats(1.0f);
-  const Floats n = fused_multiply_add(nearest_floats(exponent), Floats(0x1p-23f), lift);
+  const Floats place = place_of(nearest_floats(exponent));
   const Floats f2 = product(f, f);
   Floats rest = product(product(f, f2), polynomial(kLogRestCoefficients, f));
-  rest = fused_multiply_add(n, Floats(kLn2Low), rest);
+  rest = fused_multiply_add(place, Floats(kLn2Low * 0x1p-23f), rest);
   rest = fused_multiply_add(f2, Floats(-0.5f), rest);
-  return fused_multiply_add(n, Floats(kLn2High), f + rest);
+  return fused_multiply_add(place, Floats(kLn2High * 0x1p-23f), f + rest);
 }
 
 /// The natural logarithm in every lane.
@@ -80,8 +83,10 @@ template <Vector Floats>
   const Floats zero(0.0f), infinity(std::numeric_limits<float>::infinity());
   const auto denormal = x < Floats(std::numeric_limits<float>::min());
   const Floats normal = select(denormal, product(x, Floats(kDenormalScale)), x);
-  const Floats result =
-      logarithm_of_bits(bits_as<std::int32_t>(normal), select(denormal, Floats(-23.0f), zero));
+  const Floats lift = select(denormal, Floats(-23.0f * kDenormalScale), zero);
+  const Floats result = logarithm_of_bits<Floats>(
+      bits_as<std::int32_t>(normal), [&](const Floats& place)
+                                         __attribute__((always_inline)) { return place + lift; });
   // x infinite; 0; negative or NaN.
   const Floats above = select(x < infinity, result, infinity);
   return select(x > zero, above,
@@ -92,7 +97,9 @@ template <Vector Floats>
 /// The same for x that are positive, finite and no denormals: two thirds of the work.
 template <Vector Floats>
 [[gnu::always_inline]] inline Floats logarithm_of_normal(const Floats& x) {
-  return logarithm_of_bits(bits_as<std::int32_t>(x), Floats(0.0f));
+  return logarithm_of_bits<Floats>(
+      bits_as<std::int32_t>(x),
+      [](const Floats& place) __attribute__((always_inline)) { return place; });
 }
 
 /// tanh x in every lane.
