@@ -17,7 +17,9 @@
 // follow.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
+#include <type_traits>
 
 #include "config.hpp"
 #include "detail/engine/arguments.hpp"
@@ -41,9 +43,19 @@ template <class... Stages>
 struct ArrayStages {
   Epilogue<Stages...> stages;
 };
-template <class... Stages>
+template <Stage... Stages>
 ArrayStages<Stages...> array(const Stages&... stages) {
   return {epilogue(stages...)};
+}
+/// The same chosen at run time. `Set`, of Sums, and `RowFacts`: what these stages may want beside
+/// the value; each choice is code of its own. Error of a call: a stage wants more.
+template <unsigned Set, bool RowFacts>
+struct ArrayStageList {
+  StageListWith<Set, RowFacts> stages;
+};
+template <unsigned Set = 0, bool RowFacts = false>
+ArrayStageList<Set, RowFacts> array(const StageList& stages) {
+  return {StageListWith<Set, RowFacts>(stages)};
 }
 
 /// What happens to the sum of all arrays: bias, activation.
@@ -55,10 +67,37 @@ struct DigitalStages {
       "for stages of array()");
   Epilogue<Stages...> stages;
 };
-template <class... Stages>
+template <Stage... Stages>
 DigitalStages<Stages...> digital(const Stages&... stages) {
   return {epilogue(stages...)};
 }
+/// The same chosen at run time.
+struct DigitalStageList {
+  StageList stages;
+};
+inline DigitalStageList digital(const StageList& stages) { return {stages}; }
+
+namespace detail {
+
+template <class T>
+inline constexpr bool are_in_arrays = false;
+template <class... Stages>
+inline constexpr bool are_in_arrays<ArrayStages<Stages...>> = true;
+template <unsigned Set, bool RowFacts>
+inline constexpr bool are_in_arrays<ArrayStageList<Set, RowFacts>> = true;
+
+template <class T>
+inline constexpr bool are_behind_arrays = std::is_same_v<T, DigitalStageList>;
+template <class... Stages>
+inline constexpr bool are_behind_arrays<DigitalStages<Stages...>> = true;
+
+}  // namespace detail
+
+/// What array(…) and digital(…) make.
+template <class T>
+concept StagesInArrays = detail::are_in_arrays<T>;
+template <class T>
+concept StagesBehindArrays = detail::are_behind_arrays<T>;
 
 /// What analog_gemm takes in front of the arrays: a quantizer, or a ManagedDac.
 template <class T>
@@ -77,36 +116,22 @@ concept ArrayDac = detail::AnyQuantizer<T> || std::same_as<T, ManagedDac>;
 /// stage that does not fit the output, a DAC of more than 8 bits or without a range. The result:
 /// whether the call has run.
 template <detail::CodedInput X, ArrayDac Dac, detail::ArrayWeights Weights, detail::CodedOutput Y,
-          class... InArray, class... Behind, class Executor = Serial>
-bool analog_gemm(X&& x, const Dac& dac, const Weights& weights,
-                 const ArrayStages<InArray...>& in_array, const DigitalStages<Behind...>& behind,
-                 Y&& y, const NoiseKey& key = {}, const Executor& executor = {}) {
+          StagesInArrays InArray, StagesBehindArrays Behind, class Executor = Serial>
+bool analog_gemm(X&& x, const Dac& dac, const Weights& weights, const InArray& in_array,
+                 const Behind& behind, Y&& y, const NoiseKey& key = {},
+                 const Executor& executor = {}) {
   return detail::call_arrays(detail::as_view_of<const float, const std::uint8_t>(x), dac, weights,
                              detail::as_view_of<float, std::uint8_t, std::uint16_t>(y),
                              in_array.stages, detail::NoObserver(), behind.stages,
                              detail::NoObserver(), key, executor);
 }
 
-/// The same with stages that are chosen at run time. `Sums` and `row_facts`: what the stages of the
-/// arrays may want beside the value; each set is code of its own. Errors too: stages that want
-/// more, or that want any behind the arrays.
-template <unsigned Sums = 0, bool RowFacts = false, detail::CodedInput X, ArrayDac Dac,
-          detail::ArrayWeights Weights, detail::CodedOutput Y, class Executor = Serial>
-bool analog_gemm(X&& x, const Dac& dac, const Weights& weights, const StageList& in_array,
-                 const StageList& behind, Y&& y, const NoiseKey& key = {},
-                 const Executor& executor = {}) {
-  return detail::call_arrays(detail::as_view_of<const float, const std::uint8_t>(x), dac, weights,
-                             detail::as_view_of<float, std::uint8_t, std::uint16_t>(y),
-                             StageListWith<Sums, RowFacts>(in_array), detail::NoObserver(), behind,
-                             detail::NoObserver(), key, executor);
-}
-
 /// How many bytes SerialIn needs for such a call with x [batch, weights.cols()] of floats.
-template <int Bits, ArrayDac Dac, class... InArray>
+template <int Bits, ArrayDac Dac, StagesInArrays InArray>
 std::size_t analog_workspace_bytes(std::size_t batch, const TiledWeights<Bits>& weights,
-                                   const Dac& dac, const ArrayStages<InArray...>&) {
+                                   const Dac& dac, const InArray&) {
   using Input = decltype(detail::input_of(dac));
-  using Parts = detail::ArrayParts<TiledWeights<Bits>, float, Input, Epilogue<InArray...>>;
+  using Parts = detail::ArrayParts<TiledWeights<Bits>, float, Input, decltype(InArray::stages)>;
   return detail::ArrayLayout<typename Parts::Kernel, typename Parts::Rows>::bytes(
       batch, weights.panels().inputs);
 }

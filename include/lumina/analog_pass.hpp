@@ -36,9 +36,7 @@ inline namespace LUMINA_ISA_NAMESPACE {
 /// is used. Made by analog_pass().
 template <class X, class Dac, class Weights, class InArray, class Behind>
 struct AnalogPass {
-  static constexpr std::size_t kArrayGates = detail::ClipRecorder<decltype(InArray::stages)>::gates;
   static constexpr int kMaxDacBits = std::is_same_v<Weights, TiledFloats> ? 16 : 8;
-  static constexpr std::size_t kGatesBehind = detail::ClipRecorder<decltype(Behind::stages)>::gates;
 
   MatrixView<const X> x;
   Dac dac;
@@ -48,18 +46,20 @@ struct AnalogPass {
   NoiseKey key;
 
   /// Bits of a record for each output: those of each array, then those behind them.
-  std::size_t gates() const { return weights.tiles() * kArrayGates + kGatesBehind; }
+  std::size_t array_gates() const { return detail::recorded_gates(in_array.stages); }
+  std::size_t gates() const {
+    return weights.tiles() * array_gates() + detail::recorded_gates(behind.stages);
+  }
 };
 
-template <detail::CodedInput X, ArrayDac Dac, detail::ArrayWeights Weights, class... InArray,
-          class... Behind>
-auto analog_pass(X&& x, const Dac& dac, const Weights& weights,
-                 const ArrayStages<InArray...>& in_array, const DigitalStages<Behind...>& behind,
-                 const NoiseKey& key = {}) {
+template <detail::CodedInput X, ArrayDac Dac, detail::ArrayWeights Weights, StagesInArrays InArray,
+          StagesBehindArrays Behind>
+auto analog_pass(X&& x, const Dac& dac, const Weights& weights, const InArray& in_array,
+                 const Behind& behind, const NoiseKey& key = {}) {
   const auto view = detail::as_view_of<const float, const std::uint8_t>(x);
   using Element = std::remove_const_t<std::remove_pointer_t<decltype(view.data())>>;
-  return AnalogPass<Element, Dac, Weights, ArrayStages<InArray...>, DigitalStages<Behind...>>{
-      view, dac, weights, in_array, behind, key};
+  return AnalogPass<Element, Dac, Weights, InArray, Behind>{view,     dac,    weights,
+                                                            in_array, behind, key};
 }
 template <detail::CodedInput X, class Dac, class Weights, class InArray, class Behind>
 auto analog_pass(X&& x, const Dac& dac, const Weights&& temporary, const InArray& in_array,
@@ -74,11 +74,16 @@ requires(!detail::stays<X>) auto analog_pass(X&& temporary, const Dac& dac, cons
 template <class X, class Dac, class Weights, class InArray, class Behind, class Executor = Serial>
 bool forward(const AnalogPass<X, Dac, Weights, InArray, Behind>& pass, MatrixView<float> y,
              ForwardRecord& record, const Executor& executor = {}) {
+  record.resize(0, 0, 0);
+  if (!detail::array_stages_straight(pass.in_array.stages) ||
+      !detail::array_stages_straight(pass.behind.stages)) {
+    return false;
+  }
   record.resize(y.rows(), y.cols(), pass.gates());
   if (record.rows() != y.rows() || record.cols() != y.cols()) return false;  // reported
   const detail::ClipRecorder<decltype(InArray::stages)> in_array(record);
   const detail::ClipRecorder<decltype(Behind::stages)> behind(
-      record, pass.weights.tiles() * pass.kArrayGates);
+      record, pass.weights.tiles() * pass.array_gates());
   if (!detail::call_arrays(pass.x, pass.dac, pass.weights, y, pass.in_array.stages, in_array,
                            pass.behind.stages, behind, pass.key, executor)) {
     return false;

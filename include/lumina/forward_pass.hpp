@@ -152,17 +152,21 @@ struct ChosenObservers {
     }
   }
 };
-template <>
-struct ChosenObservers<StageList> {
+template <AnyStageList List>
+struct ChosenObservers<List> {
   PassObservers chosen;
 
   void see_block(const StageList& stages, const ListedStage& stage,
                  const StageBlock& entering) const {
     if (chosen.record != nullptr) {
-      ClipRecorder<StageList>(*chosen.record).see_block(stages, stage, entering);
+      ClipRecorder<List>(*chosen.record).see_block(stages, stage, entering);
     }
     if (chosen.magnitudes != nullptr) {
-      MagnitudeObserver<StageList>(*chosen.magnitudes).see_block(stages, stage, entering);
+      MagnitudeObserver<List>(*chosen.magnitudes).see_block(stages, stage, entering);
+    }
+    if (chosen.calibration != nullptr) {
+      MagnitudeObserver<List, AdcCalibration>(*chosen.calibration)
+          .see_block(stages, stage, entering);
     }
   }
 };

@@ -42,8 +42,8 @@ class ListedStage {
   explicit ListedStage(const S& stage) : operations_(&kStageOperations<S>) {
     static_assert(sizeof(S) <= kMaxBytes && alignof(S) <= kAlignment,
                   "lumina::StageList: a stage has 64 bytes at most");
-    static_assert(std::is_trivially_copyable_v<S>,
-                  "lumina::StageList: a stage is trivially copyable");
+    static_assert(std::is_trivially_copy_constructible_v<S> && std::is_trivially_destructible_v<S>,
+                  "lumina::StageList: a stage is copied as its bytes");
     static_assert(normals_of<S> <= kMostStageNormals,
                   "lumina::StageList: a stage has 4 normals per element at most");
     ::new (static_cast<void*>(object_)) S(stage);
@@ -82,8 +82,8 @@ class ListedStage {
 
 }  // namespace detail
 
-/// Stages, applied first to last. They are held by value and trivially copyable, of 64 bytes at
-/// most; what they refer to (a bias) stays the caller's. Allocates nothing.
+/// Stages, applied first to last. They are held by value, as bytes, 64 at most; what they refer to
+/// (a bias) stays the caller's. Allocates nothing.
 class StageList {
  public:
   static constexpr std::size_t capacity = 16;
@@ -155,6 +155,15 @@ class StageList {
     for (std::size_t i = 0; i < size_; ++i) {
       if (!stages_[i].type().is_differentiable) {
         return report(i, " has no derivative: passes(values) or backward(...)");
+      }
+    }
+    return true;
+  }
+  /// Reports the first stage whose derivative depends on values.
+  bool straight() const {
+    for (std::size_t i = 0; i < size_; ++i) {
+      if (stages_[i].type().needs_values) {
+        return report(i, " has a derivative that depends on values, which arrays do not keep");
       }
     }
     return true;

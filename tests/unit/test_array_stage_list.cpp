@@ -1,11 +1,16 @@
 // Lists of stages in arrays and behind them against the same stages known at compile time.
-#include <lumina/analog_gemm.hpp>
+#include <lumina/analog_pass.hpp>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
+#include <vector>
 
+#include <lumina/array_stages.hpp>
+#include <lumina/independent.hpp>
+#include <lumina/read_noise.hpp>
 #include <lumina/stage_list.hpp>
 
 #include "support/catch.hpp"
@@ -78,20 +83,22 @@ TEST_CASE("array stage list: the bits of stages known at compile time", "[stage_
     analog_gemm(layer.x, dac, layer.weights, array_stages, digital_stages, expected, layer.key);
     for_each_executor([&](const auto& executor, const char* name) {
       CAPTURE(name);
-      analog_gemm(layer.x, dac, layer.weights, in_array, behind, y, layer.key, executor);
+      analog_gemm(layer.x, dac, layer.weights, array(in_array), digital(behind), y, layer.key,
+                  executor);
       REQUIRE(difference(y, expected) == "");
     });
     CHECK(y.gaps_untouched());
 
     TestMatrixOf<std::uint8_t> codes(layer.batch, layer.out);
-    analog_gemm(layer.x, dac, layer.weights, in_array, behind, codes, layer.key);
+    analog_gemm(layer.x, dac, layer.weights, array(in_array), digital(behind), codes, layer.key);
     for (std::size_t row = 0; row < layer.batch; ++row) {
       for (std::size_t column = 0; column < layer.out; ++column) {
         REQUIRE(codes(row, column) == codes_of_outputs.encode(expected(row, column)));
       }
     }
     analog_gemm(layer.x, dac, layer.weights, array(), digital(), expected, layer.key);
-    analog_gemm(layer.x, dac, layer.weights, StageList(), StageList(), y, layer.key);
+    analog_gemm(layer.x, dac, layer.weights, array(StageList()), digital(StageList()), y,
+                layer.key);
     CHECK(difference(y, expected) == "");
   }
 }
@@ -107,22 +114,73 @@ TEST_CASE("array stage list: facts of rows and bound management", "[stage_list]"
   TestMatrix y(11, 150), expected(11, 150);
   analog_gemm(layer.x, dac, layer.weights, array(RangeNoise{0.2f}, adc), digital(Relu{}), expected,
               layer.key);
-  analog_gemm<0, true>(layer.x, dac, layer.weights, StageList(RangeNoise{0.2f}, adc),
-                       StageList(Relu{}), y, layer.key);
+  analog_gemm(layer.x, dac, layer.weights, array<0, true>(StageList(RangeNoise{0.2f}, adc)),
+              digital(StageList(Relu{})), y, layer.key);
   CHECK(difference(y, expected) == "");
 
   TestMatrix untouched(11, 150);
   expect_error(
       [&] {
-        analog_gemm(layer.x, dac, layer.weights, StageList(Relu{}, RangeNoise{0.2f}),
-                    StageList(Relu{}), untouched, layer.key);
+        analog_gemm(layer.x, dac, layer.weights, array(StageList(Relu{}, RangeNoise{0.2f})),
+                    digital(StageList()), untouched, layer.key);
       },
       {"stage 1 wants"});
   expect_error(
       [&] {
-        analog_gemm<0, true>(layer.x, dac, layer.weights, StageList(), StageList(RangeNoise{0.2f}),
-                             untouched, layer.key);
+        analog_gemm(layer.x, dac, layer.weights, array<0, true>(StageList()),
+                    digital(StageList(RangeNoise{0.2f})), untouched, layer.key);
       },
       {"stage 0 wants"});
   CHECK(untouched.untouched());
+}
+
+TEST_CASE("array stage list: sums, columns, merged noises; records and gradients", "[stage_list]") {
+  Engine engine(3);
+  const SymmetricQuantizer<7> dac(1.0f), adc(2.0f);
+  constexpr unsigned kAll = Sums::magnitudes | Sums::squared_inputs | Sums::squares;
+  for (const std::size_t batch : {5u, 34u}) {
+    Layer layer(engine, batch, 60, 150, {.tile = {25, 64}});
+    TestMatrix grad_y(batch, 150);
+    grad_y.fill_uniform(engine);
+    const MatrixView<const float> gains(layer.columns().data(), 1, 150);
+    const AddBias bias{layer.columns()};
+    const auto merged = independent(ReadNoise(0.1f), GaussianNoise{0.05f});
+    const ColumnGain gain{Mismatch{0.1f, layer.key}};
+    const OutputNonlinearity nonlinearity{ColumnVectors{gains}, 0.0f};
+    const auto train = [&](const auto& pass) {
+      std::vector<TestMatrix> results;
+      for (const auto& [rows, cols] :
+           {std::pair(batch, layer.out), std::pair(batch, layer.in), std::pair(layer.out, layer.in),
+            std::pair(std::size_t{1}, layer.out)}) {
+        results.emplace_back(rows, cols);
+      }
+      ForwardRecord record;
+      BackwardWorkspace workspace;
+      CHECK(forward(pass, results[0], record));
+      CHECK(record.gates() == 4);
+      CHECK(backward(pass, grad_y, record,
+                     {results[1], results[2], {results[3].view().data(), layer.out}}, workspace));
+      return results;
+    };
+    auto expected = train(analog_pass(layer.x, dac, layer.weights,
+                                      array(nonlinearity, gain, merged, ProportionalReadNoise(0.1f),
+                                            BalancedShotNoise(0.1f), IntensityNoise{0.1f}, adc),
+                                      digital(bias, Relu{}), layer.key));
+    auto actual = train(analog_pass(
+        layer.x, dac, layer.weights,
+        array<kAll, true>(StageList(nonlinearity, gain, merged, ProportionalReadNoise(0.1f),
+                                    BalancedShotNoise(0.1f), IntensityNoise{0.1f}, adc)),
+        digital(StageList(bias, Relu{})), layer.key));
+    for (std::size_t i = 0; i < 4; ++i) CHECK(difference(actual[i], expected[i]) == "");
+  }
+
+  Layer layer(engine, 3, 20, 30, {});
+  TestMatrix y(3, 30);
+  ForwardRecord record;
+  const auto pass = analog_pass(layer.x, dac, layer.weights,
+                                array(StageList(Relu{}, ShotNoiseWithDerivative{0.1f})),
+                                digital(StageList()), layer.key);
+  expect_error([&] { forward(pass, y, record); }, {"stage 1", "depends on values"});
+  CHECK(!record.filled());
+  CHECK(y.untouched());
 }

@@ -25,15 +25,15 @@ inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
 /// The list must live as long as the pass.
-template <class Arch>
-class GradientPass<Arch, StageList> {
+template <class Arch, AnyStageList List>
+class GradientPass<Arch, List> {
  public:
   /// Some lists do: needs_values().
   static constexpr bool kNeedsValues = true;
 
   GradientPass(const StageList& stages, const ForwardRecord& record, const NoiseKey& key,
                MatrixView<const float> grad_y, MatrixView<float> gradient, float* sums,
-               float* bias_sums)
+               float* bias_sums, std::size_t first_gate = 0)
       : stages_(stages),
         record_(record),
         row_offset_(key.row_offset),
@@ -41,6 +41,7 @@ class GradientPass<Arch, StageList> {
         gradient_(gradient),
         sums_(sums),
         bias_sums_(bias_sums),
+        first_gate_(first_gate),
         noise_(stages, key) {}
 
   void run(std::size_t panel) const {
@@ -103,7 +104,7 @@ class GradientPass<Arch, StageList> {
   void step_back(const ListedStage& stage, const StageBlock& block, float* gradient,
                  PanelSums& sums) const {
     if (&stage == stages_.bias()) add(block, gradient, sums.bias);
-    stage.backward(block, gradient, record_, stage.gates_before());
+    stage.backward(block, gradient, record_, first_gate_ + stage.gates_before());
   }
 
   static void load(MatrixView<const float> from, const StageBlock& block, float* to) {
@@ -135,6 +136,7 @@ class GradientPass<Arch, StageList> {
   MatrixView<float> gradient_;
   float* sums_;
   float* bias_sums_;
+  std::size_t first_gate_;
   ListNoise noise_;
 };
 

@@ -61,20 +61,23 @@ class ClipRecorder<Epilogue<Stages...>> {
 };
 
 /// The same of a list; a loop over blocks shows these instead of vectors (block_loop.hpp).
-template <>
-class ClipRecorder<StageList> {
+template <AnyStageList List>
+class ClipRecorder<List> {
  public:
-  explicit ClipRecorder(ForwardRecord& record) : record_(&record) {}
+  explicit ClipRecorder(ForwardRecord& record, std::size_t first_gate = 0)
+      : record_(&record), first_gate_(first_gate) {}
 
   void see_block(const StageList& stages, const ListedStage& stage,
                  const StageBlock& entering) const {
     if (stages.gates() != 0 && stage.type().is_gate) {
-      stage.record(entering, *record_, stage.gates_before());
+      stage.record(entering, *record_,
+                   first_gate_ + entering.tile * stages.gates() + stage.gates_before());
     }
   }
 
  private:
   ForwardRecord* record_;
+  std::size_t first_gate_;
 };
 
 }  // namespace detail

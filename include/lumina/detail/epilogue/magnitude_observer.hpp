@@ -85,10 +85,10 @@ class MagnitudeObserver<Epilogue<Stages...>, Tracker> {
 };
 
 /// The same of a list, block by block.
-template <>
-class MagnitudeObserver<StageList> {
+template <AnyStageList List, class Tracker>
+class MagnitudeObserver<List, Tracker> {
  public:
-  explicit MagnitudeObserver(MagnitudeTracker& tracker) : tracker_(&tracker) {}
+  explicit MagnitudeObserver(Tracker& tracker) : tracker_(&tracker) {}
 
   void see_block(const StageList& stages, const ListedStage& stage,
                  const StageBlock& entering) const {
@@ -99,7 +99,7 @@ class MagnitudeObserver<StageList> {
   }
 
  private:
-  MagnitudeTracker* tracker_;
+  Tracker* tracker_;
 };
 
 }  // namespace detail

@@ -12,6 +12,7 @@
 #include "../../gradients.hpp"
 #include "../../matrix.hpp"
 #include "../../quantizer.hpp"
+#include "../../stage_list.hpp"
 #include "../../tiled_floats.hpp"
 #include "../../tiled_weights.hpp"
 #include "../base/range.hpp"
@@ -23,8 +24,10 @@
 #include "../engine/tasks.hpp"
 #include "../engine/thresholds.hpp"
 #include "../epilogue/backward.hpp"
+#include "../epilogue/block_backward.hpp"
 #include "../epilogue/clip_recorder.hpp"
 #include "../epilogue/observer.hpp"
+#include "../epilogue/stage_traits.hpp"
 #include "../isa/native.hpp"
 #include "../rows/array_input.hpp"
 #include "../rows/matrix.hpp"
@@ -116,17 +119,27 @@ inline bool pack_array_inputs(MatrixView<const float> x, const ManagedDac& dac,
   return true;
 }
 
-/// `gradient` = the one by what enters these stages, where grad is the one by what leaves them.
-template <class... Stages, class Executor>
-void gradient_through(const Epilogue<Stages...>& stages, const ForwardRecord& record,
-                      std::size_t first_gate, const NoiseKey& key, MatrixView<const float> grad,
-                      MatrixView<float> gradient, float* sums, float* bias,
-                      const Executor& executor) {
-  using Pass = GradientPass<Native, Stages...>;
-  static_assert(!Pass::kNeedsValues,
+/// Whether the stages of arrays, or those behind them, have derivatives that depend on nothing, or
+/// are gates. Of a list the first that is none is reported.
+template <class... Stages>
+constexpr bool array_stages_straight(const Epilogue<Stages...>&) {
+  static_assert(!StageChain<Stages...>::any_needs_values,
                 "lumina::backward: stages of arrays have a derivative that depends on nothing, or "
                 "are gates");
-  const Pass pass(stages, record, key, grad, gradient, sums, bias, first_gate);
+  return true;
+}
+template <AnyStageList List>
+bool array_stages_straight(const List& stages) {
+  return stages.differentiable() && stages.straight();
+}
+
+/// `gradient` = the one by what enters these stages, where grad is the one by what leaves them.
+template <class Stages, class Executor>
+void gradient_through(const Stages& stages, const ForwardRecord& record, std::size_t first_gate,
+                      const NoiseKey& key, MatrixView<const float> grad, MatrixView<float> gradient,
+                      float* sums, float* bias, const Executor& executor) {
+  const typename GradientPassOf<Native, Stages>::type pass(stages, record, key, grad, gradient,
+                                                           sums, bias, first_gate);
   run_tasks(executor, grad.rows() * grad.cols() >= Thresholds::gradients_worth_threads,
             ceil_div(grad.cols(), kBlockColumns), [&](std::size_t block) { pass.run(block); });
 }
@@ -135,9 +148,10 @@ template <class Pass>
 bool array_backward_valid(const Pass& pass, MatrixView<const float> grad_y,
                           const ForwardRecord& record, const Gradients& gradients) {
   const Shape x{pass.x.rows(), pass.x.cols()}, w{pass.weights.rows(), pass.weights.cols()};
-  using Behind = std::remove_cvref_t<decltype(pass.behind.stages)>;
-  if (!gradients_valid("lumina::backward", pass.x, w, grad_y, gradients, has_bias<Behind>) ||
-      !array_dac_valid(pass.dac, pass.kMaxDacBits)) {
+  if (!gradients_valid("lumina::backward", pass.x, w, grad_y, gradients,
+                       takes_bias(pass.behind.stages)) ||
+      !array_dac_valid(pass.dac, pass.kMaxDacBits) ||
+      !array_stages_straight(pass.in_array.stages) || !array_stages_straight(pass.behind.stages)) {
     return false;
   }
   if (record.filled() && record.rows() == x.rows && record.cols() == w.rows &&
@@ -163,7 +177,7 @@ bool backward_through_arrays(const Pass& pass, MatrixView<const float> grad_y,
   const MatrixView<float> by_sum(workspace.gradient.data(), batch, out);
   const MatrixView<float> by_array(workspace.array_gradient.data(), batch, out);
   const std::size_t tiles = pass.weights.tiles();
-  gradient_through(pass.behind.stages, record, tiles * pass.kArrayGates, pass.key, grad_y, by_sum,
+  gradient_through(pass.behind.stages, record, tiles * pass.array_gates(), pass.key, grad_y, by_sum,
                    nullptr, gradients.bias.data(), executor);
   for (std::size_t tile = 0; tile < tiles; ++tile) {
     const Range inputs{pass.weights.first_input(tile), pass.weights.input_count(tile)};
@@ -172,7 +186,7 @@ bool backward_through_arrays(const Pass& pass, MatrixView<const float> grad_y,
                               matrix.row_stride());
     };
     const auto x = of_tile(pass.x);
-    gradient_through(pass.in_array.stages, record, tile * pass.kArrayGates, pass.key, by_sum,
+    gradient_through(pass.in_array.stages, record, tile * pass.array_gates(), pass.key, by_sum,
                      by_array, nullptr, nullptr, executor);
     if (gradients.input.data() != nullptr) {
       pack_tile_for_backward(pass.weights, tile, workspace.weights);
