@@ -1,22 +1,14 @@
 // Compiled once for each instruction set, as unit.cpp is, which calls it.
 #include "arrays.hpp"
 
+#include <stdexcept>
+
 #include <lumina/lumina.hpp>
 
 #include "stage_list.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
-
-namespace detail {
-// unit.cpp has them.
-extern template TileKernel<CodeDot<Native, 8>> tile_kernel<CodeDot<Native, 8>>(std::size_t,
-                                                                               std::size_t);
-extern template TileKernel<CodeDot<Native, 4>> tile_kernel<CodeDot<Native, 4>>(std::size_t,
-                                                                               std::size_t);
-extern template TileKernel<CodeDot<Native, 2>> tile_kernel<CodeDot<Native, 2>>(std::size_t,
-                                                                               std::size_t);
-}  // namespace detail
 
 namespace unit {
 
@@ -45,7 +37,7 @@ void with_dac(const dispatch::Call& call, const F& f) {
   if (dac.is_symmetric()) {
     f(ManagedDac{dac.bits(), dac.hi(), call.noise_management, call.bound_iterations});
   } else if (call.noise_management != NoiseManagement::none || call.bound_iterations != 0) {
-    detail::report_error(
+    throw std::invalid_argument(
         "lumina::dispatch: a DAC whose range rows choose (noise_management, bound_iterations) must "
         "be symmetric");
   } else {
@@ -53,17 +45,40 @@ void with_dac(const dispatch::Call& call, const F& f) {
   }
 }
 
-void run_arrays(const dispatch::Call& call, const Packed& packed) {
-  const StageList in_array = list_of(call.array_stages, "array_stages", call.y.rows, call.y.cols);
-  const StageList behind = list_of(call.digital_stages, "digital_stages", call.y.rows, call.y.cols);
+struct Lists {
+  StageList in_array, behind;
+
+  Lists(const dispatch::Call& call, std::size_t rows, std::size_t cols, dispatch::StagePlace& place)
+      : in_array(list_of(call.array_stages, "array_stages", rows, cols, place)),
+        behind(list_of(call.digital_stages, "digital_stages", rows, cols, place)) {}
+};
+
+void run_arrays(const dispatch::Call& call, const Packed& packed, ForwardRecord* record,
+                dispatch::StagePlace& place) {
+  const Lists lists(call, call.y.rows, call.y.cols, place);
   const MatrixView<const float> x(call.x);
-  const MatrixView<float> y(call.y);
   with_dac(call, [&](const auto& dac) {
     with_tiles(packed, [&](const auto& weights) {
-      with_sums(in_array, [&]<unsigned Set, bool RowFacts>() {
-        analog_gemm<Set, RowFacts>(x, dac, weights, in_array, behind, y, call.key,
-                                   any_executor(call));
+      with_sums(lists.in_array, [&]<unsigned Set, bool RowFacts>() {
+        forward(analog_pass(x, dac, weights, array<Set, RowFacts>(lists.in_array),
+                            digital(lists.behind), call.key),
+                call.y, record, any_executor(call));
       });
+    });
+  });
+}
+
+void backward_through_arrays(const dispatch::Call& call, const Packed& packed,
+                             MatrixView<const float> grad_y, const ForwardRecord& record,
+                             const Gradients& gradients, BackwardWorkspace& workspace,
+                             dispatch::StagePlace& place) {
+  const Lists lists(call, grad_y.rows(), grad_y.cols(), place);
+  const MatrixView<const float> x(call.x);
+  with_dac(call, [&](const auto& dac) {
+    with_tiles(packed, [&](const auto& weights) {
+      // Noise has no part in it, nor what it wants.
+      backward(analog_pass(x, dac, weights, array(lists.in_array), digital(lists.behind), call.key),
+               grad_y, record, gradients, workspace, any_executor(call));
     });
   });
 }

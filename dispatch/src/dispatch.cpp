@@ -203,6 +203,23 @@ void mix_neighbours(MatrixMemory<const float> w, float crosstalk, MatrixMemory<f
 
 // --- Calls ---------------------------------------------------------------------------------------
 
+namespace {
+
+/// f(place), whose error says which stage it is about.
+template <class F>
+auto saying_which_stage(const F& f) {
+  StagePlace place;
+  try {
+    return f(place);
+  } catch (const std::invalid_argument& error) {
+    if (place.where == nullptr) throw;
+    throw std::invalid_argument("lumina::dispatch: " + std::string(place.where) + "[" +
+                                std::to_string(place.index) + "]: " + error.what());
+  }
+}
+
+}  // namespace
+
 float run(const Call& call) {
   if (call.weights->coded() && call.dac.bits == 0) {
     if (call.record != nullptr) Access::empty(*call.record);
@@ -210,17 +227,18 @@ float run(const Call& call) {
   }
   if (Access::tiled(*call.weights)) {
     const char* const problem = call.dac.bits == 0 ? "weights on arrays need a DAC"
-                                : call.record != nullptr || call.track
-                                    ? "calls on arrays fill no record and track nothing"
-                                    : nullptr;
+                                : call.track       ? "calls on arrays track nothing"
+                                                   : nullptr;
     if (problem != nullptr) {
       if (call.record != nullptr) Access::empty(*call.record);
       throw std::invalid_argument(std::string("lumina::dispatch::run: ") + problem);
     }
   }
   const Unit* const unit = Access::unit(*call.weights);
-  return unit->run(call, Access::packed(*call.weights),
-                   call.record != nullptr ? Access::to_fill(*call.record, unit) : nullptr);
+  RecordTag* const record = call.record != nullptr ? Access::to_fill(*call.record, unit) : nullptr;
+  return saying_which_stage([&](StagePlace& place) {
+    return unit->run(call, Access::packed(*call.weights), record, place);
+  });
 }
 
 MatrixMemory<const std::uint8_t> Record::bytes() const {
@@ -255,13 +273,12 @@ void backward(const Call& call, MatrixMemory<const float> grad_y, const Record& 
     throw std::invalid_argument(
         "lumina::dispatch::backward: borrowed weights are for forward calls; pack them");
   }
-  if (Access::tiled(*call.weights)) {
-    throw std::invalid_argument(
-        "lumina::dispatch::backward: weights on arrays are for forward calls");
-  }
   const Unit* const unit = Access::unit(*call.weights);
-  unit->backward(call, Access::packed(*call.weights), grad_y, Access::filled(record, unit),
-                 gradients, Access::workspace(workspace, unit));
+  const RecordTag* const filled = Access::filled(record, unit);
+  WorkspaceTag* const memory = Access::workspace(workspace, unit);
+  saying_which_stage([&](StagePlace& place) {
+    unit->backward(call, Access::packed(*call.weights), grad_y, filled, gradients, memory, place);
+  });
 }
 
 void product_backward(MatrixMemory<const float> grad_y, MatrixMemory<const float> x,

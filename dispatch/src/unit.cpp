@@ -15,13 +15,6 @@
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
-namespace detail {
-// arrays.cpp takes them from here.
-template TileKernel<CodeDot<Native, 8>> tile_kernel<CodeDot<Native, 8>>(std::size_t, std::size_t);
-template TileKernel<CodeDot<Native, 4>> tile_kernel<CodeDot<Native, 4>>(std::size_t, std::size_t);
-template TileKernel<CodeDot<Native, 2>> tile_kernel<CodeDot<Native, 2>>(std::size_t, std::size_t);
-}  // namespace detail
-
 namespace unit {
 
 using dispatch::Call;
@@ -163,10 +156,6 @@ bool run_engine(const Call& call, const Packed& packed, const EpilogueT& stages,
                                                : with_floats(packed.floats);
 }
 
-StageList stages_of(const Call& call) {
-  return list_of(call.stages, "stages", call.y.rows, call.y.cols);
-}
-
 template <std::size_t Draws>
 bool run_with_draws(const Call& call, const Packed& packed, const PassObservers& observers) {
   const Readout& readout = call.readout;
@@ -179,19 +168,20 @@ bool run_with_draws(const Call& call, const Packed& packed, const PassObservers&
   return run_engine(call, packed, epilogue(stage, adc, OptionalBias{call.output_bias}), observers);
 }
 
-float run(const Call& call, const PackedTag* packed_tag, RecordTag* record_tag) {
+float run(const Call& call, const PackedTag* packed_tag, RecordTag* record_tag,
+          dispatch::StagePlace& place) {
   const Packed& packed = *object(packed_tag);
-  if (packed.tiled()) {
-    run_arrays(call, packed);
-    return 0.0f;
-  }
   MagnitudeTracker magnitudes;
   const PassObservers observers{record_tag != nullptr ? object(record_tag) : nullptr,
                                 call.track ? &magnitudes : nullptr};
   // Whatever is wrong with the call: a record is not that of an earlier one.
   if (observers.record != nullptr) observers.record->resize(0, 0, 0);
+  if (packed.tiled()) {
+    run_arrays(call, packed, observers.record, place);
+    return 0.0f;
+  }
   if (!call.stages.empty()) {
-    const StageList stages = stages_of(call);
+    const StageList stages = list_of(call.stages, "stages", call.y.rows, call.y.cols, place);
     PassObservers of_list = observers;
     if (!stages.has_gate()) of_list.magnitudes = nullptr;
     const bool ran = run_engine(call, packed, stages, of_list);
@@ -203,6 +193,12 @@ float run(const Call& call, const PackedTag* packed_tag, RecordTag* record_tag) 
   return ran && call.track ? magnitudes.largest() : 0.0f;
 }
 
+Gradients gradients_of(const GradientViews& views, std::size_t outputs) {
+  return {views.input,
+          views.weights,
+          {views.output_bias, views.output_bias != nullptr ? outputs : std::size_t{0}}};
+}
+
 template <class EpilogueT>
 void backward(const Call& call, const PackedTag* packed_tag,
               const MatrixMemory<const float>& grad_y, const RecordTag* record_tag,
@@ -211,11 +207,7 @@ void backward(const Call& call, const PackedTag* packed_tag,
   const MatrixView<const float> x(call.x), gradient(grad_y);
   BackwardWorkspace& workspace = *object(workspace_tag);
   const AnyExecutor executor = any_executor(call);
-  const std::size_t outputs = grad_y.cols;
-  const Gradients gradients{
-      views.input,
-      views.weights,
-      {views.output_bias, views.output_bias != nullptr ? outputs : std::size_t{0}}};
+  const Gradients gradients = gradients_of(views, grad_y.cols);
   const ForwardRecord& record = *object(record_tag);
   if (packed.coded()) {
     with_codes(packed, [&](const auto& weights) {
@@ -233,9 +225,14 @@ void backward(const Call& call, const PackedTag* packed_tag,
 }
 
 void backward(const Call& call, const PackedTag* packed, const MatrixMemory<const float>& grad_y,
-              const RecordTag* record, const GradientViews& views, WorkspaceTag* workspace) {
+              const RecordTag* record, const GradientViews& views, WorkspaceTag* workspace,
+              dispatch::StagePlace& place) {
+  if (object(packed)->tiled()) {
+    return backward_through_arrays(call, *object(packed), grad_y, *object(record),
+                                   gradients_of(views, grad_y.cols), *object(workspace), place);
+  }
   if (!call.stages.empty()) {
-    const StageList stages = list_of(call.stages, "stages", grad_y.rows, grad_y.cols);
+    const StageList stages = list_of(call.stages, "stages", grad_y.rows, grad_y.cols, place);
     return backward(call, packed, grad_y, record, views, workspace, stages);
   }
   // Straight through: noise has no part in it. Of the bias only the length is read.

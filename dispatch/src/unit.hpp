@@ -13,6 +13,12 @@ namespace lumina::dispatch {
 /// How weights are to be packed.
 enum class WeightKind { floats, borrowed, quantized, complex_pairs, codes, tiles };
 
+/// Which stage of a call is being looked at; none where `where` is null.
+struct StagePlace {
+  const char* where = nullptr;
+  std::size_t index = 0;
+};
+
 struct Unit {
   /// The unit's own instruction sets, the best one first; AMX brings AVX-512 VNNI with it.
   const char* const* isas;
@@ -45,10 +51,11 @@ struct Unit {
   void (*delete_workspace)(WorkspaceTag*);
 
   /// `record` may be null; so may `weights` of `call` be ignored: `packed` are they.
-  float (*run)(const Call& call, const PackedTag* packed, RecordTag* record);
+  /// `place`: that of the stage that is wrong, in both.
+  float (*run)(const Call& call, const PackedTag* packed, RecordTag* record, StagePlace& place);
   void (*backward)(const Call& call, const PackedTag* packed,
                    const MatrixMemory<const float>& grad_y, const RecordTag* record,
-                   const GradientViews& gradients, WorkspaceTag* workspace);
+                   const GradientViews& gradients, WorkspaceTag* workspace, StagePlace& place);
   void (*product_backward)(const MatrixMemory<const float>& grad_y,
                            const MatrixMemory<const float>& x, const MatrixMemory<const float>& w,
                            const GradientViews& gradients, WorkspaceTag* workspace,

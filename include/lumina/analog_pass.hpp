@@ -69,27 +69,46 @@ requires(!detail::stays<X>) auto analog_pass(X&& temporary, const Dac& dac, cons
                                              const InArray& in_array, const Behind& behind,
                                              const NoiseKey& key = {}) = delete;
 
+namespace detail {
+
+/// The pass's call, and its record, where there is one, filled. `record`: a reference, or where all
+/// stages are lists a pointer.
+template <class Pass, class Record, class Executor>
+bool forward_through_arrays(const Pass& pass, MatrixView<float> y, Record&& record,
+                            ForwardRecord* filled, const Executor& executor) {
+  if (filled != nullptr) {
+    filled->resize(0, 0, 0);
+    if (!array_stages_straight(pass.in_array.stages) ||
+        !array_stages_straight(pass.behind.stages)) {
+      return false;
+    }
+    filled->resize(y.rows(), y.cols(), pass.gates());
+    if (filled->rows() != y.rows() || filled->cols() != y.cols()) return false;  // reported
+  }
+  const ClipRecorder<std::remove_cvref_t<decltype(pass.in_array.stages)>> in_array(record, 0);
+  const ClipRecorder<std::remove_cvref_t<decltype(pass.behind.stages)>> behind(
+      record, pass.weights.tiles() * pass.array_gates());
+  const bool ran = call_arrays(pass.x, pass.dac, pass.weights, y, pass.in_array.stages, in_array,
+                               pass.behind.stages, behind, pass.key, executor);
+  if (ran && filled != nullptr) filled->mark_filled();
+  return ran;
+}
+
+}  // namespace detail
+
 /// y = the pass's call, and what backward() needs to know of it to `record`, whose memory is used
 /// again: it grows with the arrays. Errors, and the result, as analog_gemm's.
 template <class X, class Dac, class Weights, class InArray, class Behind, class Executor = Serial>
 bool forward(const AnalogPass<X, Dac, Weights, InArray, Behind>& pass, MatrixView<float> y,
              ForwardRecord& record, const Executor& executor = {}) {
-  record.resize(0, 0, 0);
-  if (!detail::array_stages_straight(pass.in_array.stages) ||
-      !detail::array_stages_straight(pass.behind.stages)) {
-    return false;
-  }
-  record.resize(y.rows(), y.cols(), pass.gates());
-  if (record.rows() != y.rows() || record.cols() != y.cols()) return false;  // reported
-  const detail::ClipRecorder<decltype(InArray::stages)> in_array(record);
-  const detail::ClipRecorder<decltype(Behind::stages)> behind(
-      record, pass.weights.tiles() * pass.array_gates());
-  if (!detail::call_arrays(pass.x, pass.dac, pass.weights, y, pass.in_array.stages, in_array,
-                           pass.behind.stages, behind, pass.key, executor)) {
-    return false;
-  }
-  record.mark_filled();
-  return true;
+  return detail::forward_through_arrays(pass, y, record, &record, executor);
+}
+/// The same of lists of stages; `record` may be null.
+template <class X, class Dac, class Weights, unsigned Set, bool RowFacts, class Executor = Serial>
+bool forward(
+    const AnalogPass<X, Dac, Weights, ArrayStageList<Set, RowFacts>, DigitalStageList>& pass,
+    MatrixView<float> y, ForwardRecord* record, const Executor& executor = {}) {
+  return detail::forward_through_arrays(pass, y, record, record, executor);
 }
 
 /// The gradients of a pass whose forward() has filled `record`, with the same x, weights and key.

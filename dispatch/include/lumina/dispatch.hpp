@@ -58,8 +58,8 @@ template <class T>
 using View = MatrixMemory<T>;
 using Key = NoiseKey;
 
-/// A stage of a list, one of those of stages.hpp and read_noise.hpp or a quantizer, as plain
-/// numbers:
+/// A stage of a list, one of those of stages.hpp, read_noise.hpp and array_stages.hpp or a
+/// quantizer, as plain numbers:
 ///
 ///   const ld::StageSpec stages[] = {ld::StageSpec::bias(bias),
 ///   ld::StageSpec::gaussian_noise(0.1f),
@@ -80,11 +80,25 @@ struct StageSpec {
     constant_read_noise,
     balanced_shot_noise,
     intensity_noise,
+    // Of columns (array_stages.hpp).
+    column_gain,
+    column_offset,
+    column_asymmetry,
+    output_nonlinearity,
   };
   Kind kind = Kind::relu;
-  float strength = 0.0f;                ///< an attenuation's factor, a noise's σ
-  Converter converter = {};             ///< a quantizer's
-  std::span<const float> columns = {};  ///< a bias, [out]; the caller's
+  float strength = 0.0f;     ///< an attenuation's factor, a noise's σ, a mismatch's
+  Converter converter = {};  ///< a quantizer's
+  /// A bias, [out]; ColumnVectors, [out] or [tiles, out]. The caller's, as the factors are.
+  std::span<const float> columns = {};
+  /// Of read and balanced shot noise: σ of an additive noise that is merged with it, independent().
+  float merged_stddev = 0.0f;
+  // Of columns without vectors: a Mismatch.
+  NoiseKey chip = {};
+  std::size_t draw = 0;
+  // Of a nonlinearity.
+  float mean = 0.0f;
+  std::span<const float> factors = {};  ///< for each array, or none
 
   static StageSpec bias(std::span<const float> values) {
     return {.kind = Kind::bias, .columns = values};
@@ -102,20 +116,27 @@ struct StageSpec {
   static StageSpec shot_noise_with_derivative(float strength) {
     return {.kind = Kind::shot_noise_with_derivative, .strength = strength};
   }
-  static StageSpec read_noise(float stddev) {
-    return {.kind = Kind::read_noise, .strength = stddev};
+  static StageSpec read_noise(float stddev, float merged = 0.0f) {
+    return {.kind = Kind::read_noise, .strength = stddev, .merged_stddev = merged};
   }
-  static StageSpec proportional_read_noise(float stddev) {
-    return {.kind = Kind::proportional_read_noise, .strength = stddev};
+  static StageSpec proportional_read_noise(float stddev, float merged = 0.0f) {
+    return {.kind = Kind::proportional_read_noise, .strength = stddev, .merged_stddev = merged};
   }
-  static StageSpec constant_read_noise(float stddev) {
-    return {.kind = Kind::constant_read_noise, .strength = stddev};
+  static StageSpec constant_read_noise(float stddev, float merged = 0.0f) {
+    return {.kind = Kind::constant_read_noise, .strength = stddev, .merged_stddev = merged};
   }
-  static StageSpec balanced_shot_noise(float strength) {
-    return {.kind = Kind::balanced_shot_noise, .strength = strength};
+  static StageSpec balanced_shot_noise(float strength, float merged = 0.0f) {
+    return {.kind = Kind::balanced_shot_noise, .strength = strength, .merged_stddev = merged};
   }
   static StageSpec intensity_noise(float stddev) {
     return {.kind = Kind::intensity_noise, .strength = stddev};
+  }
+  /// One of the columns' kinds, with vectors or a mismatch.
+  static StageSpec of_columns(Kind kind, std::span<const float> values) {
+    return {.kind = kind, .columns = values};
+  }
+  static StageSpec of_columns(Kind kind, float stddev, const NoiseKey& chip, std::size_t draw = 0) {
+    return {.kind = kind, .strength = stddev, .chip = chip, .draw = draw};
   }
   static StageSpec quantizer(const Converter& converter) {
     return {.kind = Kind::quantizer, .converter = converter};
@@ -265,7 +286,8 @@ struct Call {
   NoiseKey key = {};
   Executor executor = {};
   Record* record = nullptr;  ///< to be filled, for backward()
-  bool track = false;  ///< run() returns the largest |v| that enters the ADC, or the last gate
+  bool track = false;  ///< run() returns the largest |v| that enters the ADC, or the last gate; not
+                       ///< on arrays
 };
 
 /// Runs the call. The result is 0 where nothing is tracked.

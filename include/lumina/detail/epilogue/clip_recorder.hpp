@@ -65,11 +65,14 @@ template <AnyStageList List>
 class ClipRecorder<List> {
  public:
   explicit ClipRecorder(ForwardRecord& record, std::size_t first_gate = 0)
-      : record_(&record), first_gate_(first_gate) {}
+      : ClipRecorder(&record, first_gate) {}
+  /// Of no record: nobody.
+  ClipRecorder(ForwardRecord* record, std::size_t first_gate)
+      : record_(record), first_gate_(first_gate) {}
 
   void see_block(const StageList& stages, const ListedStage& stage,
                  const StageBlock& entering) const {
-    if (stages.gates() != 0 && stage.type().is_gate) {
+    if (record_ != nullptr && stages.gates() != 0 && stage.type().is_gate) {
       stage.record(entering, *record_,
                    first_gate_ + entering.tile * stages.gates() + stage.gates_before());
     }
