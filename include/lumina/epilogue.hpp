@@ -87,7 +87,14 @@ class Epilogue {
       show(std::integral_constant<std::size_t, Index>{}, std::get<Index>(stages_), values);
       const Floats result =
           detail::apply_stage(std::get<Index>(stages_), values, at, active, own, facts);
-      return apply_from<Index + 1, FirstNormal + count>(result, at, active, normals, facts, show);
+      if constexpr (requires { ThisStage::ends_arrays; }) {
+        Coordinates behind = at;
+        behind.tile = 0;
+        return apply_from<Index + 1, FirstNormal + count>(result, behind, active, normals, facts,
+                                                          show);
+      } else {
+        return apply_from<Index + 1, FirstNormal + count>(result, at, active, normals, facts, show);
+      }
     }
   }
 

@@ -89,10 +89,9 @@ class ArrayLoop {
         const RowNumbers* const numbers = numbers_of(tile, rows, memory);
         const typename P::Sums::Values values(problem_.sums, tile, block, sums.first, numbers);
         finish_.array(tile, first_draw, rows, block, columns, sums.first, values,
-                      AddTo{problem_.scales_of(tile), numbers, partial_sums, tile == 0}, flags);
-      }
-      finish_.outputs(first_draw, rows, block, columns, partial_sums,
+                      AddTo{problem_.scales_of(tile), numbers, partial_sums, tile == 0}, flags,
                       {&y_(rows.begin, block * kBlockColumns), y_.row_stride()});
+      }
     }
   }
 
@@ -136,12 +135,14 @@ class ArrayLoop {
   }
 
   Ahead ahead(const Range& rows, std::size_t block, Prefetcher& nothing) const {
+    const bool far =
+        rows.begin == 0 || problem_.panels_of(0).block_bytes() > Thresholds::near_bytes;
     return {.outputs = reinterpret_cast<const char*>(&y_(rows.begin, block * kBlockColumns)),
             .output_row_bytes = y_.row_stride() * sizeof(Element),
             .output_bytes = sizeof(Element),
             .columns = schedule_.columns_of(block),
-            .weights_are_far = false,
-            .next_weights_are_far = false,
+            .weights_are_far = far,
+            .next_weights_are_far = far,
             .rows = &nothing};
   }
 

@@ -2,9 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <type_traits>
 
 #include "../../border.hpp"
 #include "../../config.hpp"
+#include "../../epilogue.hpp"
 #include "../../stage.hpp"
 #include "../../weights.hpp"
 #include "../base/range.hpp"
@@ -73,17 +77,27 @@ struct ArrayFinish {
 
   std::size_t first_output_draw() const { return arrays * draws_of(array_stages); }
 
-  /// An array's sums of a block to partial sums. `flags`: of rows that its ADC clips, or nullptr.
+  /// An array's sums of a block to partial sums; those of the last one to `y`. `flags`: of rows
+  /// that its ADC clips, or nullptr.
   template <class Sum, class Values>
   void array(std::size_t tile, std::size_t first_draw, const Range& rows, std::size_t block,
              std::size_t columns, const Sum* sums, const Values& values, const AddTo& add,
-             std::uint8_t* flags) const {
+             std::uint8_t* flags, const OutputBlock<Element>& y) const {
     const auto with = [&](const auto& observer) {
+      if constexpr (kLastArrayWritesOutputs) {
+        if (tile + 1 == arrays) {
+          last_array(observer, first_draw, rows, block, columns, sums, values, add, y);
+          return;
+        }
+      }
       using Observer = std::remove_cvref_t<decltype(observer)>;
       EpilogueLoop<Arch, ArrayStages, Observer, AddTo>(
           array_stages, observer, add, key, first_draw + tile * draws_of(array_stages), tile)
           .template finish<kRowsAtOnce>(rows, block, columns, sums, values,
                                         {add.first, kBlockColumns}, [] {});
+      if (!kLastArrayWritesOutputs && tile + 1 == arrays) {
+        outputs(first_draw, rows, block, columns, add.first, y);
+      }
     };
     if (flags != nullptr) {
       with(ClipFlags<ArrayStages, ArrayObserver>{array_observer, flags, rows.begin});
@@ -91,6 +105,34 @@ struct ArrayFinish {
       with(array_observer);
     }
   }
+
+ private:
+  /// Epilogues of both: then they are one, so that the sum of all arrays stays in registers.
+  static constexpr bool kLastArrayWritesOutputs =
+      requires(const ArrayStages& in_array, const OutputStages& behind) {
+    std::tuple_size<std::remove_cvref_t<decltype(in_array.stages())>>::value;
+    std::tuple_size<std::remove_cvref_t<decltype(behind.stages())>>::value;
+  };
+
+  template <class Observer, class Sum, class Values>
+  void last_array(const Observer& observer, std::size_t first_draw, const Range& rows,
+                  std::size_t block, std::size_t columns, const Sum* sums, const Values& values,
+                  const AddTo& add, const OutputBlock<Element>& y) const {
+    constexpr std::size_t kInArray =
+        std::tuple_size_v<std::remove_cvref_t<decltype(array_stages.stages())>>;
+    const auto stages = std::apply(
+        [](const auto&... all) { return epilogue(all...); },
+        std::tuple_cat(array_stages.stages(),
+                       std::tuple(AddPartialSums{add, rows.begin, block * kBlockColumns}),
+                       output_stages.stages()));
+    const auto observers = joined<kInArray>(observer, output_observer);
+    EpilogueLoop<Arch, std::remove_const_t<decltype(stages)>,
+                 std::remove_const_t<decltype(observers)>, SinkT>(
+        stages, observers, sink, key, first_draw + (arrays - 1) * draws_of(array_stages),
+        arrays - 1)
+        .template finish<kRowsAtOnce>(rows, block, columns, sums, values, y, [] {});
+  }
+
   /// The partial sums of all arrays to outputs.
   void outputs(std::size_t first_draw, const Range& rows, std::size_t block, std::size_t columns,
                const float* partial_sums, const OutputBlock<Element>& y) const {

@@ -26,10 +26,13 @@ struct ArrayLayout {
   static constexpr std::size_t kPlanes = Rows::planes;
   static constexpr std::size_t kTileRows =
       std::max<std::size_t>(1, K::blocks.max_tile_rows() / kPlanes);
-  /// Fewer than where there is one array: sums, partial sums and the rows of an array should stay
-  /// in the first-level cache together.
-  static constexpr std::size_t kMaxChunkTiles = std::min<std::size_t>(2, K::blocks.chunk_tiles);
-  static constexpr std::size_t kMaxRows = kTileRows * kMaxChunkTiles;
+  /// With several arrays fewer tiles of rows in a chunk: sums, partial sums and the rows of an
+  /// array should stay in the first-level cache together.
+  static constexpr std::size_t max_chunk_tiles(const Tiling& tiles) {
+    return tiles.count == 1 ? K::blocks.chunk_tiles
+                            : std::min<std::size_t>(2, K::blocks.chunk_tiles);
+  }
+  static constexpr std::size_t kMaxRows = kTileRows * K::blocks.chunk_tiles;
   /// Room for rows that are made: for one tile of them at least Rows::row_multiple inputs.
   static constexpr std::size_t kElements = std::max(K::Arch::row_scratch_bytes / sizeof(Element),
                                                     kTileRows* kPlanes* Rows::row_multiple);
@@ -46,8 +49,9 @@ struct ArrayLayout {
   static constexpr Chunks chunks(std::size_t batch, const Tiling& tiles) {
     const std::size_t row =
         std::max<std::size_t>(padded_inputs(tiles), Rows::row_multiple) * kPlanes;
-    return Chunks::of(batch, kTileRows,
-                      std::clamp<std::size_t>(kElements / row / kTileRows, 1, kMaxChunkTiles));
+    return Chunks::of(
+        batch, kTileRows,
+        std::clamp<std::size_t>(kElements / row / kTileRows, 1, max_chunk_tiles(tiles)));
   }
 
   /// For the largest task.

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "../../config.hpp"
 #include "../../epilogue.hpp"
@@ -11,6 +12,7 @@
 #include "../layout/float_panels.hpp"
 #include "../rows/array_rows.hpp"
 #include "../simd/vectors.hpp"
+#include "observer.hpp"
 #include "stage_operations.hpp"
 #include "stage_traits.hpp"
 
@@ -32,11 +34,57 @@ struct AddTo {
   [[gnu::always_inline]] void store(const Floats& values, const Coordinates& at, const ActiveLanes&,
                                     float* to) const {
     const RowNumbers& row = numbers[static_cast<std::size_t>(to - first) / kBlockColumns];
-    const Floats worth = product(Floats::load_unaligned(scales + at.column), Floats(row.range));
+    const Floats worth = product(Floats::load_aligned(scales + at.column), Floats(row.range));
     const Floats before = begins ? Floats(0.0f) : Floats::load_aligned(to);
     fused_multiply_add(values, worth, before).store_aligned(to);
   }
 };
+
+/// The same as a stage between those of the last array and those behind the arrays: the sum of all.
+struct AddPartialSums {
+  static constexpr bool ends_arrays = true;  ///< stages behind it are in no tile
+
+  AddTo add;
+  std::size_t first_row, first_column;  ///< of the block
+
+  template <class Floats, class Normals>
+  [[gnu::always_inline]] Floats apply(const Floats& values, const Coordinates& at,
+                                      const ActiveLanes&, const Normals&) const {
+    const std::size_t row = at.row - first_row;
+    const Floats worth =
+        product(Floats::load_aligned(add.scales + at.column), Floats(add.numbers[row].range));
+    const float* const sums = add.first + row * kBlockColumns + (at.column - first_column);
+    const Floats before = add.begins ? Floats(0.0f) : Floats::load_aligned(sums);
+    return fused_multiply_add(values, worth, before);
+  }
+};
+
+/// An observer of the stages of an array, that one, and those behind: theirs, each with its own.
+template <std::size_t InArray, class ArrayObserver, class OutputObserver>
+struct JoinedObserver {
+  [[no_unique_address]] ArrayObserver in_array;
+  [[no_unique_address]] OutputObserver behind;
+
+  template <class Index, class Stage, class Floats>
+  [[gnu::always_inline]] void see(Index, const Stage& stage, const Floats& entering,
+                                  const Coordinates& at, const ActiveLanes& active) const {
+    if constexpr (Index::value < InArray) {
+      in_array.see(Index(), stage, entering, at, active);
+    } else if constexpr (Index::value > InArray) {
+      behind.see(std::integral_constant<std::size_t, Index::value - InArray - 1>(), stage, entering,
+                 at, active);
+    }
+  }
+};
+template <std::size_t InArray>
+inline NoObserver joined(NoObserver, NoObserver) {
+  return {};
+}
+template <std::size_t InArray, class ArrayObserver, class OutputObserver>
+JoinedObserver<InArray, ArrayObserver, OutputObserver> joined(const ArrayObserver& in_array,
+                                                              const OutputObserver& behind) {
+  return {in_array, behind};
+}
 
 /// An observer (observer.hpp) of an array's stages, besides another one: which rows its last gate,
 /// the ADC, has clipped. `flags`: of rows from `first_row` on.
