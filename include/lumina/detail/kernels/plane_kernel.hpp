@@ -24,12 +24,12 @@ namespace detail {
 /// A kernel (engine/concepts.hpp). `D`: a CodeDot; Set: sums beside its product. Rows, of inputs
 /// and of sums, are virtual ones, whole groups of `planes`.
 ///
-/// Few rows are one tile, whose registers make magnitudes and squares of the weights that it reads:
-/// reading them is its work. For more rows than that they are made once for all of the task's, a
+/// The tiles of few rows make magnitudes and squares of the weights that they read in registers,
+/// for reading them is most of the work. For more rows they are made once for all of the task's, a
 /// part of a panel at a time, and multiplied plane after plane as any codes.
 template <class D, unsigned Set>
 struct PlaneKernel {
-  using Dot = PlaneDot<D, Set>;
+  using Dot = PlaneDot<D, set_of_weights(Set)>;
   using Arch = typename Dot::Arch;
   using Input = typename Dot::Input;
   using Word = std::int32_t;
@@ -46,7 +46,7 @@ struct PlaneKernel {
   static void multiply(const StridedRows<Input>& rows, const PanelView<Word>& panels,
                        const SumBlock<Sum>& sums, bool accumulate, const Ahead& ahead) {
     if constexpr (Arch::forms_weights && planes > 1) {
-      if (rows.rows > Dot::blocks.max_tile_rows()) {
+      if (rows.rows > kFewRows) {
         return multiply_plane_by_plane(rows, panels, sums, accumulate, ahead);
       }
     }
@@ -54,6 +54,9 @@ struct PlaneKernel {
   }
 
  private:
+  /// A square takes ten instructions, a magnitude one.
+  static constexpr std::size_t kFewRows =
+      ((Set & kSquareSums) != 0 ? 1 : 4) * Dot::blocks.max_tile_rows();
   static constexpr std::size_t kPartInputs =
       Arch::unpacked_part_floats / kPanelColumns * kCodesPerWord<8>;
   static_assert(kPartInputs % kCacheLine == 0);

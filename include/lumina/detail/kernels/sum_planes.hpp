@@ -49,6 +49,13 @@ constexpr PlaneForm inputs_of_plane(unsigned set, std::size_t plane) {
                                  : PlaneForm::squares;
 }
 
+/// The set whose planes have the same weights: kernels do not see what inputs are.
+constexpr unsigned set_of_weights(unsigned set) {
+  return (set & (kMagnitudeSums | kSquaredInputSums)) == kMagnitudeSums
+             ? set ^ (kMagnitudeSums | kSquaredInputSums)
+             : set;
+}
+
 /// A weight's square in 7 bits: of its signed byte as it is multiplied, −127 … 127. (Codes of 4 and
 /// 2 bits lie at the upper end of their bytes, so that theirs is exact: 2·code², 32·code².)
 constexpr std::int32_t rounded_square(std::int32_t byte) { return (byte * byte + 64) >> 7; }
