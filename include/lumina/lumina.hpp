@@ -46,6 +46,8 @@
 #include "compensation.hpp"
 #include "executor.hpp"
 #include "fused_gemm.hpp"
+#include "layer_report.hpp"
+#include "report.hpp"
 
 // Training.
 #include "adc_calibration.hpp"

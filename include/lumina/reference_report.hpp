@@ -1,0 +1,131 @@
+// The oracle of reports: plain loops (reference.hpp).
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <set>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "config.hpp"
+#include "layer_report.hpp"
+#include "matrix.hpp"
+#include "noise.hpp"
+#include "quantizer.hpp"
+#include "reference_analog.hpp"
+#include "tiled_weights.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace reference {
+
+/// Σ of squares, of 128 outputs at a time; of all arrays' outputs.
+struct Report {
+  std::vector<ArrayReport> arrays;
+  double sum_of_squares = 0.0;
+};
+
+template <std::size_t... I, class... Stages>
+auto first_stages(const Epilogue<Stages...>& stages, std::index_sequence<I...>) {
+  return epilogue(std::get<I>(stages.stages())...);
+}
+
+inline double square(float value) { return static_cast<double>(value) * value; }
+
+/// How often bound management has doubled r in the end.
+template <class X, class Dac, int Bits, class... InArray>
+std::size_t last_iteration(MatrixView<const X> x, const Dac& dac, const TiledWeights<Bits>& w,
+                           const Epilogue<InArray...>& stages, std::size_t row,
+                           std::size_t draws_of_call, const NoiseKey& key) {
+  std::size_t i = 0;
+  for (bool clipped = true; i < bound_iterations(dac); ++i) {
+    clipped = false;
+    for (std::size_t tile = 0; tile < w.tiles(); ++tile) {
+      const RowDac own = row_dac(x, row, w.first_input(tile), w.input_count(tile), dac, i);
+      for (std::size_t column = 0; column < w.rows(); ++column) {
+        const ArrayOutput output = array_output(x, w, row, column, tile, own);
+        clipped |=
+            through_array(output.value, row, column, tile,
+                          i * draws_of_call + tile * Epilogue<InArray...>::normals_per_element,
+                          stages, output.facts, key)
+                .clipped;
+      }
+    }
+    if (!clipped) break;
+  }
+  return i;
+}
+
+/// What a report says of a call of analog_gemm, whose last stage of an array is its ADC. (Of codes
+/// used only where no row was repeated.)
+template <class X, class Dac, int Bits, class... InArray, class... Behind>
+Report report(MatrixView<const X> x, const Dac& dac, const TiledWeights<Bits>& w,
+              const ArrayStages<InArray...>& in_array, const DigitalStages<Behind...>&,
+              const NoiseKey& key) {
+  constexpr std::size_t kDraws = Epilogue<InArray...>::normals_per_element;
+  const std::size_t draws_of_call = w.tiles() * kDraws + Epilogue<Behind...>::normals_per_element;
+  constexpr std::size_t kLast = sizeof...(InArray) - 1;
+  const auto& adc = std::get<kLast>(in_array.stages.stages());
+  const auto before_adc = first_stages(in_array.stages, std::make_index_sequence<kLast>());
+  Report result;
+  result.arrays.resize(w.tiles());
+  std::vector<std::set<std::uint32_t>> dac_codes(w.tiles()), adc_codes(w.tiles());
+  for (std::size_t row = 0; row < x.rows(); ++row) {
+    const std::size_t i = last_iteration(x, dac, w, in_array.stages, row, draws_of_call, key);
+    for (std::size_t block = 0; block < w.rows(); block += 128) {
+      const std::size_t end = std::min(block + 128, w.rows());
+      std::vector<float> sums(end - block);
+      for (std::size_t tile = 0; tile < w.tiles(); ++tile) {
+        const RowDac own = row_dac(x, row, w.first_input(tile), w.input_count(tile), dac, i);
+        ArrayReport part, &all = result.arrays[tile];
+        for (std::size_t column = block; column < end; ++column) {
+          const ArrayOutput output = array_output(x, w, row, column, tile, own);
+          const std::size_t draw = i * draws_of_call + tile * kDraws;
+          const float entering =
+              through_array(output.value, row, column, tile, draw, before_adc, output.facts, key)
+                  .value;
+          const float leaving = adc(entering), error = leaving - output.value;
+          const float worth = detail::product(w.scales(tile)[column], own.range);
+          part.signal += square(output.value);
+          part.device_squares += static_cast<double>(output.facts.squared_inputs);
+          part.error += square(error);
+          part.output_error += square(detail::product(worth, error));
+          ++all.outputs;
+          ++all.adc.conversions;
+          all.adc.below += entering < adc.lo() ? 1 : 0;
+          all.adc.above += entering > adc.hi() ? 1 : 0;
+          adc_codes[tile].insert(adc.encode(entering));
+          sums[column - block] = std::fma(leaving, worth, sums[column - block]);
+        }
+        all.signal += part.signal;
+        all.device_squares += part.device_squares;
+        all.error += part.error;
+        all.output_error += part.output_error;
+      }
+      double part = 0.0;
+      for (const float sum : sums) part += square(sum);
+      result.sum_of_squares += part;
+    }
+    for (std::size_t tile = 0; tile < w.tiles(); ++tile) {
+      const RowDac own = row_dac(x, row, w.first_input(tile), w.input_count(tile), dac, 0);
+      for (std::size_t k = 0; k < w.input_count(tile); ++k) {
+        const float v = x(row, w.first_input(tile) + k);
+        ConverterReport& converter = result.arrays[tile].dac;
+        ++converter.conversions;
+        converter.below += v < own.dac.lo() ? 1 : 0;
+        converter.above += v > own.dac.hi() ? 1 : 0;
+        dac_codes[tile].insert(own.dac.encode(v));
+      }
+    }
+  }
+  for (std::size_t tile = 0; tile < w.tiles(); ++tile) {
+    result.arrays[tile].dac.codes_used = dac_codes[tile].size();
+    result.arrays[tile].adc.codes_used = adc_codes[tile].size();
+  }
+  return result;
+}
+
+}  // namespace reference
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
