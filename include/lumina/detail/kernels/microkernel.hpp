@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include "../../config.hpp"
 #include "../base/prefetch.hpp"
