@@ -15,12 +15,14 @@
 #include <cstddef>
 #include <type_traits>
 
+#include "adc_calibration.hpp"
 #include "analog_gemm.hpp"
 #include "border.hpp"
 #include "config.hpp"
 #include "detail/engine/arguments.hpp"
 #include "detail/engine/array_call.hpp"
 #include "detail/epilogue/clip_recorder.hpp"
+#include "detail/epilogue/magnitude_observer.hpp"
 #include "detail/training/array_backward.hpp"
 #include "executor.hpp"
 #include "forward_record.hpp"
@@ -28,6 +30,7 @@
 #include "matrix.hpp"
 #include "tiled_floats.hpp"
 #include "tiled_weights.hpp"
+#include "weight_noise.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -118,7 +121,31 @@ bool backward(const AnalogPass<X, Dac, Weights, InArray, Behind>& pass,
               MatrixView<const float> grad_y, const ForwardRecord& record,
               const Gradients& gradients, BackwardWorkspace& workspace,
               const Executor& executor = {}) {
-  return detail::backward_through_arrays(pass, grad_y, record, gradients, workspace, executor);
+  return detail::backward_through_arrays(pass, grad_y, record, gradients, workspace, epilogue(),
+                                         NoiseKey{}, executor);
+}
+/// The same where the weights were encoded with this noise and key (tiled_weight_noise.hpp): the
+/// gradient by the weights goes through the noise's gradient_stage().
+template <class X, class Dac, class Weights, class InArray, class Behind, WeightNoise Noise,
+          class Executor = Serial>
+bool backward(const AnalogPass<X, Dac, Weights, InArray, Behind>& pass,
+              MatrixView<const float> grad_y, const ForwardRecord& record,
+              const Gradients& gradients, BackwardWorkspace& workspace, const Noise& noise,
+              const NoiseKey& noise_key, const Executor& executor = {}) {
+  return detail::backward_through_arrays(pass, grad_y, record, gradients, workspace,
+                                         epilogue(noise.gradient_stage()), noise_key, executor);
+}
+
+/// y = the pass's call, and what enters the last gate of the arrays' stages, their ADC, counted for
+/// each array along the inputs (adc_calibration.hpp). Where rows repeat with a doubled range, all
+/// of what they see counts. Errors, and the result, as analog_gemm's.
+template <class X, class Dac, class Weights, class... InArray, class Behind,
+          class Executor = Serial>
+bool calibrate(const AnalogPass<X, Dac, Weights, ArrayStages<InArray...>, Behind>& pass,
+               MatrixView<float> y, AdcCalibration& seen, const Executor& executor = {}) {
+  const detail::MagnitudeObserver<Epilogue<InArray...>, AdcCalibration> observer(seen);
+  return detail::call_arrays(pass.x, pass.dac, pass.weights, y, pass.in_array.stages, observer,
+                             pass.behind.stages, detail::NoObserver(), pass.key, executor);
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -224,13 +224,15 @@ DeviceCodes encode_noisy_tiles(MatrixView<const float> w, const Tiled& tiled, in
   DeviceCodes result{Matrix<std::int32_t>(w.rows(), w.cols()),
                      grid_scale(level, bits, deviation(noise, 1.0f, of_device))};
   for_each_weight(w, key, [&](WeightSite at) {
-    const float scale = tiled.scales(tiled.tile_of(at.col))[at.row];
+    const std::size_t col = at.col;
+    const float scale = tiled.scales(tiled.tile_of(col))[at.row];
     const float step = detail::weight_scale(std::bit_cast<std::uint32_t>(scale), max_code);
     const auto code = static_cast<float>(encode_symmetric(at.clean, step, bits));
     at.largest = at.row_largest = 1.0f;
+    at.key.row_offset += static_cast<std::uint64_t>(tiled.tile_of(at.col)) << 40;
+    at.col -= tiled.first_input(tiled.tile_of(at.col));
     const float device = perturbed(noise, code * level, at);
-    result.codes(at.row, at.col) =
-        scale == 0.0f ? 0 : encode_symmetric(device, result.code_value, 8);
+    result.codes(at.row, col) = scale == 0.0f ? 0 : encode_symmetric(device, result.code_value, 8);
   });
   return result;
 }

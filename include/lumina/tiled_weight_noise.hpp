@@ -4,8 +4,9 @@
 //
 // Levels, then noise, then grid, in units of a fully-on device: what a noise is relative to, the
 // largest magnitude, is 1, that of the weight's own array (Mapping::scale says whether an array has
-// one scale or each of its outputs). The normal of w(out, in) is standard_normal_at(key, out, in),
-// however w is cut into arrays, so gradients go through the same gradient_stage().
+// one scale or each of its outputs). Each array has noise of its own: the normal of w(out, in) in
+// array t, which begins at input b, is standard_normal_at(key, t·2^40 + out, in − b). The gradient
+// by w goes through the noise's gradient_stage() in backward(pass, …, noise, key) of an AnalogPass.
 #pragma once
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <cstdint>
 
 #include "config.hpp"
+#include "detail/base/range.hpp"
 #include "detail/rows/device_levels.hpp"
 #include "detail/rows/noisy.hpp"
 #include "matrix.hpp"
@@ -39,8 +41,11 @@ bool encode_tiles_with_noise(TiledEncoder<8>& encoder, MatrixView<const float> w
   const float deviation = deviation_of(noise, 1.0f, 1.0f, 1.0f);
   const float level = 1.0f / static_cast<float>(max_code);
   encoder.encode(grid_scale(level, max_code, deviation), [&](std::size_t tile) {
-    const DeviceLevels levels(w, max_code, encoder.scales(tile).data());
-    return ColumnsOf(noisy_rows(levels, w, noise, 1.0f, key), encoder.inputs()[tile]);
+    const Range inputs = encoder.inputs()[tile];
+    const MatrixView<const float> own(w.data() + inputs.begin, w.rows(), inputs.size,
+                                      w.row_stride());
+    const DeviceLevels levels(own, max_code, encoder.scales(tile).data());
+    return noisy_rows(levels, own, noise, 1.0f, key_of_tile(key, tile));
   });
   return true;
 }

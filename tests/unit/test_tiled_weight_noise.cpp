@@ -64,16 +64,6 @@ TEST_CASE("Noise on arrays equals the oracle, wherever tiles begin", "[tiled_wei
   check(ProgrammingWeightNoise{}, odd, 8);
 }
 
-TEST_CASE("Noise of a weight does not depend on how w is cut", "[tiled_weight_noise]") {
-  TestMatrix w = weights(5, 260);
-  w.fill([] { return 1.0f; });
-  TiledWeights<8> one, many;
-  const AdditiveWeightNoise noise{0.05f};
-  REQUIRE(encode_tiles(w, Mapping{}, one, 8, noise, kKey));
-  REQUIRE(encode_tiles(w, Mapping{.tile = {50, 2}}, many, 8, noise, kKey));
-  CHECK(difference(one.decode(), many.decode()) == "");
-}
-
 TEST_CASE("Noise on arrays that is refused", "[tiled_weight_noise][errors]") {
   TestMatrix w = weights(5, 26);
   TiledWeights<8> tiled;

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include "../../config.hpp"
 #include "../base/prefetch.hpp"
@@ -93,7 +94,10 @@ void multiply_tile(const TileOperands<Dot>& operands, typename Dot::Sum* sums) {
           w[v] = Dot::template weights<part>(weights[column / kPanelColumns] + s * kPanelColumns +
                                              column % kPanelColumns);
         } else {
-          w[v] = Dot::template weights_of_next_plane<part>(w[v]);
+          // (clang up to 14 looks for the member where no plane is next, unless this depends on
+          // it.)
+          using DotOf = std::conditional_t<part != 0, Dot, void>;
+          w[v] = DotOf::template weights_of_next_plane<part>(w[v]);
         }
       }
 #pragma GCC unroll 16

@@ -31,9 +31,11 @@
 #include "../isa/native.hpp"
 #include "../rows/array_input.hpp"
 #include "../rows/matrix.hpp"
+#include "../rows/noisy.hpp"
 #include "../rows/transposed.hpp"
 #include "backward.hpp"
 #include "checks.hpp"
+#include "range_gate.hpp"
 #include "transposed_panels.hpp"
 
 namespace lumina {
@@ -95,6 +97,23 @@ auto array_input_stages(MatrixView<const std::uint8_t>, const Dac&) {
   return epilogue();
 }
 
+/// f(the stages of the gradient by an array's inputs, where it goes to), where one of the two is
+/// wanted: it, or what it adds to the sums for the input's range.
+template <class X, class Dac, class F>
+void with_array_input_gradient(MatrixView<const X> x, const Dac& dac, MatrixView<float> input,
+                               InputRangeSums* range, BackwardWorkspace& workspace, F f) {
+  if (range == nullptr) {
+    if (input.data() != nullptr) f(array_input_stages(x, dac), input);
+    return;
+  }
+  if constexpr (std::is_same_v<X, float> && AnyQuantizer<Dac>) {  // else refused
+    const InputRangeSums own = sums_through_range_gate(x, dac, input, workspace, f);
+    range->gradient += own.gradient;
+    range->inside += own.inside;
+    range->count += own.count;
+  }
+}
+
 /// What the arrays multiplied as x, in panels for a product over the batch.
 template <class X, AnyQuantizer Dac>
 bool pack_array_inputs(MatrixView<const X> x, const Dac& dac, BackwardWorkspace& workspace) {
@@ -151,7 +170,8 @@ bool array_backward_valid(const Pass& pass, MatrixView<const float> grad_y,
   if (!gradients_valid("lumina::backward", pass.x, w, grad_y, gradients,
                        takes_bias(pass.behind.stages)) ||
       !array_dac_valid(pass.dac, pass.kMaxDacBits) ||
-      !array_stages_straight(pass.in_array.stages) || !array_stages_straight(pass.behind.stages)) {
+      !array_stages_straight(pass.in_array.stages) || !array_stages_straight(pass.behind.stages) ||
+      !input_range_valid(pass, gradients, backward_message("lumina::backward", x, w, grad_y))) {
     return false;
   }
   if (record.filled() && record.rows() == x.rows && record.cols() == w.rows &&
@@ -164,10 +184,12 @@ bool array_backward_valid(const Pass& pass, MatrixView<const float> grad_y,
       << Shape{record.rows(), record.cols()} << " with " << record.gates() << " gates");
 }
 
-template <class Pass, class Executor>
+/// `weight_stages`: of the gradient by each array's weights, with the key of their noise.
+template <class Pass, class WeightStages, class Executor>
 bool backward_through_arrays(const Pass& pass, MatrixView<const float> grad_y,
                              const ForwardRecord& record, const Gradients& gradients,
-                             BackwardWorkspace& workspace, const Executor& executor) {
+                             BackwardWorkspace& workspace, const WeightStages& weight_stages,
+                             const NoiseKey& weight_key, const Executor& executor) {
   if (!array_backward_valid(pass, grad_y, record, gradients)) return false;
   const std::size_t batch = grad_y.rows(), out = grad_y.cols();
   if (!workspace.gradient.grow_to(size_product(batch, out)) ||
@@ -179,6 +201,7 @@ bool backward_through_arrays(const Pass& pass, MatrixView<const float> grad_y,
   const std::size_t tiles = pass.weights.tiles();
   gradient_through(pass.behind.stages, record, tiles * pass.array_gates(), pass.key, grad_y, by_sum,
                    nullptr, gradients.bias.data(), executor);
+  if (gradients.input_range != nullptr) *gradients.input_range = {};
   for (std::size_t tile = 0; tile < tiles; ++tile) {
     const Range inputs{pass.weights.first_input(tile), pass.weights.input_count(tile)};
     const auto of_tile = [&](auto matrix) {
@@ -188,18 +211,21 @@ bool backward_through_arrays(const Pass& pass, MatrixView<const float> grad_y,
     const auto x = of_tile(pass.x);
     gradient_through(pass.in_array.stages, record, tile * pass.array_gates(), pass.key, by_sum,
                      by_array, nullptr, nullptr, executor);
-    if (gradients.input.data() != nullptr) {
-      pack_tile_for_backward(pass.weights, tile, workspace.weights);
-      run(float_problem(MatrixRows(by_array), panels_of(workspace.weights)),
-          of_tile(MatrixView<float>(gradients.input)), array_input_stages(x, pass.dac),
-          NoObserver(), NoiseKey{}, executor);
-    }
+    MatrixView<float> input;
+    if (gradients.input.data() != nullptr) input = of_tile(MatrixView<float>(gradients.input));
+    with_array_input_gradient(
+        x, pass.dac, input, gradients.input_range, workspace,
+        [&](const auto& stages, MatrixView<float> to) {
+          pack_tile_for_backward(pass.weights, tile, workspace.weights);
+          run(float_problem(MatrixRows(by_array), panels_of(workspace.weights)), to, stages,
+              NoObserver(), NoiseKey{}, executor);
+        });
     if (gradients.weights.data() != nullptr) {
       if (!pack_array_inputs(x, pass.dac, workspace)) return false;
       run(float_problem(TransposedRows(MatrixView<const float>(by_array)),
                         panels_of(workspace.inputs)),
-          of_tile(MatrixView<float>(gradients.weights)), epilogue(), NoObserver(), NoiseKey{},
-          executor);
+          of_tile(MatrixView<float>(gradients.weights)), weight_stages, NoObserver(),
+          key_of_tile(weight_key, tile), executor);
     }
   }
   return true;

@@ -60,6 +60,22 @@ auto input_stages(MatrixView<const X> x, const Dac& dac) {
   }
 }
 
+/// f(stages of the gradient by x that sum up for the DAC's range, where it goes to), and the sums.
+/// `input`: where it is wanted, or nowhere.
+template <class Dac, class F>
+InputRangeSums sums_through_range_gate(MatrixView<const float> x, const Dac& dac,
+                                       MatrixView<float> input, BackwardWorkspace& workspace, F f) {
+  const std::size_t rows = x.rows(), cols = x.cols(), blocks = ceil_div(cols, kBlockColumns);
+  if (!workspace.range_slots.grow_to(size_product(rows, blocks))) return {};
+  if (input.data() == nullptr) {
+    if (!workspace.input.grow_to(size_product(rows, cols))) return {};
+    input = {workspace.input.data(), rows, cols};
+  }
+  RangeSlot* const slots = workspace.range_slots.data();
+  f(epilogue(RangeGate{x, dac, slots, blocks}), input);
+  return sum_of_slots(slots, rows, cols);
+}
+
 /// f(the stages of the gradient by x, where it goes to), where one of the two is wanted: it, or the
 /// sums for the input's range that come with it.
 template <class Pass, class F>
@@ -70,17 +86,8 @@ void with_input_gradient(const Pass& pass, const Gradients& gradients, BackwardW
     return;
   }
   if constexpr (has_input_range<Pass>) {  // else refused
-    const std::size_t rows = pass.x.rows(), cols = pass.x.cols();
-    const std::size_t blocks = ceil_div(cols, kBlockColumns);
-    MatrixView<float> input = gradients.input;
-    if (!workspace.range_slots.grow_to(size_product(rows, blocks))) return;
-    if (input.data() == nullptr) {
-      if (!workspace.input.grow_to(size_product(rows, cols))) return;
-      input = {workspace.input.data(), rows, cols};
-    }
-    RangeSlot* const slots = workspace.range_slots.data();
-    f(epilogue(RangeGate{pass.x, pass.dac, slots, blocks}), input);
-    *gradients.input_range = sum_of_slots(slots, rows, cols);
+    *gradients.input_range =
+        sums_through_range_gate(pass.x, pass.dac, gradients.input, workspace, f);
   }
 }
 

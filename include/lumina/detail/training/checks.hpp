@@ -112,11 +112,11 @@ bool record_valid(const Pass& pass, const ForwardRecord& record, const Message& 
                                     << record.gates() << " gates");
 }
 
-/// x of floats behind a DAC.
+/// x of floats behind a quantizer.
 template <class Pass>
 inline constexpr bool has_input_range =
-    std::is_same_v<decltype(std::declval<Pass>().x), MatrixView<const float>> &&
-    !std::is_same_v<decltype(std::declval<Pass>().dac), NoDac>;
+    std::is_same_v<decltype(std::declval<Pass>().x), MatrixView<const float>>&&
+        AnyQuantizer<decltype(std::declval<Pass>().dac)>;
 
 /// Reports a gradient by an input range that there is not.
 template <class Pass>
@@ -128,7 +128,7 @@ bool input_range_valid(const Pass& pass, const Gradients& gradients, const Messa
                                          "DAC's is neither [-r, r] nor [0, r]");
   } else {
     return report_false(Message(call) << "; the gradient by the input's range is wanted, but x are "
-                                         "not floats behind a DAC");
+                                         "not floats behind a DAC with a range of its own");
   }
 }
 
