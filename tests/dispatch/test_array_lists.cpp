@@ -111,6 +111,87 @@ TEST_CASE("array lists: sums, facts of rows, noise and bound management") {
            lumina::digital(), options);
 }
 
+TEST_CASE("array lists: columns of their own, merged noises") {
+  const Layer layer;
+  ld::Call options{};
+  options.dac = {8, -1.0f, 1.0f, true};
+  const lumina::SymmetricQuantizer<8> dac(1.0f), adc(3.0f);
+  const Matrix<float> of_tiles = random_matrix(3, layer.out, 5);
+  const float factors[] = {1.1f, 0.9f, 1.2f};
+  const lumina::NoiseKey chip{.seed = 9};
+  S nonlinearity = S::of_columns(S::Kind::output_nonlinearity, 0.05f, chip, 1);
+  nonlinearity.mean = 0.1f;
+  nonlinearity.factors = factors;
+  const std::vector<S> stages = {nonlinearity,
+                                 S::of_columns(S::Kind::column_gain, 0.1f, chip),
+                                 S::of_columns(S::Kind::column_offset, of_tiles.elements()),
+                                 S::of_columns(S::Kind::column_asymmetry, layer.bias),
+                                 S::read_noise(0.1f, 0.05f),
+                                 S::quantizer({8, -3.0f, 3.0f, true})};
+  options.array_stages = stages;
+  const MatrixView<const float> one_row(layer.bias.data(), 1, layer.out);
+  check<8>(layer, dac,
+           lumina::array(
+               lumina::OutputNonlinearity(lumina::Mismatch{0.05f, chip, 1}, 0.1f, factors),
+               lumina::ColumnGain(lumina::Mismatch{0.1f, chip}),
+               lumina::ColumnOffset(lumina::ColumnVectors{of_tiles}),
+               lumina::ColumnAsymmetry(lumina::ColumnVectors{one_row}),
+               lumina::independent(lumina::ReadNoise(0.1f), lumina::GaussianNoise{0.05f}), adc),
+           lumina::digital(), options);
+}
+
+TEST_CASE("array lists: records and gradients") {
+  const Layer layer;
+  const Matrix<float> grad_y = random_matrix(layer.batch, layer.out, 7);
+  struct Gradients {
+    Matrix<float> x{Layer::batch, Layer::in}, w{Layer::out, Layer::in}, bias{1, Layer::out};
+  };
+  const lumina::SymmetricQuantizer<8> dac(0.9f), adc(1.5f);
+  Gradients expected;
+  Matrix<float> expected_y(layer.batch, layer.out);
+  const auto tiled = lumina::encode_tiles<8>(layer.w, mapping);
+  const auto pass =
+      lumina::analog_pass(layer.x, dac, tiled, lumina::array(lumina::ReadNoise(0.1f), adc),
+                          lumina::digital(lumina::AddBias{layer.bias}, lumina::Relu{}), key);
+  lumina::ForwardRecord expected_record;
+  lumina::BackwardWorkspace expected_workspace;
+  REQUIRE(lumina::forward(pass, expected_y, expected_record));
+  REQUIRE(lumina::backward(pass, grad_y, expected_record,
+                           {expected.x, expected.w, expected.bias.elements()}, expected_workspace));
+  on_every_isa([&](std::string_view) {
+    const ld::Weights weights = ld::encode_tiles(view(layer.w), 8, mapping);
+    Matrix<float> y(layer.batch, layer.out);
+    ld::Call call{.x = view(layer.x), .weights = &weights, .y = view(y)};
+    const S in_array[] = {S::read_noise(0.1f), S::quantizer({8, -1.5f, 1.5f, true})},
+            behind[] = {S::bias(layer.bias), S::relu()};
+    call.dac = {8, -0.9f, 0.9f, true};
+    call.array_stages = in_array;
+    call.digital_stages = behind;
+    call.key = key;
+    ld::Record record, restored;
+    call.record = &record;
+    ld::run(call);
+    CHECK(difference(y.view(), expected_y.view()) == "");
+    CHECK(record.gates() == 4);
+    restored.restore(weights, record.bytes(), 4);
+    ld::Workspace workspace;
+    for (const ld::Record* const of : {&record, &restored}) {
+      Gradients actual;
+      ld::backward(call, view(grad_y), *of, {view(actual.x), view(actual.w), actual.bias.data()},
+                   workspace);
+      // This program has no FMA: near, not equal.
+      const auto near = [](const Matrix<float>& a, const Matrix<float>& b) {
+        for (std::size_t i = 0; i < a.elements().size(); ++i) {
+          REQUIRE(a.data()[i] == Approx(b.data()[i]).margin(1e-4));
+        }
+      };
+      near(actual.x, expected.x);
+      near(actual.w, expected.w);
+      near(actual.bias, expected.bias);
+    }
+  });
+}
+
 TEST_CASE("array lists: codes, scales, and what is wrong") {
   const Layer layer;
   const lumina::TiledWeights<4> tiled = lumina::encode_tiles<4>(layer.w, mapping);
@@ -149,8 +230,13 @@ TEST_CASE("array lists: codes, scales, and what is wrong") {
     refuses("need a DAC", [&](ld::Call& call) { call.dac = {}; });
     refuses("8 at most", [&](ld::Call& call) { call.dac.bits = 9; });
     refuses("symmetric", [&](ld::Call& call) { call.bound_iterations = 1; });
-    refuses("no record", [&](ld::Call& call) { call.record = &record; });
-    refuses("no record", [&](ld::Call& call) { call.track = true; });
+    refuses("track nothing", [&](ld::Call& call) { call.track = true; });
+    const S of_values[] = {S::relu(), S::shot_noise_with_derivative(0.1f)};
+    refuses("stage 1 has a derivative that depends on values", [&](ld::Call& call) {
+      call.array_stages = of_values;
+      call.record = &record;
+    });
+    CHECK_FALSE(record.filled());
     refuses("columns", [&](ld::Call& call) { call.x.cols -= 1; });
     CHECK_THROWS_WITH(ld::encode_tiles(view(layer.w), 4, {.tile = {0, 8}}),
                       Catch::Matchers::ContainsSubstring("tile"));

@@ -189,7 +189,7 @@ TEST_CASE("stage lists: errors say which stage") {
     refuses({S::relu(), S::relu(), S::gaussian_noise(-1.0f)}, {"stages[2]", "negative"});
     refuses({S::quantizer({17, 0.0f, 1.0f})}, {"stages[0]", "1..16"});
     refuses({S::quantizer({8, 1.0f, 0.0f})}, {"stages[0]", "smaller"});
-    refuses({S::relu(), {.kind = static_cast<S::Kind>(99)}}, {"stages[1]", "unknown"});
+    refuses({S::relu(), {.kind = static_cast<S::Kind>(99)}}, {"stages[1]", "no such kind"});
     refuses(std::vector<S>(17, S::relu()), {"stages[16]", "more than 16 stages"});
     CHECK(std::ranges::all_of(y.elements(), [](float v) { return v == 0.0f; }));
   });

@@ -24,8 +24,9 @@ template <class K, class Rows>
 struct ArrayLayout {
   using Element = typename Rows::Element;
   static constexpr std::size_t kPlanes = Rows::planes;
+  /// An even number, for rows are cut in pairs (Chunks).
   static constexpr std::size_t kTileRows =
-      std::max<std::size_t>(1, K::blocks.max_tile_rows() / kPlanes);
+      round_up(std::max<std::size_t>(1, K::blocks.max_tile_rows() / kPlanes), 2);
   /// With several arrays fewer tiles of rows in a chunk: sums, partial sums and the rows of an
   /// array should stay in the first-level cache together.
   static constexpr std::size_t max_chunk_tiles(const Tiling& tiles) {
