@@ -71,8 +71,10 @@ struct JoinedObserver {
     if constexpr (Index::value < InArray) {
       in_array.see(Index(), stage, entering, at, active);
     } else if constexpr (Index::value > InArray) {
+      Coordinates behind_arrays = at;  // the observer's, of the last array
+      behind_arrays.tile = 0;
       behind.see(std::integral_constant<std::size_t, Index::value - InArray - 1>(), stage, entering,
-                 at, active);
+                 behind_arrays, active);
     }
   }
 };
