@@ -35,7 +35,8 @@ struct PlaneKernel {
   using Word = std::int32_t;
   using Sum = std::int32_t;
   static constexpr std::size_t planes = Dot::planes;
-  static constexpr Blocks blocks = D::blocks.with_groups_for_rows(planes);
+  static constexpr Blocks blocks =
+      Arch::forms_weights ? D::blocks.with_groups_for_rows(planes) : Dot::blocks;
   static constexpr double worth_threads = Dot::worth_threads;
 
   struct Session {
