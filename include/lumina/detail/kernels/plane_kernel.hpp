@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "../../config.hpp"
 #include "../base/aligned_buffer.hpp"
@@ -111,6 +112,10 @@ struct PlaneKernel {
     }
   }
 };
+
+/// The kernel that makes these sums, or none beside the product.
+template <class D, unsigned Set>
+using KernelWithSums = std::conditional_t<Set == 0, VectorKernel<D>, PlaneKernel<D, Set>>;
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
