@@ -35,8 +35,8 @@ class PlaneSums {
     using Ints = typename Arch::template Batch<std::int32_t>;
 
     Values(float code_value, const std::int32_t* magnitude_sums, const std::int32_t* square_sums)
-        : magnitude_unit_(code_value / 255.0f),
-          square_unit_(code_value * code_value * square_of_codes(StoredBits) / 255.0f),
+        : magnitude_unit_(magnitude_unit(code_value)),
+          square_unit_(square_unit(code_value, StoredBits)),
           magnitude_sums_(magnitude_sums),
           square_sums_(square_sums) {}
 

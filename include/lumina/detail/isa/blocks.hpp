@@ -46,10 +46,11 @@ struct Blocks {
     for (TileWidth& width : result.tile_widths) width.max_rows = width.max_rows / group * group;
     return result;
   }
-  /// The same with a group of rows for every row.
+  /// The same with a group of rows for every row; a task has about twice as many of them then.
   constexpr Blocks with_groups_for_rows(std::size_t group) const {
     Blocks result = *this;
     for (TileWidth& width : result.tile_widths) width.max_rows *= group;
+    result.chunk_tiles = chunk_tiles * 2 < group ? 1 : chunk_tiles * 2 / group;
     return result;
   }
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "../../config.hpp"
 #include "../base/aligned_buffer.hpp"
@@ -35,7 +36,8 @@ struct PlaneKernel {
   using Word = std::int32_t;
   using Sum = std::int32_t;
   static constexpr std::size_t planes = Dot::planes;
-  static constexpr Blocks blocks = D::blocks.with_groups_for_rows(planes);
+  static constexpr Blocks blocks =
+      Arch::forms_weights ? D::blocks.with_groups_for_rows(planes) : Dot::blocks;
   static constexpr double worth_threads = Dot::worth_threads;
 
   struct Session {
@@ -110,6 +112,10 @@ struct PlaneKernel {
     }
   }
 };
+
+/// The kernel that makes these sums, or none beside the product.
+template <class D, unsigned Set>
+using KernelWithSums = std::conditional_t<Set == 0, VectorKernel<D>, PlaneKernel<D, Set>>;
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -10,6 +10,7 @@
 
 #include "../../config.hpp"
 
+LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
@@ -60,12 +61,17 @@ constexpr unsigned set_of_weights(unsigned set) {
 /// 2 bits lie at the upper end of their bytes, so that theirs is exact: 2·code², 32·code².)
 constexpr std::int32_t rounded_square(std::int32_t byte) { return (byte * byte + 64) >> 7; }
 
-/// What 1 in rounded_square() is in squares of codes that are stored in so many bits:
-/// byte = code·2^(8 − stored), so code² ≈ square·2^7 / 2^(16 − 2·stored).
-constexpr float square_of_codes(int stored_bits) {
-  return stored_bits == 8 ? 128.0f : stored_bits == 4 ? 0x1p-1f : 0x1p-5f;
+/// What 1 in a sum of magnitudes, of the weights' codes and the inputs' planes, is in |ŵ||x̂| or
+/// |ŵ|x̂²; code 1 stands for `code_value` in ŵ.
+constexpr float magnitude_unit(float code_value) { return code_value / 255.0f; }
+/// What 1 in a sum of rounded_square() is in ŵ²x̂². The byte is code·2^(8 − stored), so code² is
+/// square·2^7 / 2^(16 − 2·stored).
+constexpr float square_unit(float code_value, int stored_bits) {
+  const float codes = stored_bits == 8 ? 0x1p7f : stored_bits == 4 ? 0x1p-1f : 0x1p-5f;
+  return code_value * code_value * codes / 255.0f;
 }
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
+LUMINA_FLOATS_AS_BEFORE
