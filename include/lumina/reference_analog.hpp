@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "analog_gemm.hpp"
@@ -14,6 +15,7 @@
 #include "quantizer.hpp"
 #include "read_noise.hpp"
 #include "reference.hpp"
+#include "reference_sums.hpp"
 #include "tiled_floats.hpp"
 #include "tiled_weights.hpp"
 
@@ -101,38 +103,27 @@ ArrayOutput array_output(MatrixView<const X> x, const TiledWeights<Bits>& w, std
   const float unit =
       symmetric ? 1.0f / static_cast<float>(-dac.dac.lowest()) : dac.dac.step() / dac.range;
   const float offset = symmetric ? 0.0f : dac.dac.lo() / dac.range;
-  const float full = std::max(std::fabs(dac.dac.lo()), std::fabs(dac.dac.hi()));
-  std::int64_t sum = 0, code_sum = 0, magnitudes = 0, squared_inputs = 0, squares = 0, norm = 0;
+  std::int64_t sum = 0, code_sum = 0, norm = 0;
+  std::vector<std::uint8_t> codes(w.input_count(tile));
+  std::vector<std::int32_t> weights(w.input_count(tile));
   for (std::size_t i = 0; i < w.input_count(tile); ++i) {
     const std::size_t k = w.first_input(tile) + i;
-    const std::int64_t input = input_code(x(row, k), dac.dac), weight = w.code(column, k);
-    sum += input * weight;
-    code_sum += weight;
-    // |x̂| and x̂² in 8 bits, and ŵ² in 7.
-    const float position =
-        std::fma(static_cast<float>(input), dac.dac.step() / full, dac.dac.offset() / full);
-    const auto magnitude =
-        static_cast<std::int64_t>(std::nearbyint(detail::product(std::fabs(position), 255.0f)));
-    const auto square = static_cast<std::int64_t>(
-        std::nearbyint(detail::product(detail::product(position, position), 255.0f)));
-    const std::int64_t byte = weight * (1 << (8 - TiledWeights<Bits>::stored_bits));
-    magnitudes += std::abs(weight) * magnitude;
-    squared_inputs += std::abs(weight) * square;
-    squares += ((byte * byte + 64) >> 7) * square;
-    norm += square;
+    const std::int64_t input = input_code(x(row, k), dac.dac);
+    weights[i] = w.code(column, k);
+    codes[i] = static_cast<std::uint8_t>(input - dac.dac.lowest());
+    sum += input * weights[i];
+    code_sum += weights[i];
+    norm += square_of_code(dac.dac, codes[i]);
   }
+  const ExtraSums extra = extra_sums(codes.data(), weights.data(), codes.size(), dac.dac,
+                                     w.code_value(), TiledWeights<Bits>::stored_bits);
   ArrayOutput result{};
   result.value = std::fma(
       static_cast<float>(sum), detail::product(unit, w.code_value()),
       detail::product(detail::product(offset, w.code_value()), static_cast<float>(code_sum)));
-  const float device = w.code_value(), device_255 = device / 255.0f;
-  const float of_square = TiledWeights<Bits>::stored_bits == 8   ? 128.0f
-                          : TiledWeights<Bits>::stored_bits == 4 ? 0.5f
-                                                                 : 1.0f / 32.0f;
-  result.facts = {detail::product(static_cast<float>(magnitudes), device_255),
-                  detail::product(static_cast<float>(squared_inputs), device_255),
-                  detail::product(static_cast<float>(squares),
-                                  detail::product(device, device) * of_square / 255.0f),
+  result.facts = {extra.magnitudes,
+                  extra.squared_inputs,
+                  extra.squares,
                   {dac.range, detail::product(static_cast<float>(norm), 1.0f / 255.0f)}};
   return result;
 }
