@@ -3,7 +3,7 @@
 # which also says what a row means; docs/adding-an-isa.md). Of two that a machine has the later row is the better one.
 
 lumina_isa(scalar FAMILY any FLAGS -DLUMINA_NO_XSIMD
-  STAGES noexcept aarch64)
+  STAGES noexcept=numbers aarch64)
 
 # --- x86-64 ------------------------------------------------------------------------------------------
 
