@@ -107,7 +107,8 @@ concept ArrayDac = detail::AnyQuantizer<T> || std::same_as<T, ManagedDac>;
 ///
 ///   x       floats, which the DAC encodes, or std::uint8_t, codes already (not with a ManagedDac)
 ///   dac     a quantizer of 8 bits at most, r the larger magnitude of its ends; or a ManagedDac
-///   weights TiledWeights, multiplied as codes; or TiledFloats, with x of floats and DACs of up to
+///   weights TiledWeights, or a view of such, multiplied as codes; or TiledFloats, with x of floats
+///   and DACs of up to
 ///           16 bits, for stages that want nothing but the value
 ///   y       of float, std::uint8_t or std::uint16_t; integers take the codes of the quantizer that
 ///           is the last digital stage

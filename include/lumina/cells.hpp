@@ -100,10 +100,12 @@ bool conductances(const Cell& cell, std::span<const float> targets_uS, std::span
                      .c_str());
     return false;
   }
-  if (seconds && !seconds_valid(*seconds, "conductances")) return false;
+  const bool at_time = seconds.has_value();
+  const double time = seconds_or_0(seconds);
+  if (at_time && !seconds_valid(time, "conductances")) return false;
   if (!targets_valid(cell, targets_uS)) return false;
-  if (seconds) {
-    make_conductances<true>(cell, targets_uS, result_uS.data(), *seconds, key);
+  if (at_time) {
+    make_conductances<true>(cell, targets_uS, result_uS.data(), time, key);
   } else {
     make_conductances<false>(cell, targets_uS, result_uS.data(), 0.0, key);
   }

@@ -34,6 +34,7 @@
 #include "tiled_floats.hpp"
 #include "tiled_weight_noise.hpp"
 #include "tiled_weights.hpp"
+#include "tiled_weights_view.hpp"
 #include "weight_clip.hpp"
 #include "weight_codes.hpp"
 #include "weight_modifiers.hpp"

@@ -12,6 +12,7 @@ namespace {
 
 golden::F32Workspace f32_memory;
 golden::CodedWorkspace coded_memory;
+golden::TiledWorkspace tiled_memory;
 
 /// Counts what is compared, and says how it came out.
 class Findings {
@@ -64,6 +65,21 @@ auto weights_of(const golden::CodedLayer<Bits, X, Y>& layer) {
   }
 }
 
+/// The same of a layer on arrays.
+auto tiles() {
+  using namespace lumina;
+  const Mapping mapping{{golden::kTileInputs, golden::kTiledOut}};
+  if constexpr (detail::Native::words_behind == 0 && detail::Native::Codes::input_bias == 0) {
+    return TiledWeightsView<4>(golden::kTiledOut, golden::kTiledIn, mapping, golden::kTiledWords,
+                               golden::kTiledScales, golden::kTiledCodeSums);
+  } else {
+    static float w[golden::kTiledOut * golden::kTiledIn];
+    golden::fill_weights(golden::kTiledW, golden::kTiledOut, golden::kTiledIn, w);
+    return encode_tiles<4>(MatrixView<const float>(w, golden::kTiledOut, golden::kTiledIn),
+                           mapping);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -77,5 +93,6 @@ int main() {
   all &= passes("coded engine", [](auto& f) {
     golden::check_coded_engine(f, coded_memory, [](const auto& l) { return weights_of(l); });
   });
+  all &= passes("arrays", [](auto& f) { golden::check_tiles(f, tiled_memory, tiles()); });
   return all ? 0 : 1;
 }

@@ -11,3 +11,4 @@
 #include "check_f32_engine.hpp"
 #include "check_quantizer.hpp"
 #include "check_rng.hpp"
+#include "check_tiles.hpp"

@@ -5,6 +5,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include <lumina/fused_gemm.hpp>
 
@@ -94,4 +95,27 @@ TEST_CASE("Golden: the coded engine and its weights", "[golden]") {
       });
   require(findings, std::size(golden::kCoded8Outputs) + std::size(golden::kCoded5Outputs) +
                         std::size(golden::kCoded4Outputs) + std::size(golden::kCoded2Outputs));
+}
+
+TEST_CASE("Golden: a layer on arrays", "[golden]") {
+  using namespace golden;
+  std::vector<float> w(kTiledOut * kTiledIn);
+  fill_weights(kTiledW, kTiledOut, kTiledIn, w.data());
+  const auto weights = lumina::encode_tiles<4>(
+      lumina::MatrixView<const float>(w.data(), kTiledOut, kTiledIn), {{kTileInputs, kTiledOut}});
+  Findings findings;
+  const auto panels = weights.panels();
+  for (std::size_t i = 0; i < std::size(kTiledWords); ++i) {
+    findings("words", i, static_cast<std::uint32_t>(kTiledWords[i]),
+             static_cast<std::uint32_t>(panels.words[i]));
+  }
+  for (std::size_t i = 0; i < std::size(kTiledScales); ++i) {
+    findings("scales", i, bits_of(kTiledScales[i]), bits_of(panels.scales[i]));
+    findings("sums of codes", i, static_cast<std::uint32_t>(kTiledCodeSums[i]),
+             static_cast<std::uint32_t>(panels.code_sums[i]));
+  }
+  TiledWorkspace memory;
+  check_tiles(findings, memory, weights);
+  require(findings,
+          std::size(kTiledWords) + 2 * std::size(kTiledScales) + std::size(kTiledOutputs));
 }

@@ -13,6 +13,7 @@
 #include "../../stage.hpp"
 #include "../../tiled_floats.hpp"
 #include "../../tiled_weights.hpp"
+#include "../../tiled_weights_view.hpp"
 #include "../base/message.hpp"
 #include "../base/number.hpp"
 #include "../epilogue/sinks.hpp"
@@ -42,6 +43,8 @@ template <class T>
 inline constexpr bool is_tiled = std::is_same_v<T, TiledFloats>;
 template <int Bits>
 inline constexpr bool is_tiled<TiledWeights<Bits>> = true;
+template <int Bits>
+inline constexpr bool is_tiled<TiledWeightsView<Bits>> = true;
 /// Weights on arrays, multiplied as codes or as floats.
 template <class T>
 concept ArrayWeights = is_tiled<T>;
@@ -165,8 +168,15 @@ bool call_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, 
       !code_output_valid({x.rows(), x.cols()}, {weights.rows(), weights.cols()}, y,
                          output_stages) ||
       !stage_valid_for(array_stages, y.rows(), y.cols()) ||
-      !stage_valid_for(output_stages, y.rows(), y.cols())) {
+      !stage_valid_for(output_stages, y.rows(), y.cols()) || !weights_aligned(weights)) {
     return false;
+  }
+  if constexpr (is_view_of_weights<Weights> && Native::Codes::input_bias != 0) {
+    if (sums_of<ArrayStages> != 0) {
+      return report_false(Message() << "lumina::analog_gemm: w is "
+                                    << Shape{weights.rows(), weights.cols()}
+                                    << "; stages that want sums need a TiledWeights here, no view");
+    }
   }
   if (y.rows() == 0 || y.cols() == 0) return true;
   const auto problem = Parts::problem(x, input_of(dac), weights);

@@ -17,6 +17,7 @@
 #include "../../matrix.hpp"
 #include "../../quantizer.hpp"
 #include "../../stage_list.hpp"
+#include "../../tiled_weights_view.hpp"
 #include "../base/aligned_buffer.hpp"
 #include "../base/message.hpp"
 #include "arguments.hpp"
@@ -146,21 +147,28 @@ bool codes_valid(const Dac& dac, const Shape& x, const Shape& w, MatrixView<Y> y
   return code_output_valid(x, w, y, epilogue);
 }
 
-/// Reports weights in somebody's memory that begin where vectors cannot be loaded.
+/// Weights in somebody's memory.
+template <class T>
+inline constexpr bool is_view_of_weights = false;
 template <int Bits>
-bool weights_aligned(const CodedWeights<Bits>&) {
-  return true;
-}
+inline constexpr bool is_view_of_weights<CodedWeightsView<Bits>> = true;
 template <int Bits>
-bool weights_aligned(const CodedWeightsView<Bits>& w) {
-  const auto panels = w.panels();
-  for (const void* const array :
-       {static_cast<const void*>(panels.words), static_cast<const void*>(panels.scales),
-        static_cast<const void*>(panels.code_sums)}) {
-    if (reinterpret_cast<std::uintptr_t>(array) % kCacheLine == 0) continue;
-    return report_false(Message() << "lumina::fused_gemm: w is " << Shape{w.rows(), w.cols()}
-                                  << "; its words, scales and code_sums must begin at multiples of "
-                                  << kCacheLine << " bytes");
+inline constexpr bool is_view_of_weights<TiledWeightsView<Bits>> = true;
+
+/// Reports such that begin where vectors cannot be loaded.
+template <class Weights>
+bool weights_aligned(const Weights& w) {
+  if constexpr (is_view_of_weights<Weights>) {
+    const auto panels = w.panels();
+    for (const void* const array :
+         {static_cast<const void*>(panels.words), static_cast<const void*>(panels.scales),
+          static_cast<const void*>(panels.code_sums)}) {
+      if (reinterpret_cast<std::uintptr_t>(array) % kCacheLine == 0) continue;
+      return report_false(Message()
+                          << "lumina::fused_gemm: w is " << Shape{w.rows(), w.cols()}
+                          << "; its words, scales and code_sums must begin at multiples of "
+                          << kCacheLine << " bytes");
+    }
   }
   return true;
 }
