@@ -42,6 +42,11 @@ struct ConverterReport {
   std::uint64_t not_numbers = 0;
   std::size_t codes = 0, codes_used = 0;  ///< how many there are, and have occurred
 
+  void add(std::uint64_t more_below, std::uint64_t more_above, std::uint64_t more_not_numbers) {
+    below += more_below;
+    above += more_above;
+    not_numbers += more_not_numbers;
+  }
   /// The share that was clipped, 0 … 1.
   double clipped() const {
     return conversions == 0 ? 0.0

@@ -20,7 +20,7 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace reference {
 
-/// Σ of squares, of 128 outputs at a time; of all arrays' outputs.
+/// What the arrays did, and Σ v² of what enters the digital stages.
 struct Report {
   std::vector<ArrayReport> arrays;
   double sum_of_squares = 0.0;
@@ -32,6 +32,17 @@ auto first_stages(const Epilogue<Stages...>& stages, std::index_sequence<I...>) 
 }
 
 inline double square(float value) { return static_cast<double>(value) * value; }
+
+/// Σ f(value) of four at a time, in pairs.
+template <class F>
+double sum_of_fours(std::vector<float> values, F f) {
+  while (values.size() % 4 != 0) values.push_back(0.0f);
+  double sum = 0.0;
+  for (std::size_t i = 0; i < values.size(); i += 4) {
+    sum += (f(values[i]) + f(values[i + 1])) + (f(values[i + 2]) + f(values[i + 3]));
+  }
+  return sum;
+}
 
 /// How often bound management has doubled r in the end.
 template <class X, class Dac, int Bits, class... InArray>
@@ -78,7 +89,8 @@ Report report(MatrixView<const X> x, const Dac& dac, const TiledWeights<Bits>& w
       std::vector<float> sums(end - block);
       for (std::size_t tile = 0; tile < w.tiles(); ++tile) {
         const RowDac own = row_dac(x, row, w.first_input(tile), w.input_count(tile), dac, i);
-        ArrayReport part, &all = result.arrays[tile];
+        ArrayReport& all = result.arrays[tile];
+        std::vector<float> exact, errors, in_y, devices;
         for (std::size_t column = block; column < end; ++column) {
           const ArrayOutput output = array_output(x, w, row, column, tile, own);
           const std::size_t draw = i * draws_of_call + tile * kDraws;
@@ -87,10 +99,10 @@ Report report(MatrixView<const X> x, const Dac& dac, const TiledWeights<Bits>& w
                   .value;
           const float leaving = adc(entering), error = leaving - output.value;
           const float worth = detail::product(w.scales(tile)[column], own.range);
-          part.signal += square(output.value);
-          part.device_squares += static_cast<double>(output.facts.squared_inputs);
-          part.error += square(error);
-          part.output_error += square(detail::product(worth, error));
+          exact.push_back(output.value);
+          devices.push_back(output.facts.squared_inputs);
+          errors.push_back(error);
+          in_y.push_back(detail::product(worth, error));
           ++all.outputs;
           ++all.adc.conversions;
           all.adc.below += entering < adc.lo() ? 1 : 0;
@@ -98,14 +110,12 @@ Report report(MatrixView<const X> x, const Dac& dac, const TiledWeights<Bits>& w
           adc_codes[tile].insert(adc.encode(entering));
           sums[column - block] = std::fma(leaving, worth, sums[column - block]);
         }
-        all.signal += part.signal;
-        all.device_squares += part.device_squares;
-        all.error += part.error;
-        all.output_error += part.output_error;
+        all.signal += sum_of_fours(exact, square);
+        all.device_squares += sum_of_fours(devices, [](float v) { return static_cast<double>(v); });
+        all.error += sum_of_fours(errors, square);
+        all.output_error += sum_of_fours(in_y, square);
       }
-      double part = 0.0;
-      for (const float sum : sums) part += square(sum);
-      result.sum_of_squares += part;
+      result.sum_of_squares += sum_of_fours(sums, square);
     }
     for (std::size_t tile = 0; tile < w.tiles(); ++tile) {
       const RowDac own = row_dac(x, row, w.first_input(tile), w.input_count(tile), dac, 0);

@@ -187,6 +187,28 @@ void files() {
   hash.print("files");
 }
 
+void report() {
+  Hash hash;
+  const Operands given;
+  const auto weights = lumina::encode_tiles<8>(given.w, {{16, 512}});
+  lumina::Matrix<float> y(kBatch, kOut);
+  lumina::LayerReport layer;
+  lumina::analog_gemm(
+      given.x, lumina::SymmetricQuantizer<8>(2.0f), weights,
+      lumina::array(lumina::GaussianNoise{0.04f}, lumina::SymmetricQuantizer<8>(3.0f)),
+      lumina::digital(), y, layer, kKey);
+  hash.add(y.elements());
+  for (const lumina::ArrayReport& array : layer.arrays()) {
+    hash.add_value(array.signal);
+    hash.add_value(array.error);
+    hash.add_value(array.output_error);
+    hash.add_value(array.device_squares);
+    hash.add_value(array.adc.above);
+    hash.add_value(array.dac.codes_used);
+  }
+  hash.print("report");
+}
+
 template <class Stages>
 void train(Hash& hash, const Operands& given, const Stages& stages) {
   const lumina::CodedWeights<4> coded = lumina::encode_weights<4>(given.w);
@@ -250,5 +272,6 @@ int main() {
   floats();
   codes();
   files();
+  report();
   training();
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -17,17 +18,22 @@
 #include "../base/range.hpp"
 #include "../base/scalar_math.hpp"
 #include "../layout/float_panels.hpp"
+#include "../simd/vectors.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+struct ReportCounts {
+  std::uint32_t below, above, not_numbers;
+};
 /// What an array did in a row and block of columns; of the outputs: `signal` alone. Squares of
 /// floats are exact as doubles, so their sums are the same with and without FMA.
 struct ReportSlot {
   double signal, error, output_error, device_squares;
-  std::uint32_t below, above, not_numbers, outputs;
+  ReportCounts adc;
+  std::uint32_t outputs;
 };
 /// The exact products that have entered an array, until they leave it.
 using ReportVector = std::array<float, kPanelColumns>;
@@ -51,14 +57,59 @@ struct ReportScales {
   std::size_t padded_outputs;
 };
 
+/// A vector's lanes that exist, and 0 in the place of the others.
 template <class Floats>
-[[gnu::always_inline]] inline std::array<float, Floats::size> lanes_of(const Floats& values) {
+[[gnu::always_inline]] inline std::array<float, Floats::size> lanes_of(const Floats& values,
+                                                                       const ActiveLanes& active) {
   alignas(kCacheLine) std::array<float, Floats::size> lanes;
   values.store_aligned(lanes.data());
+  if (active.count < Floats::size) [[unlikely]] {
+    std::fill(lanes.begin() + active.count, lanes.end(), 0.0f);
+  }
   return lanes;
 }
 
-/// A stage without a derivative of its own.
+/// Four lanes at a time, in pairs: the same for vectors of any length, and no long chain.
+template <std::size_t Size, class F>
+[[gnu::always_inline]] inline void add_fours(double& sum, const std::array<float, Size>& lanes,
+                                             F f) {
+  static_assert(Size % 4 == 0);
+  double result = sum;
+  for (std::size_t i = 0; i < Size; i += 4) {
+    result += (f(lanes[i]) + f(lanes[i + 1])) + (f(lanes[i + 2]) + f(lanes[i + 3]));
+  }
+  sum = result;
+}
+inline double exact(float value) { return value; }
+inline double exact_square(float value) { return exact(value) * exact(value); }
+
+/// What a converter does with a vector of values, and which codes occur.
+template <class Floats>
+[[gnu::always_inline]] inline void count_conversions(const Floats& values,
+                                                     const ActiveLanes& active,
+                                                     const UniformQuantizer& converter,
+                                                     ReportCounts& counts, std::uint8_t* used) {
+  using Ints = rebind_t<Floats, std::int32_t>;
+  const std::uint32_t there = 0xffffffffu >> (32 - active.count);
+  const auto count = [](std::uint32_t bits) {
+    return static_cast<std::uint32_t>(std::popcount(bits));
+  };
+  const std::uint32_t numbers = bits_of_mask<Floats>(values <= values) & there;  // not NaN
+  counts.below += count(bits_of_mask<Floats>(values < Floats(converter.lo())) & there);
+  counts.above += count(bits_of_mask<Floats>(values > Floats(converter.hi())) & there);
+  counts.not_numbers += count(there & ~numbers);
+  alignas(kCacheLine) std::array<std::int32_t, Ints::size> codes;
+  converter.encode_lanes(std::array<Floats, 1>{values})[0].store_aligned(codes.data());
+  for (std::size_t i = 0; i < active.count; ++i) {
+    if ((numbers >> i & 1) == 0) continue;
+    // Threads may take down the same one.
+    std::uint8_t* const own = used + codes[i];
+    if (__atomic_load_n(own, __ATOMIC_RELAXED) == 0) __atomic_store_n(own, 1, __ATOMIC_RELAXED);
+  }
+}
+
+/// A stage whose derivative is 1. (Those below are no part of the loop's code: inlined into each of
+/// its vectors they push the noise's generators out of the registers, which doubles the time.)
 struct ReportTap {
   static constexpr std::size_t normals_per_element = 0;
   template <class Floats>
@@ -74,16 +125,14 @@ struct ArrayTap : ReportTap {
 
   explicit ArrayTap(const ReportMemory& own) : memory(own) {}
   template <class Floats>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const std::array<Floats, 0>&, const Facts<Floats>& facts) const {
+  [[gnu::noinline]] Floats apply(const Floats& values, const Coordinates& at,
+                                 const ActiveLanes& active, const std::array<Floats, 0>&,
+                                 const Facts<Floats>& facts) const {
     ReportSlot& slot = memory.slot(at, at.tile);
     if (at.column % kBlockColumns == 0) slot = {};
-    const auto lanes = lanes_of(values), devices = lanes_of(facts.squared_inputs);
-    std::copy(lanes.begin(), lanes.end(), memory.vectors[memory.place(at)].begin());
-    for (std::size_t i = 0; i < active.count; ++i) {
-      slot.signal += static_cast<double>(lanes[i]) * static_cast<double>(lanes[i]);
-      slot.device_squares += static_cast<double>(devices[i]);
-    }
+    values.store_unaligned(memory.vectors[memory.place(at)].data());
+    add_fours(slot.signal, lanes_of(values, active), exact_square);
+    add_fours(slot.device_squares, lanes_of(facts.squared_inputs, active), exact);
     slot.outputs += static_cast<std::uint32_t>(active.count);
     return values;
   }
@@ -97,20 +146,10 @@ struct ConverterTap : ReportTap {
   ConverterTap(const ReportMemory& own, const UniformQuantizer& converter)
       : memory(own), adc(converter) {}
   template <class Floats>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const std::array<Floats, 0>&) const {
-    ReportSlot& slot = memory.slot(at, at.tile);
-    const auto lanes = lanes_of(values);
-    for (std::size_t i = 0; i < active.count; ++i) {
-      const float v = lanes[i];
-      slot.below += v < adc.lo() ? 1 : 0;
-      slot.above += v > adc.hi() ? 1 : 0;
-      slot.not_numbers += v != v ? 1 : 0;
-      if (v != v) continue;
-      // Threads may take down the same one.
-      std::uint8_t* const used = memory.adc_codes + at.tile * memory.adc_code_count + adc.encode(v);
-      if (__atomic_load_n(used, __ATOMIC_RELAXED) == 0) __atomic_store_n(used, 1, __ATOMIC_RELAXED);
-    }
+  [[gnu::noinline]] Floats apply(const Floats& values, const Coordinates& at,
+                                 const ActiveLanes& active, const std::array<Floats, 0>&) const {
+    count_conversions(values, active, adc, memory.slot(at, at.tile).adc,
+                      memory.adc_codes + at.tile * memory.adc_code_count);
     return values;
   }
 };
@@ -124,18 +163,16 @@ struct OutputErrorTap : ReportTap {
   OutputErrorTap(const ReportMemory& own, const ReportScales& of_weights)
       : memory(own), scales(of_weights) {}
   template <class Floats>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const std::array<Floats, 0>&, const Facts<Floats>& facts) const {
+  [[gnu::noinline]] Floats apply(const Floats& values, const Coordinates& at,
+                                 const ActiveLanes& active, const std::array<Floats, 0>&,
+                                 const Facts<Floats>& facts) const {
     ReportSlot& slot = memory.slot(at, at.tile);
-    const ReportVector& entered = memory.vectors[memory.place(at)];
-    const float* const own = scales.first + at.tile * scales.padded_outputs + at.column;
-    const auto lanes = lanes_of(values);
-    for (std::size_t i = 0; i < active.count; ++i) {
-      const float error = lanes[i] - entered[i];
-      const float in_y = product(product(own[i], facts.row.range), error);
-      slot.error += static_cast<double>(error) * static_cast<double>(error);
-      slot.output_error += static_cast<double>(in_y) * static_cast<double>(in_y);
-    }
+    const Floats worth =
+        product(Floats::load_unaligned(scales.first + at.tile * scales.padded_outputs + at.column),
+                Floats(facts.row.range));
+    const Floats error = values - Floats::load_unaligned(memory.vectors[memory.place(at)].data());
+    add_fours(slot.error, lanes_of(error, active), exact_square);
+    add_fours(slot.output_error, lanes_of(product(worth, error), active), exact_square);
     return values;
   }
 };
@@ -146,14 +183,11 @@ struct OutputTap : ReportTap {
 
   explicit OutputTap(const ReportMemory& own) : memory(own) {}
   template <class Floats>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const std::array<Floats, 0>&) const {
+  [[gnu::noinline]] Floats apply(const Floats& values, const Coordinates& at,
+                                 const ActiveLanes& active, const std::array<Floats, 0>&) const {
     ReportSlot& slot = memory.slot(at, memory.arrays);
     if (at.column % kBlockColumns == 0) slot = {};
-    const auto lanes = lanes_of(values);
-    for (std::size_t i = 0; i < active.count; ++i) {
-      slot.signal += static_cast<double>(lanes[i]) * static_cast<double>(lanes[i]);
-    }
+    add_fours(slot.signal, lanes_of(values, active), exact_square);
     return values;
   }
 };
@@ -208,9 +242,7 @@ class ReportBuilder {
         own.error += slot->error;
         own.output_error += slot->output_error;
         own.device_squares += slot->device_squares;
-        own.adc.below += slot->below;
-        own.adc.above += slot->above;
-        own.adc.not_numbers += slot->not_numbers;
+        own.adc.add(slot->adc.below, slot->adc.above, slot->adc.not_numbers);
         if (adc_codes_ != 0) own.adc.conversions += slot->outputs;
       }
       report_.sum_of_squares_ += slot->signal;
