@@ -24,8 +24,9 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
 /// The magnitudes of what enters the last gate of a pass's stages, for each array or for all alike.
-/// Takes 64 KiB for each while it looks on, and about 5 ns a value: threads count into the same
-/// numbers. The memory is allocated by the constructor.
+/// Takes 64 KiB for each while it looks on, and some 4 ns a value: threads count into the same
+/// numbers. The memory is allocated by the constructor. (Counts are words of the machine: of 32
+/// bits they hold 4 billion values of a bin.)
 class AdcCalibration {
  public:
   /// `arrays`: how many have ranges of their own; arrays beyond them count as the last one.
@@ -48,7 +49,7 @@ class AdcCalibration {
       return MagnitudeHistogram();
     }
     using Bins = detail::MagnitudeBins;
-    const std::uint64_t* const counts = counts_.data() + array * kPlaces;
+    const std::size_t* const counts = counts_.data() + array * kPlaces;
     MagnitudeHistogram::Counts result;
     for (std::uint32_t bin = Bins::kFinite; bin-- > 0;) {
       if (counts[bin] == 0) continue;
@@ -64,11 +65,11 @@ class AdcCalibration {
   void add(const Floats& values, const Coordinates& at, const ActiveLanes& active) {
     alignas(detail::kCacheLine) float lanes[Floats::size];
     values.store_aligned(lanes);
-    std::uint64_t* const counts = counts_.data() + std::min(at.tile, arrays_ - 1) * kPlaces;
+    std::size_t* const counts = counts_.data() + std::min(at.tile, arrays_ - 1) * kPlaces;
     for (std::size_t i = 0; i < std::min(Floats::size, active.count); ++i) {
       const std::uint32_t bin =
           std::min(detail::MagnitudeBins::of(lanes[i]), detail::MagnitudeBins::kFinite);
-      __atomic_fetch_add(counts + bin, std::uint64_t{1}, __ATOMIC_RELAXED);
+      __atomic_fetch_add(counts + bin, std::size_t{1}, __ATOMIC_RELAXED);
     }
   }
 
@@ -81,7 +82,7 @@ class AdcCalibration {
     return std::bit_cast<float>((bin << detail::MagnitudeBins::kShift) | kLast);
   }
 
-  detail::AlignedBuffer<std::uint64_t> counts_;
+  detail::AlignedBuffer<std::size_t> counts_;
   std::size_t arrays_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -147,6 +148,23 @@ TEST_CASE("A deviation of 0.038 of the largest weight is that with every number 
     // 0.00013.
     CHECK(std::fabs(std::sqrt(square) - 0.03809) < 0.0004);
     CHECK(std::fabs(mean) < 0.0008);
+  }
+}
+
+TEST_CASE("A device of few bits has no more levels than it can", "[weight_noise]") {
+  Engine engine(5);
+  TestMatrix w(3, 900);
+  w.fill_uniform(engine);
+  for (int bits = 2; bits <= 8; ++bits) {
+    CodedWeights<8> coded;
+    encode_weights(w, coded, bits, DropConnect{0.1f}, {6}, WeightScale::per_matrix);
+    std::set<int> levels;
+    for (std::size_t row = 0; row < 3; ++row) {
+      for (std::size_t col = 0; col < 900; ++col) levels.insert(coded.code(row, col));
+    }
+    CAPTURE(bits, levels.size());
+    CHECK(levels.size() <= (std::size_t{1} << bits) - 1);
+    CHECK(levels.size() >= (std::size_t{1} << bits) * 3 / 4);
   }
 }
 
