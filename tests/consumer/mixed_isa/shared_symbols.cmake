@@ -1,10 +1,10 @@
 cmake_minimum_required(VERSION 3.21)
 
-# cmake -DNM=<nm> -DOBJECTS=<object files> [-DUNITS=<function>] -P shared_symbols.cmake
+# cmake -DNM=<nm> -DOBJECTS=<object files> [-DUNITS=<function>] [-DFOLDERS=ON] -P shared_symbols.cmake
 #
 # No function or object of lumina's may be defined in two of the object files, which are compiled with
-# different flags; with UNITS none at all, also not the standard library's, but for that function.
-set(seen "")
+# different flags (with FOLDERS: those of a folder with the same); with UNITS none at all, also not the
+# standard library's, but for that function.
 set(shared "")
 foreach(object IN LISTS OBJECTS)
   execute_process(
@@ -26,12 +26,17 @@ foreach(object IN LISTS OBJECTS)
   if(count EQUAL 0)
     message(FATAL_ERROR "no symbol of lumina's in ${object}: this check sees nothing")
   endif()
+  set(unit "${object}")
+  if(FOLDERS)
+    get_filename_component(unit "${object}" DIRECTORY)
+  endif()
   foreach(line IN LISTS lines)
-    if(line IN_LIST seen)
+    string(MD5 symbol "${line}")
+    if(DEFINED unit_of_${symbol} AND NOT unit_of_${symbol} STREQUAL unit)
       list(APPEND shared "${line}")
     endif()
+    set(unit_of_${symbol} "${unit}")
   endforeach()
-  list(APPEND seen ${lines})
 endforeach()
 if(shared)
   list(JOIN shared "\n  " shared)
