@@ -154,7 +154,7 @@ TEST_CASE("PCM: means and deviations of the published model", "[cells]") {
       {25.0f,
        {24.999, 1.055},
        {{24.939, 1.397}, {19.394, 1.409}, {16.623, 1.513}, {12.503, 1.651}}}};
-  constexpr std::size_t kDevices = 200000;
+  constexpr std::size_t kDevices = 100000;
   std::vector<float> targets(kDevices);
   std::uint64_t chip = 0;
   for (const Row& row : table) {
