@@ -39,7 +39,7 @@ constexpr bool kCodesAreBytes = std::is_same_v<Native::Codes::Input, std::uint8_
 enum class Sum { product, magnitudes, squared_inputs, squares };
 
 /// The sums of a set, in the order of their planes.
-std::vector<Sum> sums_of(unsigned set) {
+std::vector<Sum> sums_in(unsigned set) {
   std::vector<Sum> sums{Sum::product};
   if ((set & 1) != 0) sums.push_back(Sum::magnitudes);
   if ((set & 2) != 0) sums.push_back(Sum::squared_inputs);
@@ -121,7 +121,7 @@ struct CodedLayer {
   }
   /// The same of all, faster: [virtual row][column].
   std::vector<std::int32_t> sums(unsigned set) {
-    const std::vector<Sum> planes = sums_of(set);
+    const std::vector<Sum> planes = sums_in(set);
     std::vector<std::int32_t> result(shape.batch * planes.size() * kBlockColumns);
     std::vector<std::int32_t> factors(shape.in * shape.out);
     for (std::size_t p = 0; p < planes.size(); ++p) {
@@ -261,7 +261,7 @@ void check_unit(Engine& engine) {
 
 TEST_CASE("Planes come in the order of their sums", "[sum_planes]") {
   for (unsigned set = 0; set <= kAllExtraSums; ++set) {
-    const std::vector<Sum> sums = sums_of(set);
+    const std::vector<Sum> sums = sums_in(set);
     REQUIRE(plane_count(set) == sums.size());
     for (std::size_t plane = 1; plane < sums.size(); ++plane) {
       const unsigned sum = 1u << (static_cast<unsigned>(sums[plane]) - 1);
@@ -307,7 +307,7 @@ TEST_CASE("Extra sums of the largest codes do not saturate", "[sum_planes]") {
     const auto sums = multiplied<K, kAllExtraSums>(problem, 4096);
     for (std::size_t column = 0; column < 16; ++column) {
       for (std::size_t plane = 0; plane < 4; ++plane) {
-        const Sum which = sums_of(kAllExtraSums)[plane];
+        const Sum which = sums_in(kAllExtraSums)[plane];
         const std::int64_t exact = problem.sum(which, rows - 1, column);
         CHECK(sums.data()[(4 * (rows - 1) + plane) * kBlockColumns + column] == exact);
       }
