@@ -37,10 +37,26 @@
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
+namespace detail {
+
+/// No stage that wants sums or facts of rows stands behind a quantizer.
+template <class... Stages>
+constexpr bool currents_before_adc() {
+  bool converted = false, right = true;
+  ((right = right && !(converted && wants_facts<Stages>),
+    converted = converted || AnyQuantizer<Stages>),
+   ...);
+  return right;
+}
+
+}  // namespace detail
+
 /// What happens in each array: noise, nonlinearities, in the end its ADC; without one its outputs
 /// add up as they are.
 template <class... Stages>
 struct ArrayStages {
+  static_assert(detail::currents_before_adc<Stages...>(),
+                "lumina::array: a stage that wants sums or facts of rows stands before the ADC");
   Epilogue<Stages...> stages;
 };
 template <Stage... Stages>
