@@ -55,7 +55,9 @@ class ListedStage {
   std::size_t gates_before() const { return gates_before_; }
 
   // The functions of StageOperations.
-  void apply(const StageBlock& block) const { operations_->apply(object_, block); }
+  void apply(const StageBlock& block, const OutputBlock<float>& to) const {
+    operations_->apply(object_, block, to);
+  }
   void record(const StageBlock& block, ForwardRecord& to, std::size_t gate) const {
     operations_->record(object_, block, to, gate);
   }

@@ -61,9 +61,8 @@ using Key = NoiseKey;
 /// A stage of a list, one of those of stages.hpp, read_noise.hpp and array_stages.hpp or a
 /// quantizer, as plain numbers:
 ///
-///   const ld::StageSpec stages[] = {ld::StageSpec::bias(bias),
-///   ld::StageSpec::gaussian_noise(0.1f),
-///                                   ld::StageSpec::quantizer({8, -4.0f, 4.0f})};
+///   using S = ld::StageSpec;
+///   const S stages[] = {S::bias(bias), S::gaussian_noise(0.1f), S::quantizer({8, -4.0f, 4.0f})};
 ///   call.stages = stages;
 struct StageSpec {
   enum class Kind {

@@ -91,7 +91,7 @@ class GradientPass<Arch, List> {
       std::copy_n(entering[i], block.size(), entering[i + 1]);
       block.values = entering[i + 1];
       block.fields = noise_.of(stages_[i]);
-      stages_[i].apply(block);
+      stages_[i].apply(block, {block.values, kBlockColumns});
     }
     for (std::size_t i = stages_.size(); i-- > 0;) {
       block.values = entering[i];

@@ -136,7 +136,15 @@ class EpilogueLoop<Arch, List, Observer, Sink> {
       if constexpr (wants_facts<List>) facts.keep(v.index, values.facts(own, column));
     });
     if constexpr (wants_facts<List>) facts.show(block);
-    run_stages(block);
+    // Floats go to y from the last stage, without another way through the cache.
+    constexpr bool kStoresFloats = std::is_same_v<Sink, StoreFloats>;
+    const OutputBlock<float> in_place{buffer, kBlockColumns};
+    if constexpr (kStoresFloats) {
+      run_stages(block, in_place, y);
+      if (stages_->size() != 0) return;
+    } else {
+      run_stages(block, in_place, in_place);
+    }
     const Sink sink = sink_;
     block.for_each_vector([&](const VectorInBlock& v) __attribute__((always_inline)) {
       const std::size_t row = v.index / kBlockColumns, column = v.index % kBlockColumns;
@@ -145,13 +153,15 @@ class EpilogueLoop<Arch, List, Observer, Sink> {
     });
   }
 
-  void run_stages(StageBlock& block) const {
+  /// The last stage's values go to `end`, the others' to `to`.
+  void run_stages(StageBlock& block, const OutputBlock<float>& to,
+                  const OutputBlock<float>& end) const {
     for (const ListedStage& stage : *stages_) {
       if constexpr (requires { observer_.see_block(*stages_, stage, block); }) {
         observer_.see_block(*stages_, stage, block);
       }
       block.fields = noise_.of(stage);
-      stage.apply(block);
+      stage.apply(block, &stage == &stages_->last() ? end : to);
     }
   }
 

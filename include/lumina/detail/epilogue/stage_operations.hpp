@@ -113,8 +113,8 @@ struct StageOperations {
   bool row_facts;
   bool is_gate, needs_values, is_differentiable, is_bias;
 
-  /// In place.
-  void (*apply)(const void* stage, const StageBlock& block);
+  /// From block.values to `to`, which may be they.
+  void (*apply)(const void* stage, const StageBlock& block, const OutputBlock<float>& to);
   /// Of a gate: a bit for each value that enters.
   void (*record)(const void* stage, const StageBlock& block, ForwardRecord& record,
                  std::size_t gate);
@@ -134,8 +134,8 @@ struct StageOperations {
 /// The functions of stages of type S.
 template <class S>
 struct StageFunctions {
-  static void apply(const void* object, const StageBlock& block) {
-    run(*static_cast<const S*>(object), block, block.values);
+  static void apply(const void* object, const StageBlock& block, const OutputBlock<float>& to) {
+    run(*static_cast<const S*>(object), block, to);
   }
 
   static void record([[maybe_unused]] const void* object, [[maybe_unused]] const StageBlock& block,
@@ -185,7 +185,7 @@ struct StageFunctions {
         before.store_aligned(gradient + v.index);
       });
     } else if constexpr (detail::needs_values<S>) {
-      run(BackwardOf<S>{stage, block.rows.begin, gradient}, block, gradient);
+      run(BackwardOf<S>{stage, block.rows.begin, gradient}, block, {gradient, kBlockColumns});
     }
   }
 
@@ -211,12 +211,12 @@ struct StageFunctions {
  private:
   /// By the loop that runs epilogues.
   template <class Stage>
-  static void run(const Stage& stage, const StageBlock& block, float* to) {
+  static void run(const Stage& stage, const StageBlock& block, const OutputBlock<float>& to) {
     const EpilogueLoop<Native, Stage, NoObserver, StoreFloats> loop(stage, {}, {}, block.row_offset,
                                                                     block.tile, block.fields);
     loop.template finish<Native::epilogue_rows>(block.rows, block.block, block.columns,
                                                 static_cast<const float*>(block.values),
-                                                BlockValues{block}, {to, kBlockColumns}, [] {});
+                                                BlockValues{block}, to, [] {});
   }
 };
 
