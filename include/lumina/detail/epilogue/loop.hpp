@@ -80,7 +80,7 @@ class EpilogueLoop {
   /// before() is called now and then.
   template <std::size_t RowsAtOnce, class Sum, class Values, class Before>
   void finish(const Range& rows, std::size_t block, std::size_t columns, const Sum* sums,
-              const Values& values, const OutputBlock<Element>& y, const Before& before) const {
+              const Values& values, OutputBlock<Element> y, const Before& before) const {
     constexpr std::size_t kStride = sum_columns<Values>;
     std::size_t row = 0;
     for (; row + RowsAtOnce <= rows.size; row += RowsAtOnce) {
@@ -101,7 +101,7 @@ class EpilogueLoop {
   /// Rows neighbouring rows: their generators' long chains of operations run side by side.
   template <std::size_t Rows, class Sum, class Values>
   void finish_rows(std::size_t first_row, std::size_t block, std::size_t columns, const Sum* sums,
-                   const Values& values, const OutputBlock<Element>& y) const {
+                   const Values& values, OutputBlock<Element> y) const {
     // A copy, for the compiler cannot know that y does not contain the members.
     const EpilogueLoop self = *this;
     auto generators = self.template generators<Rows>(first_row, block);
@@ -134,7 +134,7 @@ class EpilogueLoop {
                                                 std::size_t first_row, std::size_t block,
                                                 std::size_t column, std::size_t columns,
                                                 const Sum* sums, const Values& values,
-                                                const OutputBlock<Element>& y) const {
+                                                OutputBlock<Element> y) const {
     const EpilogueLoop self = *this;
     const Generators<Rows> own = generators;
     self.finish_row_end(own.data(), Rows, first_row, block, column, columns, sums, values, y);
@@ -143,7 +143,7 @@ class EpilogueLoop {
   [[gnu::noinline]] void finish_row_end(const typename Generators<1>::value_type* generators,
                                         std::size_t rows, std::size_t first_row, std::size_t block,
                                         std::size_t column, std::size_t columns, const Sum* sums,
-                                        const Values& values, const OutputBlock<Element>& y) const {
+                                        const Values& values, OutputBlock<Element> y) const {
     for (std::size_t row = 0; row < rows; ++row) {
       Generators<1> own{generators[row]};
       finish_vectors<1, false>(own, first_row + row, block, column, columns,
@@ -157,8 +157,7 @@ class EpilogueLoop {
   [[gnu::always_inline]] void finish_vectors(Generators<Rows>& generators, std::size_t first_row,
                                              std::size_t block, std::size_t column,
                                              std::size_t columns, const Sum* sums,
-                                             const Values& values,
-                                             const OutputBlock<Element>& y) const {
+                                             const Values& values, OutputBlock<Element> y) const {
     typename NoiseGenerator<Arch>::Round normals[Rows][kGenerators];
     repeat<Arch, Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
       const std::size_t row = i / kGenerators, draw = i % kGenerators;

@@ -65,7 +65,7 @@ class NoiseGenerator {
   /// The normals of the next 32 columns.
   [[gnu::always_inline]] Round next_round() {
     Round round;
-    repeat<Arch, registers>([&](auto r) {
+    repeat<Arch, registers>([&](auto r) __attribute__((always_inline)) {
       const Words radii = xoshiro256pp_next<Arch>(state_[r]);
       const Words angles = xoshiro256pp_next<Arch>(state_[r]);
       const auto normals =
