@@ -18,6 +18,7 @@
 #include "detail/base/message.hpp"
 #include "detail/rows/devices.hpp"
 #include "matrix.hpp"
+#include "noise.hpp"
 #include "tiled_weights.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
@@ -54,6 +55,37 @@ class Programmed {
     if (!valid(seconds)) return false;
     detail::TiledEncoder<8> encoder(w_, mapping_, weights);
     return encoder.use_scales(scales) && encode(encoder, seconds);
+  }
+
+  /// The gradient by w [out, in], in place, for cells some of which are stuck: 0 where the device
+  /// that a change of the weight would program cannot be. That is the one of the weight's sign; of
+  /// a weight of 0, and of two_sided, both would have to be stuck. About 20 ns a weight. Error:
+  /// another shape; nothing is written then, and the result is false.
+  bool zero_stuck(MatrixView<float> gradient) const requires requires(const Cell& cell) {
+    cell.is_stuck(0.0f);
+  }
+  {
+    using namespace detail;
+    if (gradient.rows() != w_.rows() || gradient.cols() != w_.cols()) {
+      report_error((Message() << "lumina::Programmed: w is " << Shape{w_.rows(), w_.cols()}
+                              << ", the gradient is " << Shape{gradient.rows(), gradient.cols()})
+                       .c_str());
+      return false;
+    }
+    constexpr std::size_t kDraws = Cell::draws.size();
+    for (std::size_t row = 0; row < w_.rows(); ++row) {
+      for (std::size_t col = 0; col < w_.cols(); ++col) {
+        const auto stuck = [&](std::size_t device) {
+          return cell_.is_stuck(standard_uniform_at(chip_, row, col, device * kDraws + kDraws - 1));
+        };
+        const float weight = w_(row, col);
+        const bool first = cells_.pair != Pair::differential || weight >= 0.0f;
+        const bool second =
+            cells_.pair == Pair::two_sided || (cells_.pair == Pair::differential && weight <= 0.0f);
+        if ((!first || stuck(0)) && (!second || stuck(1))) gradient(row, col) = 0.0f;
+      }
+    }
+    return true;
   }
 
   /// What code 1 is of a fully-on device: (1 + 4σ) / 127, σ being the largest of a programmed

@@ -88,7 +88,7 @@ std::vector<float> ramp(std::size_t count) {
 // Stages as users write them.
 
 /// Each column has a gain; exactly as many as there are columns.
-struct ColumnGain {
+struct OwnColumnGain {
   std::span<const float> gains;
   template <class Floats, class Normals>
   Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
@@ -136,7 +136,7 @@ struct WrongResult {
 static_assert(Stage<AddBias> && Stage<Relu> && Stage<Attenuation>);
 static_assert(Stage<GaussianNoise> && Stage<ShotNoise>);
 static_assert(Stage<Quantizer<8>> && Stage<RuntimeQuantizer> && Stage<SymmetricQuantizer<4>>);
-static_assert(Stage<ColumnGain> && Stage<TwoNormals> && Stage<Operators>);
+static_assert(Stage<OwnColumnGain> && Stage<TwoNormals> && Stage<Operators>);
 static_assert(Stage<Epilogue<Relu, GaussianNoise>>);
 static_assert(!Stage<NoStage> && !Stage<WrongResult> && !Stage<float>);
 static_assert(Epilogue<>::normals_per_element == 0);
@@ -283,7 +283,7 @@ TEST_CASE("A user's stage: per-column parameters, tails included", "[epilogue]")
     const std::unique_ptr<float[]> gains(new float[cols]);
     for (std::size_t i = 0; i < cols; ++i) gains[i] = ramp(cols)[i];
     const std::vector<float> column = {1.5f, -0.3f};
-    TestMatrix y = run(column, cols, epilogue(ColumnGain{{gains.get(), cols}}, Attenuation{2.0f}));
+    TestMatrix y = run(column, cols, epilogue(OwnColumnGain{{gains.get(), cols}}, Attenuation{2.0f}));
     bool right = true;
     for (std::size_t row = 0; row < column.size(); ++row) {
       for (std::size_t col = 0; col < cols; ++col) {
@@ -430,5 +430,5 @@ TEST_CASE("Stages are known by the derivatives that they have", "[epilogue]") {
   CHECK(!detail::is_gate<AddBias>);
   CHECK(detail::needs_values<ShotNoiseWithDerivative>);
   CHECK(!detail::is_straight<ShotNoiseWithDerivative>);
-  CHECK(!detail::is_differentiable<ColumnGain>);
+  CHECK(!detail::is_differentiable<OwnColumnGain>);
 }

@@ -44,7 +44,7 @@ void check_shape(Engine& engine, const Shape& shape, std::size_t gap = 0) {
 }
 
 /// A stage of a user's: a gain for each column.
-struct ColumnGain {
+struct OwnColumnGain {
   std::span<const float> gains;
   template <class Floats, class Normals>
   Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
@@ -207,7 +207,7 @@ TEST_CASE("All kinds of stages in the engine", "[fused_gemm]") {
     TestMatrix bias(1, out);
     bias.fill_uniform(engine);
     const std::span<const float> columns(bias.view().data(), out);
-    const auto stages = epilogue(AddBias{columns}, Relu{}, ColumnGain{columns}, ShotNoise{0.2f},
+    const auto stages = epilogue(AddBias{columns}, Relu{}, OwnColumnGain{columns}, ShotNoise{0.2f},
                                  epilogue(Attenuation{0.3f}, GaussianNoise{0.1f}),
                                  GaussianNoise{0.01f}, SymmetricQuantizer<8>(2.0f));
     TestMatrix x(9, 13), w(out, 13), y(9, out), expected(9, out);

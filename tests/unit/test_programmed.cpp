@@ -216,3 +216,45 @@ TEST_CASE("What a chip refuses, with the weights as before", "[programmed]") {
                {"[1, 3]", "[1, 4]"});
   CHECK(codes_of(weights) == before);
 }
+
+TEST_CASE("The gradient is 0 where a weight's device is stuck", "[programmed]") {
+  Engine engine(20);
+  TestMatrix w(30, 40), gradient(30, 40);
+  w.fill_uniform(engine);
+  w(3, 5) = 0.0f;
+  const NoiseKey chip{7, 8};
+  for (const Pair pair : {Pair::differential, Pair::two_sided, Pair::offset}) {
+    const StuckAt<ReRamWan2022> cell{ReRamWan2022{}, 0.1f, 0.2f};
+    gradient.fill_uniform(engine, 1.0f, 2.0f);
+    REQUIRE(Programmed(w.constant(), cell, chip, {}, {.pair = pair}).zero_stuck(gradient.view()));
+    std::size_t zeros = 0;
+    bool right = true;
+    for (std::size_t row = 0; row < 30; ++row) {
+      for (std::size_t col = 0; col < 40; ++col) {
+        // Stuck devices hold their value whatever they are programmed to.
+        const auto moves = [&](std::size_t draw) {
+          const float u = standard_uniform_at(chip, row, col, draw);
+          return u >= 0.1f && u <= 1.0f - 0.2f;
+        };
+        constexpr std::size_t kDraws = StuckAt<ReRamWan2022>::draws.size();
+        const bool plus = moves(kDraws - 1), minus = moves(2 * kDraws - 1);
+        const bool expected = pair == Pair::offset      ? plus
+                              : pair == Pair::two_sided ? plus || minus
+                              : w(row, col) > 0.0f      ? plus
+                              : w(row, col) < 0.0f      ? minus
+                                                        : plus || minus;
+        right &= (gradient(row, col) != 0.0f) == expected;
+        zeros += gradient(row, col) == 0.0f ? 1 : 0;
+      }
+    }
+    CHECK(right);
+    CHECK(zeros > 50);
+  }
+  TestMatrix narrow(30, 39);
+  expect_error(
+      [&] {
+        static_cast<void>(
+            Programmed(w.constant(), StuckAt<ReRamWan2022>{}, chip).zero_stuck(narrow.view()));
+      },
+      {"[30, 40]", "[30, 39]"});
+}

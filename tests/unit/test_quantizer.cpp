@@ -428,7 +428,7 @@ constexpr std::array<float, 17> kInputs = {-kInf,      -1e30f, -2.0f,   -1.0f,  
                                            0.5f,       0.7f,   0.9999f, 3.5f,   kInf};
 
 template <class Q>
-constexpr auto codes_of(const Q& q) {
+constexpr auto all_codes_of(const Q& q) {
   std::array<decltype(q.encode(0.0f)), kInputs.size()> codes{};
   for (std::size_t i = 0; i < kInputs.size(); ++i) codes[i] = q.encode(kInputs[i]);
   return codes;
@@ -450,7 +450,7 @@ T opaque(const T& value) {
 template <class Make>
 void check_constexpr(Make) {
   constexpr auto q = Make::make();
-  constexpr auto codes = codes_of(q);
+  constexpr auto codes = all_codes_of(q);
   constexpr auto values = values_of(q);
   bool same = true;
   for (std::size_t i = 0; i < kInputs.size(); ++i) {

@@ -54,6 +54,9 @@ struct StuckAt {
   }
   float largest_deviation() const { return cell.largest_deviation(); }
 
+  /// Whether the device with this uniform number holds what it holds.
+  bool is_stuck(float uniform) const { return uniform < p_off || uniform > 1.0f - p_on; }
+
   template <class Floats>
   [[gnu::always_inline]] Floats programmed(const Floats& targets,
                                            const std::array<Floats, cell_draws + 1>& drawn) const {
