@@ -20,6 +20,7 @@ namespace {
 using namespace lumina;
 
 constexpr std::size_t kSets = 4;
+constexpr std::size_t kChipOut = 1000, kChipIn = 1000;  // 10⁶ weights
 const std::string kPlain = "plain: fused_gemm, Gaussian noise, ADC";
 
 struct Problem {
@@ -112,14 +113,13 @@ bench::Event calls(const bench::GemmShape& shape) {
 }
 
 bench::Event programming() {
-  constexpr std::size_t kOut = 1000, kIn = 1000;
   const auto contest =
       std::make_shared<bench::Contest>("10⁶ weights on pairs of devices", "weights");
   /// look(chip, to)
   const auto add = [&](const std::string& title, auto look) {
     contest->add({title, 1e6, [look]() -> bench::Call {
                     struct Chip {
-                      Matrix<float> w = bench::random_matrix(kOut, kIn, -1.0f, 1.0f, 1);
+                      Matrix<float> w = bench::random_matrix(kChipOut, kChipIn, -1.0f, 1.0f, 1);
                       TiledWeights<8> weights;
                     };
                     const auto chip = std::make_shared<Chip>();

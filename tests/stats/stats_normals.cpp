@@ -63,7 +63,7 @@ double normal_cdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
 double two_tails(double x) { return std::erfc(x / std::sqrt(2.0)); }
 
 /// Σ of powers one to four.
-struct Moments {
+struct SampleMoments {
   double count = 0, sum = 0, squares = 0, cubes = 0, fourths = 0;
 
   void add(const std::vector<float>& values) {
@@ -224,7 +224,7 @@ struct Cells {
 
 TEST_CASE("The noise field: moments and distribution", "[stats]") {
   const NoiseKey key{42, 0, 0};
-  Moments moments;
+  SampleMoments moments;
   Distribution distribution;
   std::vector<float> row(kColumns);
   for (std::size_t i = 0; i * kColumns < samples(); ++i) {
@@ -239,7 +239,7 @@ TEST_CASE("The noise field: moments and distribution", "[stats]") {
 
 TEST_CASE("FastRng::fill_normal: moments and distribution", "[stats]") {
   lumina::FastRng rng(42);
-  Moments moments;
+  SampleMoments moments;
   Distribution distribution;
   std::vector<float> values(kColumns);
   for (std::size_t i = 0; i * kColumns < samples(); ++i) {
@@ -307,7 +307,7 @@ TEST_CASE("The noise field: first columns of consecutive seeds, streams and rows
   // Seeding, not stepping: only the first panel of each.
   std::vector<float> previous(kBlockColumns), current(kBlockColumns);
   const auto walk = [&](const char* name, auto key_of) {
-    Moments moments;
+    SampleMoments moments;
     Pairs pairs;
     for (std::size_t i = 0; i * kBlockColumns < samples() / 4; ++i) {
       current.swap(previous);
