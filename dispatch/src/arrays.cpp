@@ -2,6 +2,7 @@
 #include "arrays.hpp"
 
 #include <stdexcept>
+#include <type_traits>
 
 #include <lumina/lumina.hpp>
 
@@ -12,22 +13,17 @@ inline namespace LUMINA_ISA_NAMESPACE {
 
 namespace unit {
 
-/// f<sums, facts of rows>() with what the stages want, or some more: each set is code of its own.
-template <class F>
+/// f<sums, facts of rows>() with what the stages want, or more: each set is code of its own, so
+/// there are those of the field's presets, and all. `Few`: only none and all.
+template <bool Few, class F>
 void with_sums(const StageList& stages, const F& f) {
-  switch (stages.wanted_sums()) {
-    case 0:
-      if (!stages.wants_row_facts()) return f.template operator()<0, false>();
-      return f.template operator()<0, true>();
-    case Sums::magnitudes:
-      return f.template operator()<Sums::magnitudes, true>();
-    case Sums::squared_inputs:
-      return f.template operator()<Sums::squared_inputs, true>();
-    case Sums::squares:
-      return f.template operator()<Sums::squares, true>();
-    default:
-      f.template operator()<Sums::magnitudes | Sums::squared_inputs | Sums::squares, true>();
+  const unsigned wanted = stages.wanted_sums();
+  if (wanted == 0 && !stages.wants_row_facts()) return f.template operator()<0, false>();
+  if constexpr (!Few) {
+    if (wanted == 0) return f.template operator()<0, true>();
+    if (wanted == Sums::squared_inputs) return f.template operator()<Sums::squared_inputs, true>();
   }
+  f.template operator()<Sums::magnitudes | Sums::squared_inputs | Sums::squares, true>();
 }
 
 /// f(the DAC). A symmetric one has a range for each row, if only the same one.
@@ -59,7 +55,9 @@ void run_arrays(const dispatch::Call& call, const Packed& packed, ForwardRecord*
   const MatrixView<const float> x(call.x);
   with_dac(call, [&](const auto& dac) {
     with_tiles(packed, [&](const auto& weights) {
-      with_sums(lists.in_array, [&]<unsigned Set, bool RowFacts>() {
+      // A DAC over [lo, hi] is rare in front of arrays.
+      constexpr bool kFew = !std::is_same_v<std::remove_cvref_t<decltype(dac)>, ManagedDac>;
+      with_sums<kFew>(lists.in_array, [&]<unsigned Set, bool RowFacts>() {
         forward(analog_pass(x, dac, weights, array<Set, RowFacts>(lists.in_array),
                             digital(lists.behind), call.key),
                 call.y, record, any_executor(call));

@@ -65,15 +65,20 @@ class AdcCalibration {
   void add(const Floats& values, const Coordinates& at, const ActiveLanes& active) {
     alignas(detail::kCacheLine) float lanes[Floats::size];
     values.store_aligned(lanes);
-    std::size_t* const counts = counts_.data() + std::min(at.tile, arrays_ - 1) * kPlaces;
-    for (std::size_t i = 0; i < std::min(Floats::size, active.count); ++i) {
+    add_lanes(lanes, std::min(Floats::size, active.count), at.tile);
+  }
+
+ private:
+  /// (In one place: an epilogue would have it in each of its vectors.)
+  [[gnu::noinline]] void add_lanes(const float* lanes, std::size_t count, std::size_t tile) {
+    std::size_t* const counts = counts_.data() + std::min(tile, arrays_ - 1) * kPlaces;
+    for (std::size_t i = 0; i < count; ++i) {
       const std::uint32_t bin =
           std::min(detail::MagnitudeBins::of(lanes[i]), detail::MagnitudeBins::kFinite);
       __atomic_fetch_add(counts + bin, std::size_t{1}, __ATOMIC_RELAXED);
     }
   }
 
- private:
   static constexpr std::size_t kPlaces = detail::MagnitudeBins::kFinite + 1;
 
   /// The largest float of a bin.
