@@ -255,10 +255,10 @@ void Record::restore(const Weights& weights, MatrixMemory<const std::uint8_t> by
   const MatrixMemory<std::uint8_t> to = unit->record_bytes(record);
   if (bytes.rows != 0 && bytes.cols != to.cols) {
     record_.reset();
+    const std::string several = gates == 1 ? "" : " and " + std::to_string(gates) + " gates";
     throw std::invalid_argument("lumina::dispatch::Record::restore: " + std::to_string(bytes.cols) +
                                 " bytes for a row of " + std::to_string(weights.rows()) +
-                                " outputs and " + std::to_string(gates) + " gates, not " +
-                                std::to_string(to.cols));
+                                " outputs" + several + ", not " + std::to_string(to.cols));
   }
   for (std::size_t row = 0; row < bytes.rows; ++row) {
     std::uint8_t* const begin = to.data + row * to.row_stride;
