@@ -51,8 +51,9 @@ class EpilogueLoop {
       std::max<std::size_t>(kDraws, 1);  // no empty arrays, no division by 0
 
   /// The noise generators of Rows neighbouring rows of a column block.
+  using RowGenerators = std::array<NoiseGenerator<Arch>, kGenerators>;
   template <std::size_t Rows>
-  using Generators = std::array<std::array<NoiseGenerator<Arch>, kGenerators>, Rows>;
+  using Generators = std::array<RowGenerators, Rows>;
 
   /// `first_draw`: that of the first normal; `tile`: of an array.
   EpilogueLoop(const Stages& stages, const Observer& observer, const Sink& sink,
@@ -102,16 +103,23 @@ class EpilogueLoop {
   template <std::size_t Rows, class Sum, class Values>
   void finish_rows(std::size_t first_row, std::size_t block, std::size_t columns, const Sum* sums,
                    const Values& values, OutputBlock<Element> y) const {
-    // A copy, for the compiler cannot know that y does not contain the members.
-    const EpilogueLoop self = *this;
-    auto generators = self.template generators<Rows>(first_row, block);
-    std::size_t column = 0;
-    for (; column + kNormalsPerRound <= columns; column += kNormalsPerRound) {
-      self.template finish_vectors<Rows, true>(generators, first_row, block, column, columns, sums,
-                                               values, y);
-    }
-    if (column < columns) {
-      self.finish_last_round(generators, first_row, block, column, columns, sums, values, y);
+    const auto run = [&](const EpilogueLoop& self) __attribute__((always_inline)) {
+      auto generators = self.template generators<Rows>(first_row, block);
+      std::size_t column = 0;
+      for (; column + kNormalsPerRound <= columns; column += kNormalsPerRound) {
+        self.template finish_vectors<Rows, true>(generators.data(), first_row, block, column,
+                                                 columns, sums, values, y);
+      }
+      if (column < columns) {
+        self.finish_last_round(generators, first_row, block, column, columns, sums, values, y);
+      }
+    };
+    if constexpr (Arch::unrolls_vectors) {
+      // A copy, for the compiler cannot know that y does not contain the members.
+      const EpilogueLoop self = *this;
+      run(self);
+    } else {  // where memory is small
+      run(*this);
     }
   }
 
@@ -130,23 +138,26 @@ class EpilogueLoop {
   /// The round in which y ends: too seldom to be written out for several rows. All on copies, for
   /// what a function that is not inlined gets to see must lie in memory from the beginning.
   template <std::size_t Rows, class Sum, class Values>
-  [[gnu::always_inline]] void finish_last_round(const Generators<Rows>& generators,
-                                                std::size_t first_row, std::size_t block,
-                                                std::size_t column, std::size_t columns,
-                                                const Sum* sums, const Values& values,
+  [[gnu::always_inline]] void finish_last_round(Generators<Rows>& generators, std::size_t first_row,
+                                                std::size_t block, std::size_t column,
+                                                std::size_t columns, const Sum* sums,
+                                                const Values& values,
                                                 OutputBlock<Element> y) const {
-    const EpilogueLoop self = *this;
-    const Generators<Rows> own = generators;
-    self.finish_row_end(own.data(), Rows, first_row, block, column, columns, sums, values, y);
+    if constexpr (Arch::unrolls_vectors) {
+      const EpilogueLoop self = *this;
+      Generators<Rows> own = generators;
+      self.finish_row_end(own.data(), Rows, first_row, block, column, columns, sums, values, y);
+    } else {  // they lie in memory, of which there is little
+      finish_row_end(generators.data(), Rows, first_row, block, column, columns, sums, values, y);
+    }
   }
   template <class Sum, class Values>
-  [[gnu::noinline]] void finish_row_end(const typename Generators<1>::value_type* generators,
-                                        std::size_t rows, std::size_t first_row, std::size_t block,
+  [[gnu::noinline]] void finish_row_end(RowGenerators* generators, std::size_t rows,
+                                        std::size_t first_row, std::size_t block,
                                         std::size_t column, std::size_t columns, const Sum* sums,
                                         const Values& values, OutputBlock<Element> y) const {
     for (std::size_t row = 0; row < rows; ++row) {
-      Generators<1> own{generators[row]};
-      finish_vectors<1, false>(own, first_row + row, block, column, columns,
+      finish_vectors<1, false>(generators + row, first_row + row, block, column, columns,
                                sums + row * sum_columns<Values>, values,
                                {y.first + row * y.stride, y.stride});
     }
@@ -154,7 +165,7 @@ class EpilogueLoop {
 
   /// AllColumns: all columns of the round exist.
   template <std::size_t Rows, bool AllColumns, class Sum, class Values>
-  [[gnu::always_inline]] void finish_vectors(Generators<Rows>& generators, std::size_t first_row,
+  [[gnu::always_inline]] void finish_vectors(RowGenerators* generators, std::size_t first_row,
                                              std::size_t block, std::size_t column,
                                              std::size_t columns, const Sum* sums,
                                              const Values& values, OutputBlock<Element> y) const {

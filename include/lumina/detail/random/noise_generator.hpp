@@ -66,12 +66,11 @@ class NoiseGenerator {
   [[gnu::always_inline]] Round next_round() {
     Round round;
     repeat<Arch, registers>([&](auto r) __attribute__((always_inline)) {
-      const Words radii = xoshiro256pp_next<Arch>(state_[r]);
-      const Words angles = xoshiro256pp_next<Arch>(state_[r]);
-      const auto normals =
-          box_muller(bits_as<std::uint32_t>(radii), bits_as<std::uint32_t>(angles));
-      round[r] = normals.cosine;
-      round[r + registers] = normals.sine;
+      if constexpr (Arch::unrolls_vectors) {
+        step(r, round);
+      } else {
+        step_apart(r, round);
+      }
     });
     return round;
   }
@@ -93,6 +92,17 @@ class NoiseGenerator {
   }
 
  private:
+  /// The normals of one register of words. Inlined, so that several rows' chains of operations run
+  /// side by side; where code must be small, once for all.
+  [[gnu::always_inline]] void step(std::size_t r, Round& round) {
+    const Words radii = xoshiro256pp_next<Arch>(state_[r]);
+    const Words angles = xoshiro256pp_next<Arch>(state_[r]);
+    const auto normals = box_muller(bits_as<std::uint32_t>(radii), bits_as<std::uint32_t>(angles));
+    round[r] = normals.cosine;
+    round[r + registers] = normals.sine;
+  }
+  [[gnu::noinline]] void step_apart(std::size_t r, Round& round) { step(r, round); }
+
   static constexpr std::size_t registers = kNoiseLanes / Words::size;
 
   /// Multiples of SplitMix64's increment: [word of the state][lane].
