@@ -2,6 +2,7 @@
 // each series of xsimd must compute, without waiting long for the compiler.
 #include <lumina/lumina.hpp>
 #include <lumina/reference.hpp>
+#include <lumina/reference_analog.hpp>
 
 #include <cstddef>
 #include <cstdio>
@@ -53,7 +54,7 @@ int main() {
   }
 
   const lumina::DropConnect dropping{0.25f};
-  const lumina::CodedWeights<4> coded = lumina::encode_weights<4>(w, dropping, key);
+  const lumina::CodedWeights<8> coded = lumina::encode_weights<8>(w, dropping, key);
   const lumina::Quantizer<8> dac(-1.0f, 1.0f), adc(-3.0f, 3.0f);
   lumina::fused_gemm_noise_quant(x, dac, coded, y, 0.1f, adc, key);
   lumina::reference::fused_gemm(lumina::MatrixView<const float>(x), dac, coded, expected.view(),
@@ -66,7 +67,7 @@ int main() {
       if (noisy(row, col) == 0.0f) {
         dropped += coded.code(row, col) == 0 ? 1 : 0;
       } else {
-        const lumina::SymmetricQuantizer<4> rule(7.0f * coded.scales()[row]);
+        const lumina::SymmetricQuantizer<8> rule(127.0f * coded.scales()[row]);
         kept += coded.code(row, col) == rule.encode(w(row, col)) ? 1 : 0;
       }
     }
@@ -75,6 +76,15 @@ int main() {
     std::printf("weights: %zu of %zu are right\n", dropped + kept, kOut * kIn);
     ++mistakes;
   }
+
+  const lumina::TiledWeights<4> tiles = lumina::encode_tiles<4>(w, {{16, 64}});
+  const auto in_array =
+      lumina::array(lumina::ReadNoise(0.1f), lumina::ProportionalReadNoise(0.1f),
+                    lumina::BalancedShotNoise(0.1f), lumina::SymmetricQuantizer<6>(3.0f));
+  lumina::analog_gemm(x, dac, tiles, in_array, lumina::digital(), y, key);
+  lumina::reference::analog_gemm(lumina::MatrixView<const float>(x), dac, tiles, in_array,
+                                 lumina::digital(), expected.view(), key);
+  expect_same("arrays", y, expected);
   if (mistakes == 0) std::puts("ok");
   return mistakes;
 }
