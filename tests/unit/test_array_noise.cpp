@@ -113,7 +113,7 @@ void check(const Repeated& layer, const InArray& in_array, const Strengths& s) {
           5.0 * std::sqrt(expected / static_cast<double>(kSamples)) + 1e-6);
     // Squares in 8 bits: one weight alone may be 1 % off, in σ.
     CHECK(std::fabs(variance - expected) <=
-          (kVarianceError + (column == 1 ? 0.02 : 0.003)) * expected);
+          (kVarianceError + (column == 1 ? 0.02 : 0.003)) * expected + 1e-12);
     if (column == 2) CHECK((variance == 0.0) == (expected == 0.0));
   }
 }
