@@ -191,7 +191,7 @@ class StageList {
     own.normals_before_ = normals_;
     own.gates_before_ = all_gates_;
     normals_ += own.type().normals;
-    all_gates_ += own.type().is_gate ? 1 : 0;
+    all_gates_ += own.type().is_gate ? std::size_t{1} : std::size_t{0};
     wanted_sums_ |= own.type().sums;
     wants_row_facts_ = wants_row_facts_ || own.type().row_facts;
     needs_values_ = needs_values_ || own.type().needs_values;

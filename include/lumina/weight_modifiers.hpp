@@ -137,7 +137,7 @@ inline bool valid_polynomial(const Polynomial& polynomial, float factor, float l
     finite = finite && std::isfinite(coefficient);
     sum += std::fabs(static_cast<double>(coefficient));
   }
-  constexpr double kLargest = std::numeric_limits<float>::max();
+  constexpr auto kLargest = static_cast<double>(std::numeric_limits<float>::max());
   if (finite && sum * static_cast<double>(factor) <= kLargest &&
       sum * static_cast<double>(factor) * static_cast<double>(largest) <= kLargest) {
     return true;

@@ -276,7 +276,7 @@ inline float grid_scale(float level_scale, std::int32_t max_code, float deviatio
   // In double the sum is rounded once, whether it is contracted or not.
   const double highest = static_cast<double>(level_scale) * max_code;
   const double spacing = (highest + 4.0 * static_cast<double>(deviation)) / kTop;
-  constexpr double kLargest = std::numeric_limits<float>::max();
+  constexpr auto kLargest = static_cast<double>(std::numeric_limits<float>::max());
   return std::max(static_cast<float>(std::min(spacing, kLargest)),
                   std::numeric_limits<float>::denorm_min());
 }

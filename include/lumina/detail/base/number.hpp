@@ -13,6 +13,9 @@ namespace detail {
 /// A number as errors print it, to four digits: "-0.25", "1.5e+20", "NaN". The last digit may be
 /// off by one.
 struct Number {
+  explicit constexpr Number(double number) : value(number) {}
+  explicit constexpr Number(float number) : value(static_cast<double>(number)) {}
+
   double value;
 
   friend Message& operator<<(Message& message, const Number& number) {

@@ -80,7 +80,7 @@ template <std::size_t Size, class F>
   }
   sum = result;
 }
-inline double exact(float value) { return value; }
+inline double exact(float value) { return static_cast<double>(value); }
 inline double exact_square(float value) { return exact(value) * exact(value); }
 
 /// What a converter does with a vector of values, and which codes occur.

@@ -201,7 +201,7 @@ class NoisyRows : public FloatRows {
 
 /// The key of an array's weights: those of other arrays are in other rows of the noise field.
 inline NoiseKey key_of_tile(const NoiseKey& key, std::size_t tile) {
-  return {key.seed, key.stream, key.row_offset + (static_cast<std::uint64_t>(tile) << 40)};
+  return {key.seed, key.stream, key.row_offset + (std::uint64_t{tile} << 40)};
 }
 
 /// Rows with a noise, or with two, of which the first has draw 0, the second draw 1.

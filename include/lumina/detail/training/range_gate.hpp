@@ -76,7 +76,7 @@ inline InputRangeSums sum_of_slots(const RangeSlot* slots, std::size_t rows, std
     }
   }
   result.gradient = static_cast<float>(sum);
-  result.count = static_cast<std::uint64_t>(rows) * cols;
+  result.count = std::uint64_t{rows} * cols;
   return result;
 }
 
