@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "../../config.hpp"
 #include "../base/scalar_math.hpp"
@@ -39,6 +40,16 @@ struct PortableMask {
     return result;
   }
 };
+
+/// What a lane is added, subtracted and multiplied as: integers wrap, as in a vector.
+template <class T>
+[[gnu::always_inline]] constexpr auto wrapping(T x) {
+  if constexpr (std::is_integral_v<T>) {
+    return static_cast<std::common_type_t<std::make_unsigned_t<T>, unsigned>>(x);
+  } else {
+    return x;
+  }
+}
 
 /// Lanes are written out, and what the products of codes are made of is inlined: left to
 /// themselves, compilers that optimise for size keep loops over the lanes, and the lanes in memory.
@@ -85,13 +96,13 @@ class PortableBatch {
   }
 
   friend PortableBatch operator+(const PortableBatch& a, const PortableBatch& b) {
-    return map([](T x, T y) { return static_cast<T>(x + y); }, a, b);
+    return map([](T x, T y) { return static_cast<T>(wrapping(x) + wrapping(y)); }, a, b);
   }
   friend PortableBatch operator-(const PortableBatch& a, const PortableBatch& b) {
-    return map([](T x, T y) { return static_cast<T>(x - y); }, a, b);
+    return map([](T x, T y) { return static_cast<T>(wrapping(x) - wrapping(y)); }, a, b);
   }
   friend PortableBatch operator*(const PortableBatch& a, const PortableBatch& b) {
-    return map([](T x, T y) { return static_cast<T>(x * y); }, a, b);
+    return map([](T x, T y) { return static_cast<T>(wrapping(x) * wrapping(y)); }, a, b);
   }
   friend PortableBatch operator/(const PortableBatch& a, const PortableBatch& b) {
     return map([](T x, T y) { return static_cast<T>(x / y); }, a, b);
@@ -107,13 +118,13 @@ class PortableBatch {
     return map([](T x, T y) { return static_cast<T>(x ^ y); }, a, b);
   }
   [[gnu::always_inline]] friend PortableBatch operator<<(const PortableBatch& a, int bits) {
-    return map([bits](T x) { return static_cast<T>(x << bits); }, a);
+    return map([bits](T x) { return static_cast<T>(wrapping(x) << bits); }, a);
   }
   friend PortableBatch operator>>(const PortableBatch& a, int bits) {
     return map([bits](T x) { return static_cast<T>(x >> bits); }, a);
   }
   friend PortableBatch operator-(const PortableBatch& a) {
-    return map([](T x) { return static_cast<T>(-x); }, a);
+    return map([](T x) { return static_cast<T>(-wrapping(x)); }, a);
   }
   friend Mask operator<(const PortableBatch& a, const PortableBatch& b) {
     return compare([](T x, T y) { return x < y; }, a, b);
