@@ -179,16 +179,24 @@ inline float grid_scale(float level_scale, int bits, float deviation) {
                    std::numeric_limits<float>::denorm_min());
 }
 
+/// f(site of no weight yet) for each row of w.
+template <class F>
+void for_each_row(MatrixView<const float> w, const NoiseKey& key, F f) {
+  const float largest = largest_magnitude(w, 0, w.rows());
+  for (std::size_t row = 0; row < w.rows(); ++row) {
+    f(WeightSite{row, 0, 0.0f, largest, largest_magnitude(w, row, 1), key});
+  }
+}
+
 /// f(site) for each weight of w.
 template <class F>
 void for_each_weight(MatrixView<const float> w, const NoiseKey& key, F f) {
-  const float largest = largest_magnitude(w, 0, w.rows());
-  for (std::size_t row = 0; row < w.rows(); ++row) {
-    const float row_largest = largest_magnitude(w, row, 1);
-    for (std::size_t col = 0; col < w.cols(); ++col) {
-      f(WeightSite{row, col, w(row, col), largest, row_largest, key});
+  for_each_row(w, key, [&](WeightSite at) {
+    for (at.col = 0; at.col < w.cols(); ++at.col) {
+      at.clean = w(at.row, at.col);
+      f(at);
     }
-  }
+  });
 }
 
 /// encode_weights(w, coded, bits, noise, key) with these scales of the levels.
@@ -196,15 +204,17 @@ template <class Noise>
 SymmetricCodes encode_noisy(MatrixView<const float> w, int bits, const std::vector<float>& scales,
                             const Noise& noise, const NoiseKey& key) {
   SymmetricCodes result{Matrix<std::int32_t>(w.rows(), w.cols()), scales};
-  for_each_weight(w, key, [&](const WeightSite& at) {
+  for_each_row(w, key, [&](const WeightSite& at) {  // those without weights too
     const float highest = scales[at.row] * static_cast<float>((1 << (bits - 1)) - 1);
-    const float spacing = grid_scale(scales[at.row], bits, deviation(noise, highest, at));
+    result.scales[at.row] = grid_scale(scales[at.row], bits, deviation(noise, highest, at));
+  });
+  for_each_weight(w, key, [&](const WeightSite& at) {
     const auto code = encode_symmetric(at.clean, scales[at.row], bits);
     const float level =
         std::clamp(static_cast<float>(code) * scales[at.row], -std::numeric_limits<float>::max(),
                    std::numeric_limits<float>::max());
-    result.scales[at.row] = spacing;
-    result.codes(at.row, at.col) = encode_symmetric(perturbed(noise, level, at), spacing, 8);
+    result.codes(at.row, at.col) =
+        encode_symmetric(perturbed(noise, level, at), result.scales[at.row], 8);
   });
   return result;
 }
