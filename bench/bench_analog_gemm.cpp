@@ -42,7 +42,6 @@ struct Problem {
 
 const SymmetricQuantizer<8> kDac(1.0f), kAdc(10.0f);
 const ManagedDac kManaged{.bits = 8, .noise_management = NoiseManagement::abs_max};
-const NoiseKey kKey{1, 2};
 
 /// One column of times, and their ratios to the first.
 void print(const bench::Contest& contest, std::ostream& out) {

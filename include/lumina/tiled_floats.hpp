@@ -25,6 +25,10 @@
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
+namespace detail {
+class FloatTiler;
+}
+
 /// Weights w [out, in] on arrays (tiled_weights.hpp), as floats. Made by pack_tiles.
 class TiledFloats {
  public:
@@ -55,7 +59,7 @@ class TiledFloats {
   std::size_t padded_outputs() const { return detail::round_up(rows(), detail::kBlockColumns); }
 
  private:
-  friend class FloatTiler;
+  friend class detail::FloatTiler;
 
   detail::Extent shape_;
   Mapping mapping_;
@@ -64,8 +68,10 @@ class TiledFloats {
   detail::AlignedBuffer<float> scales_;
 };
 
-/// Internal: packs w into `tiled`, after the scales.
-class FloatTiler : public detail::TileScales {
+namespace detail {
+
+/// Packs w into `tiled`, after the scales.
+class FloatTiler : public TileScales {
  public:
   FloatTiler(MatrixView<const float> w, const Mapping& mapping, TiledFloats& tiled)
       : TileScales(w, mapping, scales_), tiled_(tiled) {}
@@ -74,34 +80,36 @@ class FloatTiler : public detail::TileScales {
   void pack(int bits) {
     tiled_.mapping_ = mapping_;
     tiled_.inputs_ = inputs_;
-    tiled_.shape_ = detail::Extent(w_.rows(), w_.cols());
+    tiled_.shape_ = Extent(w_.rows(), w_.cols());
     tiled_.weights_.resize(inputs_.count);
     const std::size_t padded = tiled_.padded_outputs();
     for (std::size_t tile = 0; tile < inputs_.count; ++tile) {
       float* const scales = scales_.data() + tile * padded;
       std::fill(scales + w_.rows(), scales + padded, 0.0f);
-      const detail::Range inputs = inputs_[tile];
+      const Range inputs = inputs_[tile];
       const MatrixView<const float> w(w_.row(0) + inputs.begin, w_.rows(), inputs.size,
                                       w_.row_stride());
       PackedWeights& packed = tiled_.weights_[tile];
       if (bits == 0) {
-        detail::pack_rows_of_weights(detail::MatrixRows(w), packed);
+        pack_rows_of_weights(MatrixRows(w), packed);
         continue;
       }
-      const std::int32_t max_code = detail::max_weight_code(bits);
+      const std::int32_t max_code = max_weight_code(bits);
       std::vector<float> steps(w_.rows());
       for (std::size_t row = 0; row < w_.rows(); ++row) {
-        steps[row] = detail::weight_scale(std::bit_cast<std::uint32_t>(scales[row]), max_code);
+        steps[row] = weight_scale(std::bit_cast<std::uint32_t>(scales[row]), max_code);
       }
-      detail::pack_rows_of_weights(detail::QuantizedWeightRows(w, max_code, steps.data()), packed);
+      pack_rows_of_weights(QuantizedWeightRows(w, max_code, steps.data()), packed);
     }
     std::swap(tiled_.scales_, scales_);
   }
 
  private:
   TiledFloats& tiled_;
-  detail::AlignedBuffer<float> scales_;
+  AlignedBuffer<float> scales_;
 };
+
+}  // namespace detail
 
 /// Packs w [out, in] for arrays whose devices have `bits` bits, 2 … 16; 0: as it is. Errors: other
 /// bits; a tile of 0 inputs or outputs; a weight that is infinite or NaN; `tiled` is as before
@@ -115,7 +123,7 @@ inline bool pack_tiles(MatrixView<const float> w, const Mapping& mapping, TiledF
                              .c_str());
     return false;
   }
-  FloatTiler tiler(w, mapping, tiled);
+  detail::FloatTiler tiler(w, mapping, tiled);
   if (!tiler.choose_scales()) return false;
   tiler.pack(bits);
   return true;

@@ -289,3 +289,34 @@ TEST_CASE("A layer's steps allocate nothing once it has seen its largest batch",
     seen = true;
   }
 }
+
+TEST_CASE("On arrays a call allocates nothing, a training step nothing again", "[allocations]") {
+  Engine engine(5);
+  const SymmetricQuantizer<8> dac(1.0f), adc(3.0f);
+  const ManagedDac managed{.noise_management = NoiseManagement::abs_max, .bound_iterations = 3};
+  const auto stages = array(independent(ReadNoise(0.02f), GaussianNoise{0.1f}), adc);
+  struct Shape {
+    std::size_t batch, in, out;
+  };
+  for (const Shape& shape : {Shape{1, 1, 1}, Shape{3, 50, 33}, Shape{60, 300, 140}}) {
+    const auto [batch, in, out] = shape;
+    TestMatrix x(batch, in, in + 1), w(out, in), y(batch, out, out + 1), bias(1, out);
+    const auto weights = encode_tiles<8>(w.fill_uniform(engine), {{64, 64}});
+    const auto behind = digital(AddBias{{bias.fill_uniform(engine).view().data(), out}});
+    x.fill_uniform(engine);
+    CAPTURE(batch, in, out);
+    CHECK(count([&] { analog_gemm(x, dac, weights, stages, behind, y, {1, 2}); }).allocations == 0);
+    CHECK(count([&] { analog_gemm(x, managed, weights, stages, behind, y); }).allocations == 0);
+
+    TestMatrix grad_x(batch, in), grad_w(out, in);
+    const auto pass = analog_pass(x, dac, weights, stages, behind, {1, 2});
+    ForwardRecord record;
+    BackwardWorkspace workspace;
+    const auto step = [&] {
+      forward(pass, y, record);
+      backward(pass, y, record, {.input = grad_x.view(), .weights = grad_w.view()}, workspace);
+    };
+    CHECK(count(step).allocations > 0);
+    CHECK(count(step).allocations == 0);
+  }
+}

@@ -337,7 +337,8 @@ TEST_CASE("Arrays on a matrix unit", "[analog_gemm]") {
       using Unit =
           MatrixUnitKernel<typename OnUnit<typename Parts::Kernel::Dot>::type, EmulatedUnit>;
       TestMatrix y(shape.batch, shape.out), expected(shape.batch, shape.out);
-      REQUIRE(run_arrays_on<Unit>(problem, finish, y.view(), Serial()));
+      using Call = ArrayLoop<Unit, typename Parts::Problem, std::remove_const_t<decltype(finish)>>;
+      REQUIRE(run_call<Call>(problem, y.view(), Serial(), finish));
       REQUIRE(analog_gemm(layer.x.constant(), dac, layer.weights, in_array, digital(),
                           expected.view(), key));
       CHECK(difference(y, expected) == "");

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <type_traits>
 
 #include "../../border.hpp"
@@ -21,10 +20,7 @@
 #include "../epilogue/tile_sums.hpp"
 #include "../isa/native.hpp"
 #include "../kernels/code_dot.hpp"
-#include "../kernels/matrix_unit.hpp"
-#include "../kernels/plane_dot.hpp"
-#include "../kernels/unit_dot.hpp"
-#include "../kernels/vector_kernel.hpp"
+#include "../kernels/plane_kernel.hpp"
 #include "../rows/array_float_rows.hpp"
 #include "../rows/array_input.hpp"
 #include "../rows/array_rows.hpp"
@@ -32,8 +28,7 @@
 #include "array_problem.hpp"
 #include "call.hpp"
 #include "checks.hpp"
-#include "tasks.hpp"
-#include "thresholds.hpp"
+#include "run.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -49,13 +44,14 @@ inline constexpr bool is_tiled<TiledWeightsView<Bits>> = true;
 template <class T>
 concept ArrayWeights = is_tiled<T>;
 
-/// Reports a DAC that arrays cannot have: of more bits than codes, or floats, are multiplied with.
+/// Reports a DAC that arrays cannot have, or one of more bits than they take, 8 with codes and 16
+/// with floats.
 template <AnyQuantizer Dac>
 bool array_dac_valid(const Dac& dac, int most_bits = 8) {
   if (bits_of(dac) <= most_bits) return true;
   return report_false(Message() << "lumina::analog_gemm: the DAC has "
-                                << static_cast<std::size_t>(bits_of(dac))
-                                << " bits; arrays take 8 at most");
+                                << static_cast<std::size_t>(bits_of(dac)) << " bits; arrays take "
+                                << static_cast<std::size_t>(most_bits) << " at most");
 }
 inline bool array_dac_valid(const ManagedDac& dac, int most_bits = 8) {
   const auto refuse = [](auto what, const auto& is, auto needed) __attribute__((noinline)) {
@@ -78,54 +74,13 @@ inline bool array_dac_valid(const ManagedDac& dac, int most_bits = 8) {
 inline FixedInput input_of(const UniformQuantizer& dac) { return FixedInput(dac); }
 inline ManagedInput input_of(const ManagedDac& dac) { return ManagedInput(dac); }
 
-template <class K, class P, class Finish, class T, class Executor>
-bool run_arrays_on(const P& problem, const Finish& finish, MatrixView<T> y,
-                   const Executor& executor) {
-  using Call = ArrayLoop<K, P, Finish>;
-  if constexpr (BringsWorkspace<Executor>) {
-    const std::span<std::byte> workspace = executor.workspace();
-    if (!workspace_has(Call::Layout::bytes(y.rows(), problem.panels.inputs), workspace,
-                       problem.rows.depth(), y)) {
-      return false;
-    }
-    const Call call(problem, finish, y, 1);
-    Serial()(call.tasks(), [&](std::size_t task) { call.run(task, workspace.data()); });
-  } else {
-    const double work = static_cast<double>(y.rows()) * static_cast<double>(y.cols()) *
-                        static_cast<double>(problem.rows.depth());
-    const bool worth_threads = work >= K::worth_threads;
-    const Call call(problem, finish, y, worth_threads ? threads_of(executor) : 1);
-    run_tasks(executor, worth_threads, call.tasks(), [&call](std::size_t task) { call.run(task); });
-  }
-  return true;
-}
-
-/// On the problem's kernel, or on the matrix unit in its place.
-template <class P, class Finish, class T, class Executor>
-bool run_arrays(const P& problem, const Finish& finish, MatrixView<T> y, const Executor& executor) {
-  using Dot = typename P::Kernel::Dot;
-  using Arch = typename P::Kernel::Arch;
-  if constexpr (!BringsWorkspace<Executor> && requires {
-                  typename Arch::MatrixUnit;
-                  typename OnUnit<Dot>::type;
-                }) {
-    if (y.rows() >= Thresholds::min_matrix_unit_rows && Arch::matrix_unit_active()) {
-      using Unit = MatrixUnitKernel<typename OnUnit<Dot>::type, typename Arch::MatrixUnit>;
-      return run_arrays_on<Unit>(problem, finish, y, executor);
-    }
-  }
-  return run_arrays_on<typename P::Kernel>(problem, finish, y, executor);
-}
-
 /// What a call on arrays is made of, whose stages want these sums.
 template <class Weights, class X, class Input, class Stages>
 struct ArrayParts {
   static constexpr int kStored = Weights::stored_bits;
   static constexpr unsigned kSums = sums_of<Stages>;
   using Dot = CodeDot<Native, kStored>;
-  using Kernel =
-      VectorKernel<typename std::conditional_t<kSums == 0, std::type_identity<Dot>,
-                                               std::type_identity<PlaneDot<Dot, kSums>>>::type>;
+  using Kernel = KernelWithSums<Dot, kSums>;
   using Rows = ArrayRows<Native, X, Input, kSums, wants_row_facts<Stages>>;
   using Sums = TileSums<Native, kStored, kSums>;
   using Problem = ArrayProblem<Kernel, Rows, Sums, TiledPanels<kStored>>;
@@ -173,9 +128,9 @@ bool call_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, 
   }
   if constexpr (is_view_of_weights<Weights> && Native::Codes::input_bias != 0) {
     if (sums_of<ArrayStages> != 0) {
-      return report_false(Message() << "lumina::analog_gemm: w is "
-                                    << Shape{weights.rows(), weights.cols()}
-                                    << "; stages that want sums need a TiledWeights here, no view");
+      return report_false(Message()
+                          << "lumina::analog_gemm: w is " << Shape{weights.rows(), weights.cols()}
+                          << "; stages that want sums need a TiledWeights here, no view");
     }
   }
   if (y.rows() == 0 || y.cols() == 0) return true;
@@ -184,7 +139,11 @@ bool call_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, 
     const ArrayFinish<Native, ArrayStages, ArrayObserver, std::decay_t<decltype(stages)>,
                       OutputObserver, std::decay_t<decltype(sink)>>
         finish{array_stages, array_observer, stages, output_observer, sink, key, weights.tiles()};
-    return run_arrays(problem, finish, y, executor);
+    using P = typename Parts::Problem;
+    return with_kernel<P>(y.rows(), executor, [&]<class K>(std::type_identity<K>) {
+      using Call = ArrayLoop<K, P, std::remove_const_t<decltype(finish)>>;
+      return run_call<Call>(problem, y, executor, finish);
+    });
   });
 }
 

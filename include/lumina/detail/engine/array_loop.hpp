@@ -34,9 +34,10 @@ class ArrayLoop {
  public:
   using Element = typename Finish::Element;
   using Layout = ArrayLayout<K, typename P::Rows>;
+  static constexpr double worth_threads = K::worth_threads;
 
   /// `threads`: how many may run tasks.
-  ArrayLoop(const P& problem, const Finish& finish, MatrixView<Element> y, std::size_t threads)
+  ArrayLoop(const P& problem, MatrixView<Element> y, std::size_t threads, const Finish& finish)
       : problem_(problem),
         finish_(finish),
         y_(y),
@@ -48,11 +49,14 @@ class ArrayLoop {
   }
 
   std::size_t tasks() const { return schedule_.tasks(); }
+  static std::size_t bytes(const P& problem, std::size_t batch) {
+    return Layout::bytes(batch, problem.panels.inputs);
+  }
 
   void run(std::size_t task) const {
     with_task_memory<Layout::kMaxBytes>(layout_.end, [&](std::byte* memory) { run(task, memory); });
   }
-  /// In memory that begins at a cache line and has Layout::bytes().
+  /// In memory that begins at a cache line and has bytes().
   void run(std::size_t task, std::byte* memory) const {
     const Range rows = schedule_.chunks.rows_of(schedule_.chunk(task));
     const Range blocks = schedule_.blocks_of(task);

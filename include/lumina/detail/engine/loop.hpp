@@ -35,10 +35,11 @@ class Loop {
   using Arch = typename K::Arch;
   using Element = typename SinkT::Element;
   using ScratchT = Scratch<K, P>;
+  static constexpr double worth_threads = K::worth_threads;
 
   /// `threads`: how many may run tasks.
-  Loop(const P& problem, const Stages& stages, const Observer& observer, const SinkT& sink,
-       MatrixView<Element> y, const NoiseKey& key, std::size_t threads)
+  Loop(const P& problem, MatrixView<Element> y, std::size_t threads, const Stages& stages,
+       const Observer& observer, const SinkT& sink, const NoiseKey& key)
       : problem_(problem),
         epilogue_(stages, observer, sink, key),
         y_(y),
@@ -46,12 +47,15 @@ class Loop {
                                  Depth::kMade, problem.panels.block_bytes(), threads)) {}
 
   std::size_t tasks() const { return schedule_.tasks(); }
+  static std::size_t bytes(const P& problem, std::size_t batch) {
+    return ScratchT::bytes(batch, problem.rows.depth());
+  }
 
   void run(std::size_t task) const {
     with_scratch<ScratchT>(y_.rows(), problem_.rows.depth(),
                            [this, task](const ScratchT& scratch) { run(task, scratch); });
   }
-  /// In memory that begins at a cache line and has ScratchT::bytes().
+  /// In memory that begins at a cache line and has bytes().
   void run(std::size_t task, std::byte* memory) const {
     using Layout = typename ScratchT::Layout;
     run(task, ScratchT(memory, Layout::of_call(y_.rows(), problem_.rows.depth())));

@@ -1,10 +1,8 @@
 // What arrays yield, added up digitally: Σ over tiles of r·s·ADC(ŷ), tile after tile.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <type_traits>
 
 #include "../../config.hpp"
@@ -104,10 +102,7 @@ struct ClipFlags<Epilogue<Stages...>, Observer> {
   [[gnu::always_inline]] void see(Index index, const Stage& stage, const Floats& entering,
                                   const Coordinates& at, const ActiveLanes& active) const {
     observer.see(index, stage, entering, at, active);
-    constexpr bool kGates[] = {is_gate<Stages, Floats>..., false};
-    constexpr bool kIsLast =
-        std::none_of(kGates + Index::value + 1, std::end(kGates), [](bool gate) { return gate; });
-    if constexpr (is_gate<Stage, Floats> && kIsLast) {
+    if constexpr (is_last_gate<Index::value, Stages...>()) {
       const std::uint32_t passed = bits_of_mask<Floats>(stage.passes(entering));
       const std::uint32_t all = (std::uint32_t{1} << active.count) - 1;
       if ((passed & all) != all) flags[at.row - first_row] = 1;

@@ -74,8 +74,7 @@ class MagnitudeObserver<Epilogue<Stages...>, Tracker> {
   template <class Index, class Stage, class Floats>
   [[gnu::always_inline]] void see(Index, const Stage&, const Floats& entering,
                                   const Coordinates& at, const ActiveLanes& active) const {
-    using Chain = StageChain<Stages...>;
-    if constexpr (is_gate<Stage, Floats> && Chain::gates_before(Index::value) + 1 == Chain::gates) {
+    if constexpr (is_last_gate<Index::value, Stages...>()) {
       tracker_->add(entering, at, active);
     }
   }

@@ -40,6 +40,14 @@ inline constexpr bool needs_values = requires(const T stage, const Floats gradie
 template <class T>
 inline constexpr bool is_differentiable = is_gate<T> || is_straight<T> || needs_values<T>;
 
+/// Whether the stage of this number is the last gate of an epilogue's stages.
+template <std::size_t Index, class... Stages>
+constexpr bool is_last_gate() {
+  std::size_t last = sizeof...(Stages), i = 0;
+  ((last = is_gate<Stages> ? i : last, ++i), ...);
+  return last == Index;
+}
+
 /// Where the stages of an epilogue find their normals and their gates.
 template <class... Stages>
 struct StageChain {

@@ -167,21 +167,13 @@ template <class Pass>
 bool array_backward_valid(const Pass& pass, MatrixView<const float> grad_y,
                           const ForwardRecord& record, const Gradients& gradients) {
   const Shape x{pass.x.rows(), pass.x.cols()}, w{pass.weights.rows(), pass.weights.cols()};
-  if (!gradients_valid("lumina::backward", pass.x, w, grad_y, gradients,
-                       takes_bias(pass.behind.stages)) ||
-      !array_dac_valid(pass.dac, pass.kMaxDacBits) ||
-      !array_stages_straight(pass.in_array.stages) || !array_stages_straight(pass.behind.stages) ||
-      !input_range_valid(pass, gradients, backward_message("lumina::backward", x, w, grad_y))) {
-    return false;
-  }
-  if (record.filled() && record.rows() == x.rows && record.cols() == w.rows &&
-      record.gates() == pass.gates()) {
-    return true;
-  }
-  return report_false(
-      backward_message("lumina::backward", x, w, grad_y)
-      << "; there was no forward pass: the record is " << (record.filled() ? "for " : "empty, for ")
-      << Shape{record.rows(), record.cols()} << " with " << record.gates() << " gates");
+  return gradients_valid("lumina::backward", pass.x, w, grad_y, gradients,
+                         takes_bias(pass.behind.stages)) &&
+         array_dac_valid(pass.dac, pass.kMaxDacBits) &&
+         array_stages_straight(pass.in_array.stages) && array_stages_straight(pass.behind.stages) &&
+         input_range_valid(pass, gradients, backward_message("lumina::backward", x, w, grad_y)) &&
+         record_valid(pass, pass.gates(), record,
+                      backward_message("lumina::backward", x, w, grad_y));
 }
 
 /// `weight_stages`: of the gradient by each array's weights, with the key of their noise.

@@ -99,11 +99,12 @@ inline bool product_backward_valid(MatrixView<const float> grad_y, MatrixView<co
                          false);
 }
 
-/// Reports a record that no forward() of the pass has filled.
+/// Reports a record that no forward() of the pass, which has so many gates, has filled.
 template <class Pass>
-bool record_valid(const Pass& pass, const ForwardRecord& record, const Message& call) {
+bool record_valid(const Pass& pass, std::size_t gates, const ForwardRecord& record,
+                  const Message& call) {
   if (record.filled() && record.rows() == pass.x.rows() && record.cols() == pass.weights.rows() &&
-      record.gates() == recorded_gates(pass.epilogue)) {
+      record.gates() == gates) {
     return true;
   }
   return report_false(Message(call) << "; there was no forward pass: the record is "
@@ -139,7 +140,8 @@ bool backward_valid(const Pass& pass, MatrixView<const float> grad_y, const Forw
   const Shape x{pass.x.rows(), pass.x.cols()}, w{pass.weights.rows(), pass.weights.cols()};
   if (!gradients_valid("lumina::backward", pass.x, w, grad_y, gradients,
                        takes_bias(pass.epilogue)) ||
-      !record_valid(pass, record, backward_message("lumina::backward", x, w, grad_y)) ||
+      !record_valid(pass, recorded_gates(pass.epilogue), record,
+                    backward_message("lumina::backward", x, w, grad_y)) ||
       !input_range_valid(pass, gradients, backward_message("lumina::backward", x, w, grad_y))) {
     return false;
   }
