@@ -19,14 +19,12 @@
 #include "fused_gemm.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
+#include "quantizer.hpp"
 #include "stage_list.hpp"
 #include "weights.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
-
-/// In the place of a DAC: x enters the product as it is.
-struct NoDac {};
 
 /// The arguments of a fused call, for forward() and backward(). Views and the reference to the
 /// weights must live as long as it is used. Made by forward_pass().

@@ -45,7 +45,9 @@
 // Calls.
 #include "analog_gemm.hpp"
 #include "compensation.hpp"
+#include "convolution.hpp"
 #include "executor.hpp"
+#include "fused_convolution.hpp"
 #include "fused_gemm.hpp"
 #include "layer_report.hpp"
 #include "report.hpp"

@@ -385,6 +385,9 @@ inline constexpr bool has_signed_codes = requires(const T quantizer) {
 
 }  // namespace detail
 
+/// In the place of a DAC: x enters the product as it is.
+struct NoDac {};
+
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
 LUMINA_FLOATS_AS_BEFORE

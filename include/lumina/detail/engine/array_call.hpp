@@ -110,31 +110,37 @@ struct ArrayParts<TiledFloats, float, Input, Stages> {
   }
 };
 
-/// y = outputs(Σ over arrays of r·s·array(ŷ)).
-template <class X, class Dac, ArrayWeights Weights, class Y, class ArrayStages, class ArrayObserver,
-          class OutputStages, class OutputObserver, class Executor>
-bool call_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, MatrixView<Y> y,
-                 const ArrayStages& array_stages, const ArrayObserver& array_observer,
-                 const OutputStages& output_stages, const OutputObserver& output_observer,
-                 const NoiseKey& key, const Executor& executor) {
-  using Input = decltype(input_of(dac));
-  using Parts = ArrayParts<Weights, X, Input, ArrayStages>;
-  if (!operands_valid(x, weights, y, executor) || !array_dac_valid(dac, Parts::kMaxDacBits) ||
-      !code_output_valid({x.rows(), x.cols()}, {weights.rows(), weights.cols()}, y,
-                         output_stages) ||
+/// Reports the first thing wrong with all but the shapes; `x`: of the rows that are multiplied.
+template <class X, class Dac, ArrayWeights Weights, class Y, class ArrayStages, class OutputStages>
+bool array_stages_valid(const Shape& x, const Dac& dac, const Weights& weights, MatrixView<Y> y,
+                        const ArrayStages& array_stages, const OutputStages& output_stages) {
+  using Parts = ArrayParts<Weights, X, decltype(input_of(dac)), ArrayStages>;
+  const Shape w{weights.rows(), weights.cols()};
+  if (!array_dac_valid(dac, Parts::kMaxDacBits) || !code_output_valid(x, w, y, output_stages) ||
       !stage_valid_for(array_stages, y.rows(), y.cols()) ||
       !stage_valid_for(output_stages, y.rows(), y.cols()) || !weights_aligned(weights)) {
     return false;
   }
   if constexpr (is_view_of_weights<Weights> && Native::Codes::input_bias != 0) {
     if (sums_of<ArrayStages> != 0) {
-      return report_false(Message()
-                          << "lumina::analog_gemm: w is " << Shape{weights.rows(), weights.cols()}
-                          << "; stages that want sums need a TiledWeights here, no view");
+      return report_false(Message() << "lumina::analog_gemm: w is " << w
+                                    << "; stages that want sums need a TiledWeights here, no view");
     }
   }
+  return true;
+}
+
+/// What arrays yield, in their stages' and the outputs' place; arguments are not checked.
+template <class X, class Dac, ArrayWeights Weights, class Y, class ArrayStages, class ArrayObserver,
+          class OutputStages, class OutputObserver, class Executor>
+bool run_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, MatrixView<Y> y,
+                const ArrayStages& array_stages, const ArrayObserver& array_observer,
+                const OutputStages& output_stages, const OutputObserver& output_observer,
+                const NoiseKey& key, const Executor& executor, const Origin& origin = {}) {
+  using Parts = ArrayParts<Weights, X, decltype(input_of(dac)), ArrayStages>;
   if (y.rows() == 0 || y.cols() == 0) return true;
-  const auto problem = Parts::problem(x, input_of(dac), weights);
+  auto problem = Parts::problem(x, input_of(dac), weights);
+  problem.origin = origin;
   return with_sink<Y>(output_stages, [&](const auto& stages, const auto& sink) {
     const ArrayFinish<Native, ArrayStages, ArrayObserver, std::decay_t<decltype(stages)>,
                       OutputObserver, std::decay_t<decltype(sink)>>
@@ -145,6 +151,20 @@ bool call_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, 
       return run_call<Call>(problem, y, executor, finish);
     });
   });
+}
+
+/// y = outputs(Σ over arrays of r·s·array(ŷ)).
+template <class X, class Dac, ArrayWeights Weights, class Y, class ArrayStages, class ArrayObserver,
+          class OutputStages, class OutputObserver, class Executor>
+bool call_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, MatrixView<Y> y,
+                 const ArrayStages& array_stages, const ArrayObserver& array_observer,
+                 const OutputStages& output_stages, const OutputObserver& output_observer,
+                 const NoiseKey& key, const Executor& executor) {
+  return operands_valid(x, weights, y, executor) &&
+         array_stages_valid<X>({x.rows(), x.cols()}, dac, weights, y, array_stages,
+                               output_stages) &&
+         run_arrays(x, dac, weights, y, array_stages, array_observer, output_stages,
+                    output_observer, key, executor);
 }
 
 }  // namespace detail

@@ -92,9 +92,12 @@ class ArrayLoop {
         multiply(rows, block, tile, iteration, block == blocks.begin, sums, memory);
         const RowNumbers* const numbers = numbers_of(tile, rows, memory);
         const typename P::Sums::Values values(problem_.sums, tile, block, sums.first, numbers);
-        finish_.array(tile, first_draw, rows, block, columns, sums.first, values,
-                      AddTo{problem_.scales_of(tile), numbers, partial_sums, tile == 0}, flags,
-                      {&y_(rows.begin, block * kBlockColumns), y_.row_stride()});
+        const Origin& origin = problem_.origin;
+        finish_.array(tile, first_draw, {origin.row + rows.begin, rows.size}, origin.block + block,
+                      columns, sums.first, values,
+                      AddTo{problem_.scales_of(tile), origin.block * kBlockColumns, numbers,
+                            partial_sums, tile == 0},
+                      flags, {&y_(rows.begin, block * kBlockColumns), y_.row_stride()});
       }
     }
   }

@@ -22,6 +22,7 @@
 #include "../layout/tiles.hpp"
 #include "../packing/packed_panels.hpp"
 #include "concepts.hpp"
+#include "problem.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -49,6 +50,7 @@ struct ArrayProblem {
   Rows rows;
   Panels panels;
   Sums sums;
+  Origin origin = {};
 
   auto panels_of(std::size_t tile) const { return panels_of_tile(panels, tile); }
   const float* scales_of(std::size_t tile) const {

@@ -104,8 +104,10 @@ class Loop {
       if (in_place) continue;
       scratch.with_values(problem_.sums, block, [&](const auto& values) {
         const OutputBlock<Element> outputs{&y_(rows.begin, block * kBlockColumns), y_.row_stride()};
-        epilogue_.template finish<kRowsAtOnce>(rows, block, columns, to.first, values, outputs,
-                                               [&] {
+        const Origin& origin = problem_.origin;
+        epilogue_.template finish<kRowsAtOnce>({origin.row + rows.begin, rows.size},
+                                               origin.block + block, columns, to.first, values,
+                                               outputs, [&] {
                                                  if constexpr (K::fetches(1) == 0)
                                                    next_rows.fetch_part();
                                                });

@@ -10,6 +10,12 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+/// Where the first row and column block of a call are, where it is a part of a larger one: its
+/// stages, its noise and who looks on count from there.
+struct Origin {
+  std::size_t row = 0, block = 0;
+};
+
 /// rows × panels, whose sums become floats as `sums` says. `K`: the kernel that multiplies them, or
 /// one that may stand in for another (OnUnit).
 template <Kernel K, RowSource RowsT, PanelSource<K> PanelsT, SumsToFloats<K> SumsT>
@@ -23,12 +29,13 @@ struct Problem {
   Rows rows;
   Panels panels;
   Sums sums;
+  Origin origin = {};
 };
 
 template <class K, class Rows, class Panels, class Sums>
 Problem<K, Rows, Panels, Sums> make_problem(const Rows& rows, const Panels& panels,
-                                            const Sums& sums) {
-  return {rows, panels, sums};
+                                            const Sums& sums, const Origin& origin = {}) {
+  return {rows, panels, sums, origin};
 }
 
 }  // namespace detail

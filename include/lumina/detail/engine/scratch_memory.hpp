@@ -38,6 +38,7 @@ class ThreadBlock {
     return memory_;
   }
   void release() { in_use_ = false; }
+  bool in_use() const { return in_use_; }
 
  private:
   static constexpr std::align_val_t kAlignment{kCacheLine};
@@ -49,11 +50,28 @@ class ThreadBlock {
   bool in_use_ = false;
 };
 
+/// Who uses a thread's block: both at a time.
+enum class ThreadBlockOf { scratch, patches };
+
 /// The calling thread's.
-inline ThreadBlock& thread_block() {
+template <ThreadBlockOf = ThreadBlockOf::scratch>
+ThreadBlock& thread_block() {
   static thread_local ThreadBlock block;
   return block;
 }
+
+/// A block's memory while it is wanted; null where it cannot be had.
+struct Lease {
+  ThreadBlock& block;
+  std::byte* memory;
+
+  Lease(ThreadBlock& of, std::size_t bytes) : block(of), memory(of.acquire(bytes)) {}
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  ~Lease() {
+    if (memory != nullptr) block.release();
+  }
+};
 
 template <std::size_t Bytes, class F>
 [[gnu::noinline]] void with_stack_memory(const F& f) {
@@ -66,14 +84,7 @@ template <std::size_t Most, class F>
 void with_task_memory(std::size_t bytes, const F& f) {
   if constexpr (Most > kMaxStackBytes) {
     if (bytes > kMaxStackBytes) {
-      struct Lease {
-        ThreadBlock& block;
-        std::byte* memory;
-        ~Lease() {
-          if (memory != nullptr) block.release();
-        }
-      };
-      const Lease lease{thread_block(), thread_block().acquire(bytes)};
+      const Lease lease(thread_block(), bytes);
       // Without memory the stack is better than nothing.
       return lease.memory != nullptr ? f(lease.memory) : with_stack_memory<Most>(f);
     }

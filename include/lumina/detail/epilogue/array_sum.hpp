@@ -26,6 +26,7 @@ struct AddTo {
   using Element = float;
 
   const float* scales;        ///< s of the array, for each output, filled up to whole vectors
+  std::size_t first_column;   ///< of the scales
   const RowNumbers* numbers;  ///< of the rows
   float* first;               ///< of the partial sums
   bool begins;
@@ -34,9 +35,14 @@ struct AddTo {
   [[gnu::always_inline]] void store(const Floats& values, const Coordinates& at, const ActiveLanes&,
                                     float* to) const {
     const RowNumbers& row = numbers[static_cast<std::size_t>(to - first) / kBlockColumns];
-    const Floats worth = product(Floats::load_aligned(scales + at.column), Floats(row.range));
+    const Floats worth = worth_of<Floats>(at, row);
     const Floats before = begins ? Floats(0.0f) : Floats::load_aligned(to);
     fused_multiply_add(values, worth, before).store_aligned(to);
+  }
+  /// r·s
+  template <class Floats>
+  [[gnu::always_inline]] Floats worth_of(const Coordinates& at, const RowNumbers& row) const {
+    return product(Floats::load_aligned(scales + (at.column - first_column)), Floats(row.range));
   }
 };
 
@@ -51,8 +57,7 @@ struct AddPartialSums {
   [[gnu::always_inline]] Floats apply(const Floats& values, const Coordinates& at,
                                       const ActiveLanes&, const Normals&) const {
     const std::size_t row = at.row - first_row;
-    const Floats worth =
-        product(Floats::load_aligned(add.scales + at.column), Floats(add.numbers[row].range));
+    const Floats worth = add.template worth_of<Floats>(at, add.numbers[row]);
     const float* const sums = add.first + row * kBlockColumns + (at.column - first_column);
     const Floats before = add.begins ? Floats(0.0f) : Floats::load_aligned(sums);
     return fused_multiply_add(values, worth, before);

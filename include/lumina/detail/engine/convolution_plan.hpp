@@ -1,0 +1,115 @@
+// How a convolution is cut into tasks: boxes of outputs whose band of pixels stays near.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include "../../config.hpp"
+#include "../../convolution.hpp"
+#include "../base/aligned_buffer.hpp"
+#include "../base/range.hpp"
+#include "../rows/patches.hpp"
+
+namespace lumina {
+inline namespace LUMINA_ISA_NAMESPACE {
+namespace detail {
+
+/// A task's outputs: of an image, in each dimension. They are neighbouring rows of y.
+struct OutputBox {
+  std::size_t image;
+  std::array<Range, 3> outputs;
+
+  constexpr std::size_t rows() const { return outputs[0].size * outputs[1].size * outputs[2].size; }
+};
+
+class ConvolutionPlan {
+ public:
+  /// `bytes`: what a task's band, and its patches, may take; `element`: bytes of theirs.
+  ConvolutionPlan(const Convolution& shape, const Size3& image, std::size_t batch,
+                  std::size_t threads, std::size_t bytes, std::size_t element)
+      : shape_(shape), out_(shape.output_size(image)), batch_(batch) {
+    const std::size_t rows = size_product(batch, out_[0], out_[1], out_[2]);
+    const std::size_t most_rows = threads == 1 ? rows : ceil_div(rows, 4 * threads);
+    // The whole width first, then height, then depth, so that a box is one piece of y.
+    Size3 box{1, 1, 1};
+    for (std::size_t dimension = 3; dimension-- > 0;) {
+      std::size_t& size = box[dimension];
+      for (std::size_t pieces = 1; pieces <= out_[dimension]; ++pieces) {
+        size = ceil_div(out_[dimension], pieces);
+        if (band_elements(box) * element <= bytes &&
+            size_product(box[0], box[1], box[2]) <= most_rows) {
+          break;
+        }
+        if (size == 1) break;
+      }
+      pieces_[dimension] = size == 0 ? 0 : ceil_div(out_[dimension], size);
+      if (size < out_[dimension]) {
+        for (std::size_t outer = 0; outer < dimension; ++outer) pieces_[outer] = out_[outer];
+        break;
+      }
+    }
+    band_elements_ = band_elements(box);
+    for (std::size_t i = 0; i < shape.products(); ++i) {
+      patch_elements_ = std::max(patch_elements_, shape.taps() * shape.product(i).channels);
+    }
+    const std::size_t box_rows = box[0] * box[1] * box[2];
+    const std::size_t at_once =
+        std::clamp<std::size_t>(bytes / element / std::max<std::size_t>(patch_elements_, 1), 1,
+                                std::max<std::size_t>(box_rows, 1));
+    patch_rows_ = ceil_div(box_rows, ceil_div(box_rows, at_once));
+  }
+
+  const Convolution& shape() const { return shape_; }
+  std::size_t tasks() const { return batch_ * pieces_[0] * pieces_[1] * pieces_[2]; }
+  /// The most of a task.
+  std::size_t band_elements() const { return band_elements_; }
+  std::size_t patch_elements() const { return patch_elements_; }  ///< of a patch
+  std::size_t patch_rows() const { return patch_rows_; }          ///< at once
+
+  OutputBox box(std::size_t task) const {
+    OutputBox result{};
+    for (std::size_t dimension = 3; dimension-- > 0;) {
+      result.outputs[dimension] =
+          split_evenly(out_[dimension], pieces_[dimension], task % pieces_[dimension]);
+      task /= pieces_[dimension];
+    }
+    result.image = task;
+    return result;
+  }
+  BandBox band(const OutputBox& box) const {
+    BandBox result{};
+    for (std::size_t i = 0; i < 3; ++i) {
+      result.first[i] = static_cast<std::ptrdiff_t>(box.outputs[i].begin * shape_.stride[i]) -
+                        static_cast<std::ptrdiff_t>(shape_.padding[i]);
+      result.size[i] = reach(i, box.outputs[i].size);
+    }
+    return result;
+  }
+  /// A box's first row of y.
+  std::size_t first_row(const OutputBox& box) const {
+    return ((box.image * out_[0] + box.outputs[0].begin) * out_[1] + box.outputs[1].begin) *
+               out_[2] +
+           box.outputs[2].begin;
+  }
+  std::size_t rows_of_image() const { return out_[0] * out_[1] * out_[2]; }
+
+ private:
+  /// Pixels that so many outputs see.
+  std::size_t reach(std::size_t dimension, std::size_t outputs) const {
+    return (outputs - 1) * shape_.stride[dimension] +
+           (shape_.kernel[dimension] - 1) * shape_.dilation[dimension] + 1;
+  }
+  std::size_t band_elements(const Size3& box) const {
+    return size_product(reach(0, box[0]), reach(1, box[1]), reach(2, box[2]), shape_.channels);
+  }
+
+  Convolution shape_;
+  Size3 out_, pieces_{};
+  std::size_t batch_;
+  std::size_t band_elements_ = 0, patch_elements_ = 0, patch_rows_ = 1;
+};
+
+}  // namespace detail
+}  // namespace LUMINA_ISA_NAMESPACE
+}  // namespace lumina
