@@ -22,6 +22,12 @@ namespace detail {
 #endif
 }
 
+/// The same for some bytes.
+[[gnu::always_inline]] inline void prefetch_to_second_level(const void* first, std::size_t bytes) {
+  const auto* const address = static_cast<const char*>(first);
+  for (std::size_t i = 0; i < bytes; i += kCacheLine) prefetch_to_second_level(address + i);
+}
+
 /// The same for bytes that will be written, into the first-level cache.
 [[gnu::always_inline]] inline void prefetch_for_writing(const char* address, std::size_t bytes) {
 #if defined(__GNUC__)

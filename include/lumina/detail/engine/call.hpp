@@ -48,15 +48,14 @@ template <RowSource Rows, PanelSource<FloatKernel> Panels>
 auto float_problem(const Rows& rows, const Panels& panels, const Origin& origin = {}) {
   return make_problem<FloatKernel>(rows, panels, IdentitySums<Native>(), origin);
 }
-/// DAC(x)·wᵀ in integers; x of floats or of codes.
-template <class X, CodedMatrix Weights>
-auto coded_problem(MatrixView<const X> x, const UniformQuantizer& dac, const Weights& weights,
+/// Rows of codes, which `dac` made, times coded weights.
+template <RowSource Rows, CodedMatrix Weights>
+auto coded_problem(const Rows& rows, const UniformQuantizer& dac, const Weights& weights,
                    const Origin& origin = {}) {
   constexpr int kStored = Weights::stored_bits;
   const CodePanels<kStored> panels = weights.panels();
   return make_problem<CodeKernel<kStored>>(
-      EncodedRows<Native, X>(x, dac),
-      PackedPanels<std::int32_t, kCodesPerWord<kStored>>(panels.words, panels.panel_size),
+      rows, PackedPanels<std::int32_t, kCodesPerWord<kStored>>(panels.words, panels.panel_size),
       DequantizedSums<Native, kStored>(dac, panels), origin);
 }
 
@@ -104,7 +103,8 @@ bool call(MatrixView<const X> x, const Dac& dac, const Weights& weights, MatrixV
       !stage_valid_for(epilogue, y.rows(), y.cols()) || !weights_aligned(weights)) {
     return false;
   }
-  return run(coded_problem(x, dac, weights), y, epilogue, observer, key, executor);
+  return run(coded_problem(EncodedRows<Native, X>(x, dac), dac, weights), y, epilogue, observer,
+             key, executor);
 }
 
 }  // namespace detail

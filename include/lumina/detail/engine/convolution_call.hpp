@@ -81,11 +81,29 @@ struct PlainProducts {
   std::size_t workspace_bytes(std::size_t rows, std::size_t depth) const {
     return kCodes ? CodedScratch::bytes(rows, depth) : FloatScratch::bytes(rows, depth);
   }
+  /// Pixels that are patches themselves.
+  template <class Y, class Executor>
+  bool multiply_pixels(MatrixView<const X> x, MatrixView<Y> y, const Executor& executor) const {
+    if constexpr (kNoDac) {
+      return call(x, weights[0], y, stages, observer, key, executor);
+    } else {
+      return call(x, dac, weights[0], y, stages, observer, key, executor);
+    }
+  }
   template <class Y, class Executor>
   bool multiply(std::size_t product, MatrixView<const Element> x, MatrixView<Y> y,
                 const Origin& origin, const Executor& executor) const {
     if constexpr (kCodes) {
-      return run(coded_problem(x, dac, weights[product], origin), y, stages, observer, key,
+      using Rows = std::conditional_t<CodesInPlace<Native>::possible, CodesInPlace<Native>,
+                                      EncodedRows<Native, Element>>;
+      const auto rows = [&] {
+        if constexpr (CodesInPlace<Native>::possible) {
+          return Rows(x);
+        } else {
+          return Rows(x, dac);
+        }
+      }();
+      return run(coded_problem(rows, dac, weights[product], origin), y, stages, observer, key,
                  executor);
     } else {
       return run(float_problem(MatrixRows(x), panels_of(weights[product]), origin), y, stages,
@@ -136,6 +154,11 @@ struct ArrayProducts {
                                 rows, own.panels().inputs));
     }
     return most;
+  }
+  template <class Y, class Executor>
+  bool multiply_pixels(MatrixView<const X> x, MatrixView<Y> y, const Executor& executor) const {
+    return run_arrays(x, dac, weights[0], y, in_array, array_observer, behind, output_observer, key,
+                      executor);
   }
   template <class Y, class Executor>
   bool multiply(std::size_t product, MatrixView<const Element> x, MatrixView<Y> y,

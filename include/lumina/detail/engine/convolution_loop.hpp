@@ -13,6 +13,7 @@
 #include "../../convolution.hpp"
 #include "../../executor.hpp"
 #include "../../matrix.hpp"
+#include "../base/prefetch.hpp"
 #include "../rows/patches.hpp"
 #include "call.hpp"
 #include "checks.hpp"
@@ -24,6 +25,16 @@
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
+
+/// Each pixel is a patch, where it lies.
+template <class X, class Y>
+bool pixels_are_patches(const ImageView<const X>& x, const ImageView<Y>& y,
+                        const Convolution& shape) {
+  constexpr Size3 kOne{1, 1, 1}, kNone{0, 0, 0};
+  return shape.groups == 1 && shape.kernel == kOne && shape.stride == kOne &&
+         shape.padding == kNone && x.layout == ImageLayout::channels_last &&
+         y.layout == ImageLayout::channels_last;
+}
 
 /// `Products`: how patches become outputs (convolution_call.hpp).
 template <class X, class Y, class Products>
@@ -45,6 +56,9 @@ class ConvolutionLoop {
   std::size_t bytes() const { return layout_.end; }
   /// With what the product needs of a workspace.
   std::size_t workspace_bytes() const {
+    if (pixels_are_patches(x_, y_, plan_.shape())) {
+      return products_.workspace_bytes(size_product(y_.batch, y_.pixels()), plan_.shape().channels);
+    }
     return layout_.end + products_.workspace_bytes(plan_.patch_rows(), plan_.patch_elements());
   }
 
@@ -92,6 +106,7 @@ class ConvolutionLoop {
     const Convolution& shape = plan_.shape();
     const Convolution::Product product = shape.product(index);
     const std::size_t depth = shape.taps() * product.channels;
+    const std::size_t stride = ConvolutionPlan::patch_stride(depth, sizeof(Element));
     auto* const patches = reinterpret_cast<Element*>(memory + layout_.patches);
     const Patches<Element> source(shape, band_box.size, product);
     const std::size_t width = box.outputs[2].size, height = box.outputs[1].size;
@@ -99,7 +114,7 @@ class ConvolutionLoop {
                 d = rows.begin / width / height;
     for (std::size_t row = 0; row < rows.size; ++row) {
       source.gather(reinterpret_cast<const Element*>(memory + layout_.band), d, h, w,
-                    patches + row * depth);
+                    patches + row * stride);
       if (++w == width) {
         w = 0;
         if (++h == height) {
@@ -109,7 +124,7 @@ class ConvolutionLoop {
       }
     }
     const std::size_t row = plan_.first_row(box) + rows.begin;
-    const MatrixView<const Element> x(patches, rows.size, depth);
+    const MatrixView<const Element> x(patches, rows.size, depth, stride);
     const Origin origin{row, product.first_output / kBlockColumns};
     if (y_.layout == ImageLayout::channels_last) {
       return products_.multiply(index, x,
@@ -118,14 +133,19 @@ class ConvolutionLoop {
                                 origin, executor);
     }
     auto* const outputs = reinterpret_cast<Y*>(memory + layout_.outputs);
+    const std::size_t pixels = plan_.rows_of_image();
+    Y* const to =
+        y_.data + (box.image * shape.outputs + product.first_output) * pixels + row % pixels;
+    // They lie in a piece for each channel, which no machine foresees.
+    for (std::size_t channel = 0; channel < product.outputs; ++channel) {
+      prefetch_for_writing(reinterpret_cast<const char*>(to + channel * pixels),
+                           rows.size * sizeof(Y));
+    }
     if (!products_.multiply(index, x, MatrixView<Y>(outputs, rows.size, product.outputs), origin,
                             executor)) {
       return false;
     }
-    const std::size_t pixels = plan_.rows_of_image();
-    turn(outputs, product.outputs, rows.size, product.outputs,
-         y_.data + (box.image * shape.outputs + product.first_output) * pixels + row % pixels,
-         pixels);
+    turn(outputs, product.outputs, rows.size, product.outputs, to, pixels);
     return true;
   }
 
@@ -142,6 +162,10 @@ bool run_convolution(const ImageView<const X>& x, const ImageView<Y>& y, const C
                      const Products& products, const Executor& executor) {
   const std::size_t rows = size_product(x.batch, y.pixels());
   if (rows == 0 || shape.outputs == 0) return true;
+  if (pixels_are_patches(x, y, shape)) {
+    return products.multiply_pixels(MatrixView<const X>(x.data, rows, shape.channels),
+                                    MatrixView<Y>(y.data, rows, shape.outputs), executor);
+  }
   if constexpr (BringsWorkspace<Executor>) {
     const std::span<std::byte> workspace = executor.workspace();
     const ConvolutionLoop<X, Y, Products> loop(x, y, shape, products, 1);

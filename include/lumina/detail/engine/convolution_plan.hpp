@@ -53,6 +53,7 @@ class ConvolutionPlan {
     for (std::size_t i = 0; i < shape.products(); ++i) {
       patch_elements_ = std::max(patch_elements_, shape.taps() * shape.product(i).channels);
     }
+    patch_elements_ = patch_stride(patch_elements_, element);
     const std::size_t box_rows = box[0] * box[1] * box[2];
     const std::size_t at_once =
         std::clamp<std::size_t>(bytes / element / std::max<std::size_t>(patch_elements_, 1), 1,
@@ -64,8 +65,11 @@ class ConvolutionPlan {
   std::size_t tasks() const { return batch_ * pieces_[0] * pieces_[1] * pieces_[2]; }
   /// The most of a task.
   std::size_t band_elements() const { return band_elements_; }
-  std::size_t patch_elements() const { return patch_elements_; }  ///< of a patch
-  std::size_t patch_rows() const { return patch_rows_; }          ///< at once
+  std::size_t patch_elements() const { return patch_elements_; }  ///< from one to the next
+  static constexpr std::size_t patch_stride(std::size_t depth, std::size_t element) {
+    return round_up(std::max<std::size_t>(depth, 1), kCacheLine / element);
+  }
+  std::size_t patch_rows() const { return patch_rows_; }  ///< at once
 
   OutputBox box(std::size_t task) const {
     OutputBox result{};

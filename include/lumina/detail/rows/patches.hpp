@@ -11,6 +11,7 @@
 #include "../../config.hpp"
 #include "../../convolution.hpp"
 #include "../../quantizer.hpp"
+#include "../base/prefetch.hpp"
 #include "../isa/native.hpp"
 #include "../simd/transpose.hpp"
 #include "encoded.hpp"
@@ -63,29 +64,36 @@ struct QuantizedPixels {
 template <class T>
 void turn(const T* from, std::size_t from_stride, std::size_t rows, std::size_t cols, T* to,
           std::size_t to_stride) {
-  std::size_t row = 0;
+  const auto piece = [&](std::size_t row, std::size_t height, std::size_t col, std::size_t width) {
+    for (std::size_t i = col; i < col + width; ++i) {
+      for (std::size_t j = row; j < row + height; ++j) {
+        to[i * to_stride + j] = from[j * from_stride + i];
+      }
+    }
+  };
   if constexpr (std::is_same_v<T, float>) {
     constexpr std::size_t kSide = 4;
-    for (; row + kSide <= rows; row += kSide) {
-      const T* const own = from + row * from_stride;
-      std::size_t col = 0;
-      for (; col + kSide <= cols; col += kSide) {
-        const auto turned = transposed_4x4<Native::Quad>(own + col, from_stride);
-        for (std::size_t i = 0; i < kSide; ++i) {
-          turned[i].store_unaligned(to + (col + i) * to_stride + row);
-        }
+    const auto square = [&](std::size_t row, std::size_t col) __attribute__((always_inline)) {
+      const auto turned = transposed_4x4<Native::Quad>(from + row * from_stride + col, from_stride);
+      for (std::size_t i = 0; i < kSide; ++i) {
+        turned[i].store_unaligned(to + (col + i) * to_stride + row);
       }
-      for (; col < cols; ++col) {
-        for (std::size_t i = 0; i < kSide; ++i) {
-          to[col * to_stride + row + i] = own[i * from_stride + col];
-        }
+    };
+    // What lies far apart few at a time: lines of images are often in each other's cache's way.
+    const std::size_t whole_rows = rows / kSide * kSide, whole_cols = cols / kSide * kSide;
+    if (from_stride > to_stride) {
+      for (std::size_t row = 0; row < whole_rows; row += kSide) {
+        for (std::size_t col = 0; col < whole_cols; col += kSide) square(row, col);
+      }
+    } else {
+      for (std::size_t col = 0; col < whole_cols; col += kSide) {
+        for (std::size_t row = 0; row < whole_rows; row += kSide) square(row, col);
       }
     }
-  }
-  for (; row < rows; ++row) {
-    for (std::size_t col = 0; col < cols; ++col) {
-      to[col * to_stride + row] = from[row * from_stride + col];
-    }
+    piece(whole_rows, rows - whole_rows, 0, cols);
+    piece(0, whole_rows, whole_cols, cols - whole_cols);
+  } else {
+    piece(0, rows, 0, cols);
   }
 }
 
@@ -100,7 +108,7 @@ struct BandBox {
 };
 
 /// Pixels whose channels are turned at once.
-inline constexpr std::size_t kTurnedPixels = 16;
+inline constexpr std::size_t kTurnedPixels = 32;
 
 /// Fills a band with what `pixels` makes of image number `n`. `turned`: room for kTurnedPixels of
 /// all channels.
@@ -138,6 +146,11 @@ void read_band(const ImageView<const X>& image, std::size_t n, const BandBox& bo
         continue;
       }
       for (std::size_t i = 0; i < count; i += kTurnedPixels) {
+        // Each channel's next pixels, or those of its next line.
+        for (std::size_t channel = 0; channel < channels; ++channel) {
+          prefetch_to_second_level(from + channel * image.pixels() + i + kTurnedPixels,
+                                   kTurnedPixels * sizeof(X));
+        }
         const std::size_t now = std::min(kTurnedPixels, count - i);
         turn(from + i, image.pixels(), channels, now, turned, channels);
         pixels(turned, now * channels, to + i * channels);
