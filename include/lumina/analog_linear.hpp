@@ -29,6 +29,7 @@
 #include "config.hpp"
 #include "detail/base/kept.hpp"
 #include "detail/base/message.hpp"
+#include "detail/training/layer_readout.hpp"
 #include "epilogue.hpp"
 #include "executor.hpp"
 #include "forward_pass.hpp"
@@ -44,9 +45,6 @@
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
-
-/// In the place of a weight noise.
-struct NoWeightNoise {};
 
 struct AnalogLinearConfig {
   struct Range {
@@ -71,16 +69,6 @@ struct AnalogLinearConfig {
   }
 };
 
-namespace detail {
-
-/// Each layer of a program has its own.
-inline std::uint64_t next_layer_number() {
-  static std::atomic<std::uint32_t> layers{0};
-  return layers.fetch_add(1, std::memory_order_relaxed);
-}
-
-}  // namespace detail
-
 /// `WeightBits`: 2 … 8 multiply codes in integers; 9 … 16 what they stand for, in floats.
 /// `WeightNoise`: one of weight_noise.hpp's, drawn afresh by each load(): levels of WeightBits
 /// bits, the noise on them, and where codes are multiplied, in 8 bits.
@@ -92,8 +80,7 @@ class AnalogLinear {
  public:
   static constexpr bool kCodes = WeightBits <= 8;
   static constexpr bool kNoisyWeights = !std::is_same_v<WeightNoise, NoWeightNoise>;
-  using Weights =
-      std::conditional_t<kCodes, CodedWeights<kNoisyWeights ? 8 : WeightBits>, PackedWeights>;
+  using Weights = detail::LayerWeights<WeightBits, WeightNoise>;
 
   /// Room for batches of up to `batch` rows; larger ones make it grow. Errors: those of Quantizer
   /// for the ADC's bits and range; a zero-preserving ADC with a range that is not [−hi, hi]; a
@@ -101,29 +88,12 @@ class AnalogLinear {
   /// call of the layer is an error and does nothing.
   explicit AnalogLinear(const AnalogLinearConfig& config, std::size_t batch = 0,
                         const WeightNoise& weight_noise = {})
-      : config_(config), weight_noise_(weight_noise), no_bias_(1, config.out) {
-    const std::size_t errors = detail::reported_errors;
-    const Readout& readout = config.readout;
-    if (!(readout.gain > 0.0f && std::isfinite(readout.gain) &&
-          std::isfinite(readout.attenuation) && readout.noise >= 0.0f &&
-          std::isfinite(readout.noise) && readout.shot_noise >= 0.0f &&
-          std::isfinite(readout.shot_noise))) {
-      detail::report_error(
-          "lumina::AnalogLinear: gain must be positive, noises not negative, and all of the "
-          "readout "
-          "finite");
-    }
-    if (config.zero_preserving_adc && config.adc_range &&
-        config.adc_range->lo != -config.adc_range->hi) {
-      detail::report_error(
-          "lumina::AnalogLinear: a zero-preserving ADC needs a range with lo = -hi, or a tracked "
-          "one");
-    }
-    static_cast<void>(adc());  // reports a range or a number of bits that no quantizer has
+      : config_(config),
+        readout_("lumina::AnalogLinear", config, config.out),
+        weight_noise_(weight_noise) {
     workspace_.gradient.grow_to(detail::size_product(batch, config.out));
     record_.resize(batch, config.out, kGates);
     tracker_.resize(batch, config.out);
-    usable_ = errors == detail::reported_errors;
   }
 
   const AnalogLinearConfig& config() const { return config_; }
@@ -140,7 +110,7 @@ class AnalogLinear {
     return load(w, bias, NoiseKey{.seed = number_, .stream = loads_});
   }
   bool load(MatrixView<const float> w, detail::KeptSpan<const float> bias, const NoiseKey& key) {
-    if (!usable()) return false;
+    if (!readout_.usable()) return false;
     if (w.rows() != config_.out || w.cols() != config_.in ||
         (!bias.empty() && bias.size() != config_.out)) {
       detail::report_error((detail::Message()
@@ -151,7 +121,7 @@ class AnalogLinear {
       return false;
     }
     const std::size_t errors = detail::reported_errors;
-    encode(w, key);
+    detail::encode_layer<WeightBits>(w, weights_, weight_noise_, key, weight_scales_.elements());
     if (errors != detail::reported_errors) return false;
     bias_ = bias;
     weight_key_ = key;
@@ -166,7 +136,7 @@ class AnalogLinear {
   /// through. None: those for the largest weights of each load, as at first. The scales are copied.
   /// Error: another number of scales, one that is not positive and finite; nothing is set then.
   bool set_weight_scales(std::span<const float> scales) {
-    if (!usable()) return false;
+    if (!readout_.usable()) return false;
     if (!scales.empty()) {
       const MatrixView<const float> shape(nullptr, config_.out, 0);
       if (!detail::weight_scales_valid(shape, scales)) return false;
@@ -182,19 +152,10 @@ class AnalogLinear {
   std::span<const float> weight_scales() const&& = delete;
 
   /// The ADC's range is [−limit, limit] where it is tracked; 0: not known yet.
-  float adc_limit() const { return adc_limit_; }
+  float adc_limit() const { return readout_.limit(); }
   /// Sets it, say to what a stored layer had; 0: not known yet. Error: a limit that is negative,
   /// infinite, NaN, or too small or large for a quantizer; nothing is set then.
-  void set_adc_limit(float limit) {
-    if (!(limit == 0.0f || (limit >= kSmallestLimit && limit <= kLargestLimit))) {
-      detail::report_error(
-          "lumina::AnalogLinear: set_adc_limit takes 0, for a range that is not known yet, or a "
-          "limit "
-          "from 2^-100 to 2^126");
-      return;
-    }
-    adc_limit_ = limit;
-  }
+  void set_adc_limit(float limit) { readout_.set_limit(limit); }
 
   /// Another DAC, say with a range that is learned or a percentile. backward() needs a forward()
   /// behind it.
@@ -210,22 +171,15 @@ class AnalogLinear {
   template <class Executor = Serial>
   bool forward(MatrixView<const float> x, MatrixView<float> y, const NoiseKey& key,
                const Executor& executor = {}) {
-    if (!usable()) return false;
+    if (!readout_.usable()) return false;
     key_ = key;
-    MagnitudeTracker* const tracker = config_.adc_range ? nullptr : &tracker_;
-    const auto run_with = [&](const RuntimeQuantizer& adc, MagnitudeTracker* magnitudes) {
-      return with_stages(adc, true, [&](const auto& stages) {
-        return lumina::forward(pass(x, stages, key), y, PassObservers{&record_, magnitudes},
-                               executor);
-      });
-    };
-    if (!run_with(adc(), tracker)) return false;
-    if (tracker == nullptr) return true;
-    const float largest = tracker_.largest();
-    const bool first = adc_limit_ == 0.0f;
-    const float limit = std::clamp(largest, 0x1p-60f, std::numeric_limits<float>::max() / 4.0f);
-    if (largest > 0.0f) adc_limit_ = std::max(adc_limit_, limit);
-    return !first || run_with(adc_over(-limit, limit), nullptr);
+    return readout_.run_tracked(
+        tracker_, [&](const RuntimeQuantizer& adc, MagnitudeTracker* magnitudes) {
+          return readout_.with_stages(adc, true, bias_, [&](const auto& stages) {
+            return lumina::forward(pass(x, stages, key), y, PassObservers{&record_, magnitudes},
+                                   executor);
+          });
+        });
   }
 
   /// The gradients of the last forward(), whose x this is. Errors: see lumina::backward; load()
@@ -234,8 +188,8 @@ class AnalogLinear {
   void backward(MatrixView<const float> x, MatrixView<const float> grad_y,
                 const Gradients& gradients, const Products& products = {},
                 const Executor& executor = {}) {
-    if (!usable()) return;
-    with_stages(adc(), true, [&](const auto& stages) {
+    if (!readout_.usable()) return;
+    readout_.with_stages(readout_.adc(), true, bias_, [&](const auto& stages) {
       lumina::backward(pass(x, stages, key_), grad_y, record_, gradients, workspace_, products,
                        executor);
     });
@@ -259,8 +213,8 @@ class AnalogLinear {
   template <class Executor = Serial>
   bool calibrate(MatrixView<const float> x, MatrixView<float> y, const NoiseKey& key,
                  AdcCalibration& seen, const Executor& executor = {}) const {
-    if (!usable()) return false;
-    return with_stages(adc(), true, [&](const auto& stages) {
+    if (!readout_.usable()) return false;
+    return readout_.with_stages(readout_.adc(), true, bias_, [&](const auto& stages) {
       return lumina::forward(pass(x, stages, key), y, PassObservers{nullptr, nullptr, &seen},
                              executor);
     });
@@ -268,25 +222,6 @@ class AnalogLinear {
 
  private:
   static constexpr std::size_t kGates = 1;  // the ADC
-
-  static constexpr float kSmallestLimit = 0x1p-100f, kLargestLimit = 0x1p+126f;
-
-  bool usable() const {
-    if (!usable_) {
-      detail::report_error("lumina::AnalogLinear: the constructor has refused the configuration");
-    }
-    return usable_;
-  }
-
-  RuntimeQuantizer adc_over(float lo, float hi) const {
-    if (config_.zero_preserving_adc) return RuntimeQuantizer::symmetric(config_.adc_bits, hi);
-    return {config_.adc_bits, lo, hi};
-  }
-  RuntimeQuantizer adc() const {
-    if (config_.adc_range) return adc_over(config_.adc_range->lo, config_.adc_range->hi);
-    const float limit = adc_limit_ == 0.0f ? 1.0f : adc_limit_;
-    return adc_over(-limit, limit);
-  }
 
   template <class Stages>
   auto pass(MatrixView<const float> x, const Stages& stages, const NoiseKey& key) const {
@@ -298,68 +233,23 @@ class AnalogLinear {
     }
   }
 
-  /// f(the epilogue).
-  template <class F>
-  auto with_stages(const RuntimeQuantizer& adc, bool noise, F f) const {
-    const Readout& readout = config_.readout;
-    const Attenuation gain{readout.gain}, loss{readout.attenuation};
-    const GaussianNoise additive{readout.noise};
-    const AddBias bias{bias_.empty() ? std::span<const float>(no_bias_.elements()) : bias_};
-    if (noise && readout.shot_noise != 0.0f) {
-      return f(epilogue(gain, readout.shot_noise_behind_gain(), additive, loss, adc, bias));
-    }
-    if (noise && readout.noise != 0.0f) return f(epilogue(gain, additive, loss, adc, bias));
-    return f(epilogue(gain, loss, adc, bias));
-  }
-
   template <class Executor>
   bool run(MatrixView<const float> x, MatrixView<float> y, bool noise, const NoiseKey& key,
            const Executor& executor) const {
-    if (!usable()) return false;
-    if (!config_.adc_range && adc_limit_ == 0.0f) {
-      detail::report_error(
-          "lumina::AnalogLinear: the range of the ADC is tracked, but there was no "
-          "forward() yet and no set_adc_limit()");
-      return false;
-    }
-    return with_stages(adc(), noise, [&](const auto& stages) {
+    if (!readout_.usable()) return false;
+    if (!readout_.range_known()) return false;
+    return readout_.with_stages(readout_.adc(), noise, bias_, [&](const auto& stages) {
       return fused_gemm(x, config_.dac, weights_, y, stages, key, executor);
     });
   }
 
-  void encode(MatrixView<const float> w, [[maybe_unused]] const NoiseKey& key) {
-    const std::span<const float> scales = weight_scales_.elements();
-    if constexpr (!kCodes) {
-      if constexpr (kNoisyWeights) {
-        pack_quantized_weights<WeightBits>(w, weights_, weight_noise_, key, scales);
-      } else {
-        pack_quantized_weights<WeightBits>(w, weights_, scales);
-      }
-    } else {
-      const auto with = [&](const auto&... scales_or_none) {
-        if constexpr (kNoisyWeights) {
-          encode_weights(w, weights_, WeightBits, weight_noise_, key, scales_or_none...);
-        } else {
-          encode_weights(w, weights_, scales_or_none...);
-        }
-      };
-      if (scales.empty()) {
-        with();
-      } else {
-        with(scales);
-      }
-    }
-  }
-
   AnalogLinearConfig config_;
+  detail::LayerReadout<AnalogLinearConfig> readout_;
   WeightNoise weight_noise_;
-  Matrix<float> no_bias_;
   Matrix<float> weight_scales_;
   Weights weights_;
   std::span<const float> bias_;
   NoiseKey weight_key_ = {};
-  float adc_limit_ = 0.0f;
-  bool usable_ = false;
   std::uint64_t number_ = detail::next_layer_number();
   std::uint64_t loads_ = 0;
 

@@ -3,6 +3,7 @@
 // inputs are the pixels under the kernel, a patch.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <type_traits>
@@ -95,39 +96,56 @@ struct Convolution {
   }
 };
 
+namespace detail {
+
+inline bool filters_valid(MatrixView<const float> filters, const Convolution& convolution) {
+  const std::size_t groups = convolution.groups;
+  if (groups != 0 && convolution.outputs != 0 && convolution.channels % groups == 0 &&
+      convolution.outputs % groups == 0 && filters.rows() == convolution.outputs &&
+      filters.cols() == convolution.filter_size() &&
+      (filters.data() != nullptr || filters.cols() == 0)) {
+    return true;
+  }
+  report_error((Message() << "lumina::filter_matrix: filters are "
+                          << Shape{filters.rows(), filters.cols()}
+                          << (filters.data() == nullptr ? ", their data is missing" : "") << "; "
+                          << convolution.channels << " channels and " << convolution.outputs
+                          << " outputs in " << groups << " groups with " << convolution.taps()
+                          << " taps need [outputs, channels / groups * taps] without rest")
+                   .c_str());
+  return false;
+}
+
+/// filter_matrix() to `to`, which has its shape.
+inline void write_filter_matrix(MatrixView<const float> filters, const Convolution& convolution,
+                                std::size_t product, MatrixView<float> to) {
+  const Convolution::Product own = convolution.product(product);
+  const std::size_t in_group = convolution.channels / convolution.groups,
+                    of_group = convolution.outputs / convolution.groups, taps = convolution.taps();
+  for (std::size_t row = 0; row < to.rows(); ++row) {
+    const std::size_t output = own.first_output + row;
+    const std::size_t first = output / of_group * in_group - own.first_channel;
+    std::fill_n(to.row(row), to.cols(), 0.0f);
+    for (std::size_t channel = 0; channel < in_group; ++channel) {
+      for (std::size_t tap = 0; tap < taps; ++tap) {
+        to(row, tap * own.channels + first + channel) = filters(output, channel * taps + tap);
+      }
+    }
+  }
+}
+
+}  // namespace detail
+
 /// Filters [outputs, channels / groups · taps], in torch's order (input = channel·taps + tap, tap =
 /// (d·kernel height + h)·kernel width + w), as the weights of a product [its outputs, taps · its
 /// channels]: input = tap·channels + channel. Errors: filters of another shape, without data;
 /// groups that do not divide; the result is empty then.
 inline Matrix<float> filter_matrix(MatrixView<const float> filters, const Convolution& convolution,
                                    std::size_t product = 0) {
-  const std::size_t groups = convolution.groups, taps = convolution.taps();
-  if (groups == 0 || convolution.channels % groups != 0 || convolution.outputs % groups != 0 ||
-      convolution.outputs == 0 || product >= convolution.products() ||
-      filters.rows() != convolution.outputs || filters.cols() != convolution.filter_size() ||
-      (filters.data() == nullptr && filters.cols() != 0)) {
-    detail::report_error((detail::Message()
-                          << "lumina::filter_matrix: filters are "
-                          << detail::Shape{filters.rows(), filters.cols()} << "; "
-                          << convolution.channels << " channels and " << convolution.outputs
-                          << " outputs in " << groups << " groups with " << taps
-                          << " taps need [outputs, channels / groups * taps] without rest")
-                             .c_str());
-    return {};
-  }
+  if (!detail::filters_valid(filters, convolution)) return {};
   const Convolution::Product own = convolution.product(product);
-  const std::size_t of_group = convolution.outputs / groups,
-                    in_group = convolution.channels / groups;
-  Matrix<float> result(own.outputs, taps * own.channels);
-  for (std::size_t row = 0; row < result.rows(); ++row) {
-    const std::size_t output = own.first_output + row;
-    const std::size_t first = output / of_group * in_group - own.first_channel;
-    for (std::size_t channel = 0; channel < in_group; ++channel) {
-      for (std::size_t tap = 0; tap < taps; ++tap) {
-        result(row, tap * own.channels + first + channel) = filters(output, channel * taps + tap);
-      }
-    }
-  }
+  Matrix<float> result(own.outputs, convolution.taps() * own.channels);
+  detail::write_filter_matrix(filters, convolution, product, result);
   return result;
 }
 
@@ -141,9 +159,9 @@ auto convolution_weights(MatrixView<const float> filters, const Convolution& con
                          const Make& make) {
   using Weights = decltype(make(MatrixView<const float>(), std::size_t{}));
   std::vector<Weights> result;
+  if (!detail::filters_valid(filters, convolution)) return result;
   for (std::size_t i = 0; i < convolution.products(); ++i) {
     const Matrix<float> w = filter_matrix(filters, convolution, i);
-    if (w.rows() == 0) return std::vector<Weights>();  // reported
     result.push_back(make(MatrixView<const float>(w), convolution.product(i).first_output));
   }
   return result;

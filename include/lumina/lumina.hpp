@@ -54,9 +54,12 @@
 
 // Training.
 #include "adc_calibration.hpp"
+#include "analog_conv.hpp"
 #include "analog_linear.hpp"
 #include "analog_pass.hpp"
 #include "backward.hpp"
+#include "convolution_gradients.hpp"
+#include "convolution_pass.hpp"
 #include "forward_pass.hpp"
 #include "forward_record.hpp"
 #include "gradients.hpp"

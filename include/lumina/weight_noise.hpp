@@ -365,6 +365,9 @@ CodedWeights<8> encode_weights(MatrixView<const float> w, const Noise& noise, co
   return coded;
 }
 
+/// In the place of a weight noise.
+struct NoWeightNoise {};
+
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina
 LUMINA_FLOATS_AS_BEFORE

@@ -15,6 +15,7 @@
 #include "../../weights.hpp"
 #include "../base/message.hpp"
 #include "../rows/array_input.hpp"
+#include "../rows/codes.hpp"
 #include "../rows/patches.hpp"
 #include "array_call.hpp"
 #include "call.hpp"
@@ -240,15 +241,22 @@ bool convolution_valid(const ImageView<const X>& x, std::span<const Weights> wei
   return true;
 }
 
+/// The most inputs of a product.
+template <class Weights>
+std::size_t deepest(std::span<const Weights> weights) {
+  std::size_t depth = 0;
+  for (const Weights& own : weights) depth = std::max(depth, own.cols());
+  return depth;
+}
+
 /// y = what `products` make of the patches of x.
 template <class X, class Y, class Products, class Executor>
 bool call_convolution(const ImageView<const X>& x, const ImageView<Y>& y, const Convolution& shape,
                       const Products& products, const Executor& executor) {
   if (!convolution_valid(x, products.weights, y, shape)) return false;
   const std::size_t rows = size_product(y.batch, y.pixels());
-  std::size_t depth = 0;
-  for (const auto& own : products.weights) depth = std::max(depth, own.cols());
-  return products.valid(Shape{rows, depth}, MatrixView<Y>(y.data, rows, shape.outputs)) &&
+  return products.valid(Shape{rows, deepest(products.weights)},
+                        MatrixView<Y>(y.data, rows, shape.outputs)) &&
          run_convolution(x, y, shape, products, executor);
 }
 

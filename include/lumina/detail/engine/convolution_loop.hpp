@@ -26,6 +26,18 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+/// The patches of some rows of a box, `stride` apart, from its band.
+template <class T>
+void gather_patches(const Convolution& shape, const Convolution::Product& product,
+                    const OutputBox& box, const BandBox& band_box, const Range& rows, const T* band,
+                    T* to, std::size_t stride) {
+  const Patches<T> source(shape, band_box.size, product);
+  for_each_output(box, rows, [&](std::size_t d, std::size_t h, std::size_t w) {
+    source.gather(band, d, h, w, to);
+    to += stride;
+  });
+}
+
 /// Each pixel is a patch, where it lies.
 template <class X, class Y>
 bool pixels_are_patches(const ImageView<const X>& x, const ImageView<Y>& y,
@@ -49,7 +61,8 @@ class ConvolutionLoop {
       : x_(x),
         y_(y),
         products_(products),
-        plan_(shape, x.size, x.batch, threads, Native::row_scratch_bytes, sizeof(Element)),
+        plan_(shape, x.size, x.batch, most_rows(y, threads), Native::row_scratch_bytes,
+              sizeof(Element)),
         layout_(plan_, y.layout == ImageLayout::channels_first) {}
 
   std::size_t tasks() const { return plan_.tasks(); }
@@ -81,6 +94,12 @@ class ConvolutionLoop {
   }
 
  private:
+  /// Each thread wants tasks.
+  static std::size_t most_rows(const ImageView<Y>& y, std::size_t threads) {
+    const std::size_t rows = size_product(y.batch, y.pixels());
+    return threads == 1 ? rows : ceil_div(rows, 4 * threads);
+  }
+
   /// Where a task's arrays begin, and all of them end.
   struct Layout {
     std::size_t turned = 0, band, patches, outputs, end;
@@ -108,21 +127,8 @@ class ConvolutionLoop {
     const std::size_t depth = shape.taps() * product.channels;
     const std::size_t stride = ConvolutionPlan::patch_stride(depth, sizeof(Element));
     auto* const patches = reinterpret_cast<Element*>(memory + layout_.patches);
-    const Patches<Element> source(shape, band_box.size, product);
-    const std::size_t width = box.outputs[2].size, height = box.outputs[1].size;
-    std::size_t w = rows.begin % width, h = rows.begin / width % height,
-                d = rows.begin / width / height;
-    for (std::size_t row = 0; row < rows.size; ++row) {
-      source.gather(reinterpret_cast<const Element*>(memory + layout_.band), d, h, w,
-                    patches + row * stride);
-      if (++w == width) {
-        w = 0;
-        if (++h == height) {
-          h = 0;
-          ++d;
-        }
-      }
-    }
+    gather_patches(shape, product, box, band_box, rows,
+                   reinterpret_cast<const Element*>(memory + layout_.band), patches, stride);
     const std::size_t row = plan_.first_row(box) + rows.begin;
     const MatrixView<const Element> x(patches, rows.size, depth, stride);
     const Origin origin{row, product.first_output / kBlockColumns};

@@ -23,14 +23,29 @@ struct OutputBox {
   constexpr std::size_t rows() const { return outputs[0].size * outputs[1].size * outputs[2].size; }
 };
 
+/// f(depth, height, width) of some of a box's outputs, in order; they count within the box.
+template <class F>
+void for_each_output(const OutputBox& box, const Range& rows, F f) {
+  const std::size_t width = box.outputs[2].size, height = box.outputs[1].size;
+  std::size_t w = rows.begin % width, h = rows.begin / width % height,
+              d = rows.begin / width / height;
+  for (std::size_t row = 0; row < rows.size; ++row) {
+    f(d, h, w);
+    if (++w < width) continue;
+    w = 0;
+    if (++h < height) continue;
+    h = 0;
+    ++d;
+  }
+}
+
 class ConvolutionPlan {
  public:
-  /// `bytes`: what a task's band, and its patches, may take; `element`: bytes of theirs.
+  /// `most_rows`: of a task; `bytes`: what its band, and its patches, may take; `element`: bytes of
+  /// theirs. A task has an output at least.
   ConvolutionPlan(const Convolution& shape, const Size3& image, std::size_t batch,
-                  std::size_t threads, std::size_t bytes, std::size_t element)
+                  std::size_t most_rows, std::size_t bytes, std::size_t element)
       : shape_(shape), out_(shape.output_size(image)), batch_(batch) {
-    const std::size_t rows = size_product(batch, out_[0], out_[1], out_[2]);
-    const std::size_t most_rows = threads == 1 ? rows : ceil_div(rows, 4 * threads);
     // The whole width first, then height, then depth, so that a box is one piece of y.
     Size3 box{1, 1, 1};
     for (std::size_t dimension = 3; dimension-- > 0;) {

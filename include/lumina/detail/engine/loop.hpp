@@ -90,8 +90,8 @@ class Loop {
         if (in_place) to = {&y_(rows.begin, block * kBlockColumns), y_.row_stride()};
       }
       bool begun = false;
-      if constexpr (requires { problem_.sums.begin(block, rows.size, to); }) {
-        begun = problem_.sums.begin(block, rows.size, to);
+      if constexpr (requires { problem_.sums.begin(block, rows, to); }) {
+        begun = problem_.sums.begin(block, rows, to);
       }
       for (std::size_t i = 0; i < depth_blocks; ++i) {
         const Range inputs = Depth::inputs(depth, rows.size, i, depth_blocks);

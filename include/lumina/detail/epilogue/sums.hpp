@@ -77,14 +77,14 @@ class DequantizedSums {
 
   /// Codes of x that have signs are multiplied without: counted from the lowest one. Their sums
   /// begin at what that is too much, which the sums of w's codes know; true where that is not 0.
-  bool begin(std::size_t block, std::size_t rows, const SumBlock<std::int32_t>& sums) const {
+  bool begin(std::size_t block, const Range& rows, const SumBlock<std::int32_t>& sums) const {
     if (!dac_.is_symmetric()) return false;
     using Ints = typename Arch::template Batch<std::int32_t>;
     const std::int32_t* const code_sums = code_sums_ + block * kBlockColumns;
     const Ints lowest(dac_.lowest() * (1 << (8 - StoredBits)));
     for (std::size_t i = 0; i < kBlockColumns; i += Ints::size) {
       const Ints first = Ints::load_aligned(code_sums + i) * lowest;
-      for (std::size_t row = 0; row < rows; ++row) {
+      for (std::size_t row = 0; row < rows.size; ++row) {
         first.store_aligned(sums.first + row * sums.stride + i);
       }
     }
