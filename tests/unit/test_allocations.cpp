@@ -320,3 +320,34 @@ TEST_CASE("On arrays a call allocates nothing, a training step nothing again", "
     CHECK(count(step).allocations == 0);
   }
 }
+
+TEST_CASE("A convolution has a task's pixels and patches, and no unfolded images",
+          "[allocations]") {
+  Engine engine(6);
+  // Unfolded: 4.7 million inputs.
+  const Convolution shape{64, 64, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}};
+  const Size3 size{1, 32, 32};
+  TestMatrix x(8, 64 * 1024), y(8, 64 * 1024), filters(64, shape.filter_size());
+  x.fill_uniform(engine);
+  filters.fill_uniform(engine);
+  const auto weights = encode_weights<8>(filter_matrix(filters, shape));
+  const Quantizer<8> dac(-1.0f, 1.0f);
+  const ImageView<float> images{x.view().data(), 8, 64, size},
+      outputs{y.view().data(), 8, 64, size};
+  const auto call = [&] {
+    fused_convolution(images, dac, weights, outputs, shape, epilogue(Quantizer<8>(-9.0f, 9.0f)));
+  };
+  CHECK(count(call).bytes <= 3 * detail::Native::row_scratch_bytes + 60000);
+  CHECK(count(call).allocations == 0);
+
+  const auto pass = convolution_pass(images, dac, weights, shape, epilogue(Relu{}));
+  Matrix<float> by_x(8, 64 * 1024), by_filters(64, shape.filter_size());
+  ForwardRecord record;
+  ConvolutionBackwardWorkspace workspace;
+  const auto step = [&] {
+    forward(pass, outputs, record);
+    backward(pass, outputs, record, {{by_x.data(), 8, 64, size}, by_filters, {}}, workspace);
+  };
+  CHECK(count(step).allocations > 0);
+  CHECK(count(step).allocations == 0);
+}
