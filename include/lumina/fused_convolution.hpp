@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 #include "analog_gemm.hpp"
@@ -10,6 +11,7 @@
 #include "convolution.hpp"
 #include "detail/engine/convolution_call.hpp"
 #include "executor.hpp"
+#include "fused_gemm.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
 #include "quantizer.hpp"
@@ -77,21 +79,18 @@ bool fused_convolution(const ImageView<X>& x, const Dac& dac, const Weights& wei
   return detail::call_convolution<Pixel>(x, y, shape, products, executor);
 }
 
-/// How many bytes SerialIn needs for such a call with coded weights, x [batch, …] of floats or
-/// codes, y of Y.
-template <class X, class Y, class Weights>
-std::size_t convolution_workspace_bytes(const ImageView<X>& x, const Weights& weights,
-                                        const ImageView<Y>& y, const Convolution& shape) {
-  using Pixel = std::remove_const_t<X>;
-  const detail::NoObserver nobody;
-  const auto stages = epilogue();
-  const NoiseKey key;
-  const RuntimeQuantizer dac(8, 0.0f, 1.0f);
-  const detail::PlainProducts<Pixel, RuntimeQuantizer, detail::WeightsOfProduct<Weights>,
-                              Epilogue<>, detail::NoObserver>
-      products{dac, detail::weights_of_products(weights), stages, nobody, key};
-  return detail::ConvolutionLoop<Pixel, Y, decltype(products)>(x, y, shape, products, 1)
-      .workspace_bytes();
+/// How many bytes SerialIn needs for such a call with coded weights; only the sizes and layouts of
+/// the images count, their data may be null.
+template <class X, class Y>
+constexpr std::size_t convolution_workspace_bytes(const ImageView<X>& x, const ImageView<Y>& y,
+                                                  const Convolution& shape) {
+  if (detail::pixels_are_patches(x, y, shape)) {
+    return coded_workspace_bytes(detail::size_product(y.batch, y.pixels()), shape.channels);
+  }
+  const auto plan = detail::convolution_plan<std::uint8_t>(x, y, shape, 1);
+  const detail::ConvolutionLayout<std::remove_const_t<X>, std::uint8_t, Y> layout(
+      plan, y.layout == ImageLayout::channels_first);
+  return layout.end + coded_workspace_bytes(plan.patch_rows(), plan.patch_elements());
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

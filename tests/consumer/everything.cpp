@@ -265,6 +265,39 @@ void training() {
   hash.print("training");
 }
 
+void convolutions() {
+  Hash hash;
+  const lumina::Convolution shape{6, 10, {1, 3, 2}, {1, 1, 2}, {0, 1, 1}, {1, 1, 1}, 2};
+  const lumina::Size3 size{1, 5, 6}, out = shape.output_size(size);
+  lumina::Matrix<float> x(3, 6 * 30), filters(10, shape.filter_size()), y(3, 10 * 20),
+      grad_x(3, 180), grad_filters(10, shape.filter_size());
+  lumina::FastRng rng(12);
+  rng.fill_normal(x.elements());
+  rng.fill_normal(filters.elements());
+  const lumina::ImageView<const float> images{x.data(), 3, 6, size};
+  const lumina::ImageView<float> outputs{y.data(), 3, 10, out};
+
+  lumina::AnalogConv<4, lumina::AdditiveWeightNoise> layer(
+      lumina::AnalogConvConfig::of(lumina::hardware_profile("lumina_nano_v1"), shape), {0.05f});
+  layer.load(filters, {}, kKey);
+  layer.forward(images, outputs, kKey);
+  layer.backward(images, outputs, {{grad_x.data(), 3, 6, size}, grad_filters, {}});
+  hash.add(y.elements());
+  hash.add(grad_x.elements());
+  hash.add(grad_filters.elements());
+
+  const auto tiles = lumina::convolution_weights(
+      filters, shape, [](lumina::MatrixView<const float> w, std::size_t) {
+        return lumina::encode_tiles<8>(w, {{16, 512}});
+      });
+  const auto stages =
+      lumina::array(lumina::GaussianNoise{0.04f}, lumina::SymmetricQuantizer<8>(4.0f));
+  lumina::fused_convolution(images, lumina::SymmetricQuantizer<8>(2.0f), tiles, outputs, shape,
+                            stages, lumina::digital(lumina::Relu{}), kKey);
+  hash.add(y.elements());
+  hash.print("convolutions");
+}
+
 }  // namespace
 
 int main() {
@@ -274,4 +307,5 @@ int main() {
   files();
   report();
   training();
+  convolutions();
 }

@@ -13,6 +13,8 @@ namespace {
 
 golden::F32Workspace f32_memory;
 golden::CodedWorkspace coded_memory;
+golden::ConvolutionWorkspace images;
+alignas(lumina::kWorkspaceAlignment) std::byte workspace[16384];
 
 /// The oracle's words where they lie; for AMX, which reads on behind them, a copy.
 template <int Bits, class X, class Y>
@@ -40,6 +42,10 @@ int main() {
   all &= findings::passes("f32 engine", [](auto& f) { golden::check_f32_engine(f, f32_memory); });
   all &= findings::passes("coded engine", [](auto& f) {
     golden::check_coded_engine(f, coded_memory, [](const auto& l) { return weights_of(l); });
+  });
+  all &= findings::passes("a convolution", [](auto& f) {
+    golden::check_convolution(f, images, weights_of(golden::kConvolution),
+                              lumina::SerialIn(workspace));
   });
   return all ? 0 : 1;
 }

@@ -87,12 +87,15 @@ class CodedLayer:
     def __init__(self, name, bits, shape, seeds, key, dac, stddev, adc, y, codes_in=False):
         self.name, self.bits, self.shape, self.seeds, self.key = name, bits, shape, seeds, key
         self.dac, self.stddev, self.adc, self.y, self.codes_in = dac, stddev, adc, y, codes_in
-        batch, inputs, out = shape
         self.max_code = 2 ** (bits - 1) - 1
-        w = weight_matrix(seeds[1], out, inputs)
+        w = self.weights()
         self.scales = [weight_scale(row, self.max_code) for row in w]
         self.codes = [[code_of(v, Fraction(0), scale, -self.max_code, self.max_code) for v in row]
                       for row, scale in zip(w, self.scales)]
+
+    def weights(self):
+        _, inputs, out = self.shape
+        return weight_matrix(self.seeds[1], out, inputs)
 
     def inputs(self):
         batch, inputs, _ = self.shape

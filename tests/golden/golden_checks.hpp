@@ -8,6 +8,7 @@
 
 #include "check_cells.hpp"
 #include "check_coded_engine.hpp"
+#include "check_convolution.hpp"
 #include "check_f32_engine.hpp"
 #include "check_quantizer.hpp"
 #include "check_rng.hpp"

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import cell_vectors
+import convolution_vectors
 import gemm_vectors
 import noise_field
 import quantizer_vectors
@@ -37,6 +38,7 @@ HEADERS = {
     "f32_vectors.hpp": gemm_vectors.f32_text,
     "coded_vectors.hpp": gemm_vectors.coded_text,
     "cell_vectors.hpp": cell_vectors.text,
+    "convolution_vectors.hpp": convolution_vectors.text,
     "tile_vectors.hpp": tile_vectors.text,
     "weights_file_vectors.hpp": weights_file_vectors.text,
 }

@@ -201,7 +201,7 @@ TEST_CASE("The layout, threads and a split of the batch change no bit", "[convol
   SECTION("a caller's workspace, of just the size that is needed") {
     Images<float> y(3, 140, out, ImageLayout::channels_first),
         same(3, 140, out, ImageLayout::channels_last);
-    const std::size_t bytes = convolution_workspace_bytes(last.view(), weights, y.view(), shape);
+    const std::size_t bytes = convolution_workspace_bytes(last.view(), y.view(), shape);
     detail::AlignedBuffer<std::byte> memory(bytes);
     REQUIRE(fused_convolution(last.view(), dac, weights, y.view(), shape, stages, kKey,
                               SerialIn(std::span<std::byte>(memory.data(), bytes))));

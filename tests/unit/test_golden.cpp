@@ -119,3 +119,21 @@ TEST_CASE("Golden: a layer on arrays", "[golden]") {
   require(findings,
           std::size(kTiledWords) + 2 * std::size(kTiledScales) + std::size(kTiledOutputs));
 }
+
+TEST_CASE("Golden: a convolution", "[golden]") {
+  using namespace golden;
+  std::vector<float> filters(kConvolution.out * kConvolution.in);
+  fill_weights(kConvolution.w_seed, kConvolution.out, kConvolution.in, filters.data());
+  const auto weights = lumina::encode_weights<4>(lumina::filter_matrix(
+      lumina::MatrixView<const float>(filters.data(), kConvolution.out, kConvolution.in),
+      convolution()));
+  Findings findings;
+  const auto panels = weights.panels();
+  for (std::size_t i = 0; i < kConvolution.word_count; ++i) {
+    findings("words", i, static_cast<std::uint32_t>(kConvolution.words[i]),
+             static_cast<std::uint32_t>(panels.words[i]));
+  }
+  ConvolutionWorkspace memory;
+  check_convolution(findings, memory, weights);
+  require(findings, kConvolution.word_count + std::size(kConvolutionOutputs));
+}

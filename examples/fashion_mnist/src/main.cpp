@@ -1,10 +1,11 @@
 // Fashion-MNIST on simulated analog hardware.
 //
-// Trains a 784-512-10 network in f32, then classifies the test images on hardware with 8-bit DACs,
-// 8-bit weights, noise, and ADCs of few bits: an accuracy table over bits × noise, a picture of it,
-// the same with weights of fewer bits, and what multiplying codes and fusing all of that into the
-// matrix product saves. Then trains the network further, in f32 and with the noise of a hardware
-// profile, and draws both accuracies over the noise.
+// With --network cnn: convolutions, trained with the noise of a profile and without it
+// (convolutional.hpp). Else: trains a 784-512-10 network in f32, then classifies the test images on
+// hardware with 8-bit DACs, 8-bit weights, noise, and ADCs of few bits: an accuracy table over bits
+// × noise, a picture of it, the same with weights of fewer bits, and what multiplying codes and
+// fusing all of that into the matrix product saves. Then trains the network further, in f32 and
+// with the noise of a hardware profile, and draws both accuracies over the noise.
 #include <lumina/hardware_profile.hpp>
 
 #include <CLI/CLI.hpp>
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include "converters.hpp"
+#include "convolutional.hpp"
 #include "dataset.hpp"
 #include "network.hpp"
 #include "noise_aware.hpp"
@@ -38,6 +40,7 @@ struct Options {
   std::string data;  ///< empty: the installed data set, else the subset
   std::string output = ".";
   std::string profile{lumina::profiles::lumina_nano_v1.name};
+  std::string network = "mlp";
   std::optional<int> epochs;
   std::uint64_t seed = 1;
   int seeds = 1;
@@ -77,6 +80,10 @@ example::Setting setting_for(const Options& options) {
 
 void run(const Options& options) {
   const example::Setting setting = setting_for(options);
+  if (options.network == "cnn") {
+    example::report_convolutional(setting, lumina::hardware_profile(options.profile));
+    return;
+  }
   std::printf("\nTraining 784-512-10 in f32, threads: %d, seed: %llu\n", setting.threads.threads,
               static_cast<unsigned long long>(setting.seed));
   const example::Network network = example::trained_in_f32(setting, setting.seed);
@@ -96,6 +103,8 @@ int main(int argc, char** argv) {
   app.add_option("--data", options.data, "folder with the four *-ubyte.gz files");
   app.add_option("--output", options.output, "folder for the tables (CSV) and pictures (PNG)")
       ->take_last();  // so that scripts/demo has a default that its user can override
+  app.add_option("--network", options.network, "layers of 784-512-10, or convolutions")
+      ->check(CLI::IsMember({"mlp", "cnn"}));
   app.add_option("--epochs", options.epochs, "passes over the training images, of each training")
       ->check(CLI::Range(1, 1000));
   app.add_option("--profile", options.profile, "the hardware of noise-aware training")

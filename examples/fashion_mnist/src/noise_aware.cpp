@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <fstream>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +17,7 @@
 #include "noise_aware_trainer.hpp"
 #include "plain_training.hpp"
 #include "plot.hpp"
+#include "profile_bits.hpp"
 #include "statistics.hpp"
 #include "training.hpp"
 
@@ -234,20 +234,9 @@ void report_noise_aware(const Setting& setting, const Network& network,
       profile.name.data(), profile.bits, static_cast<double>(profile.noise_level),
       static_cast<double>(profile.attenuation), static_cast<double>(profile.temp_drift),
       calibration_size(setting));
-  const auto outcomes = [&] {
-    switch (profile.bits) {
-      case 2:
-        return compare<2>(setting, network, profile, seeds);
-      case 4:
-        return compare<4>(setting, network, profile, seeds);
-      case 8:
-        return compare<8>(setting, network, profile, seeds);
-      case 12:
-        return compare<12>(setting, network, profile, seeds);
-      default:
-        throw std::runtime_error("hardware of 2, 4, 8 or 12 bits only");
-    }
-  }();
+  const auto outcomes = with_bits_of(profile, [&]<int Bits>(std::integral_constant<int, Bits>) {
+    return compare<Bits>(setting, network, profile, seeds);
+  });
   report(outcomes, setting, profile);
 }
 

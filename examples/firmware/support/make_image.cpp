@@ -15,6 +15,7 @@
 
 #include <lumina/lumina.hpp>
 
+#include "convolutions.hpp"
 #include "network.hpp"
 
 namespace {
@@ -56,14 +57,20 @@ class Patterns {
   lumina::Matrix<float> patterns_;
 };
 
-lumina::CodedWeights<4> random_projection(std::size_t in, lumina::FastRng& rng) {
-  lumina::Matrix<float> w(kHidden, in);
+lumina::CodedWeights<4> random_projection(std::size_t in, lumina::FastRng& rng,
+                                          std::size_t out = kHidden) {
+  lumina::Matrix<float> w(out, in);
   rng.fill_normal(w.elements(), 0.0f, 1.0f / std::sqrt(static_cast<float>(in)));
   return lumina::encode_weights<4>(w);
 }
 
 struct Layers {
   lumina::CodedWeights<4> hidden1, hidden2, hidden3;
+};
+
+/// Random filters; their order does not matter.
+struct Convolutions {
+  lumina::CodedWeights<4> maps1, maps2;
 };
 
 struct LastLayer {
@@ -74,8 +81,8 @@ struct LastLayer {
 /// −½|f − mean|², without what is the same for all keywords: f·(mean − m) − ½|mean|², where m is
 /// the mean of all.
 LastLayer nearest_mean(const lumina::Matrix<float>& means) {
-  lumina::Matrix<float> w(kKeywords, kHidden);
-  for (std::size_t i = 0; i < kHidden; ++i) {
+  lumina::Matrix<float> w(kKeywords, means.cols());
+  for (std::size_t i = 0; i < means.cols(); ++i) {
     float all = 0.0f;
     for (std::size_t keyword = 0; keyword < kKeywords; ++keyword) all += means(keyword, i);
     for (std::size_t keyword = 0; keyword < kKeywords; ++keyword) {
@@ -85,29 +92,40 @@ LastLayer nearest_mean(const lumina::Matrix<float>& means) {
   LastLayer layer{lumina::encode_weights<4>(w), std::vector<float>(kKeywords)};
   for (std::size_t keyword = 0; keyword < kKeywords; ++keyword) {
     float square = 0.0f;
-    for (std::size_t i = 0; i < kHidden; ++i) square += means(keyword, i) * means(keyword, i);
+    for (std::size_t i = 0; i < means.cols(); ++i) square += means(keyword, i) * means(keyword, i);
     layer.bias[keyword] = -0.5f * square;
   }
   return layer;
 }
 
-/// The means of the features that the hidden layers make of training samples.
-lumina::Matrix<float> mean_features(const Layers& layers, const Patterns& patterns,
-                                    lumina::FastRng& rng) {
-  lumina::Matrix<std::uint8_t> workspace(1, kWorkspaceBytes);
-  const lumina::SerialIn executor(std::as_writable_bytes(workspace.elements()));
-  lumina::Matrix<float> means(kKeywords, kHidden);
-  Codes codes;
+/// The means of the features that run(sample, number) makes of training samples: codes of `adc`.
+template <class Run>
+lumina::Matrix<float> mean_features(const Patterns& patterns, lumina::FastRng& rng,
+                                    std::size_t features, const lumina::Quantizer<8>& adc,
+                                    const Run& run) {
+  lumina::Matrix<float> means(kKeywords, features);
   std::uint8_t sample[kInputs];
   for (std::size_t i = 0; i < kTrainingSamples; ++i) {
     patterns.draw(i % kKeywords, rng, sample);
-    run_hidden_layers(sample, 1000 + i, layers, codes, executor);
-    for (std::size_t k = 0; k < kHidden; ++k) {
-      means(i % kKeywords, k) += adc3.decode(codes.hidden3[k]) * kKeywords / kTrainingSamples;
+    const std::uint8_t* const codes = run(sample, 1000 + i);
+    for (std::size_t k = 0; k < features; ++k) {
+      means(i % kKeywords, k) += adc.decode(codes[k]) * kKeywords / kTrainingSamples;
     }
   }
   return means;
 }
+
+/// Memory of so many bytes at a cache line.
+class Workspace {
+ public:
+  explicit Workspace(std::size_t bytes) : memory_(1, bytes) {}
+  lumina::SerialIn executor() {
+    return lumina::SerialIn(std::as_writable_bytes(memory_.elements()));
+  }
+
+ private:
+  lumina::Matrix<std::uint8_t> memory_;
+};
 
 void write_element(float value) { std::printf("%af", double{value}); }
 void write_element(std::int32_t value) { std::printf("%ld", static_cast<long>(value)); }
@@ -167,7 +185,24 @@ int main() {
   const Patterns patterns(rng);
   Layers layers{random_projection(kInputs, rng), random_projection(kHidden, rng),
                 random_projection(kHidden, rng)};
-  const LastLayer last = nearest_mean(mean_features(layers, patterns, rng));
+  Workspace workspace(std::max(kWorkspaceBytes, convolutions::kWorkspaceBytes));
+  Codes codes;
+  const LastLayer last = nearest_mean(mean_features(
+      patterns, rng, kHidden, adc3, [&](const std::uint8_t* sample, std::uint64_t number) {
+        run_hidden_layers(sample, number, layers, codes, workspace.executor());
+        return codes.hidden3;
+      }));
+  lumina::FastRng samples_rng = rng;  // the samples are what they were without convolutions
+  const Convolutions filters{
+      random_projection(convolutions::shape1.filter_size(), rng, convolutions::shape1.outputs),
+      random_projection(convolutions::shape2.filter_size(), rng, convolutions::shape2.outputs)};
+  convolutions::Codes maps;
+  const LastLayer last_of_maps = nearest_mean(mean_features(
+      patterns, rng, convolutions::kMaps, convolutions::adc2,
+      [&](const std::uint8_t* sample, std::uint64_t number) {
+        convolutions::run_convolutions(sample, number, filters, maps, workspace.executor());
+        return maps.maps2;
+      }));
 
   std::printf(
       "// Written by make_image.\n#pragma once\n\n#include <cstddef>\n#include <cstdint>\n\n"
@@ -178,6 +213,11 @@ int main() {
   write_weights("scores", last.weights);
   std::printf("inline constexpr float bias[] = ");
   write_list(last.bias);
-  write_samples(patterns, rng);
+  write_weights("maps1", filters.maps1);
+  write_weights("maps2", filters.maps2);
+  write_weights("map_scores", last_of_maps.weights);
+  std::printf("inline constexpr float map_bias[] = ");
+  write_list(last_of_maps.bias);
+  write_samples(patterns, samples_rng);
   std::printf("\n}  // namespace image\n");
 }

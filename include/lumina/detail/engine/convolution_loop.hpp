@@ -40,12 +40,48 @@ void gather_patches(const Convolution& shape, const Convolution::Product& produc
 
 /// Each pixel is a patch, where it lies.
 template <class X, class Y>
-bool pixels_are_patches(const ImageView<const X>& x, const ImageView<Y>& y,
-                        const Convolution& shape) {
+constexpr bool pixels_are_patches(const ImageView<X>& x, const ImageView<Y>& y,
+                                  const Convolution& shape) {
   constexpr Size3 kOne{1, 1, 1}, kNone{0, 0, 0};
   return shape.groups == 1 && shape.kernel == kOne && shape.stride == kOne &&
          shape.padding == kNone && x.layout == ImageLayout::channels_last &&
          y.layout == ImageLayout::channels_last;
+}
+
+/// Where the arrays of a task begin, in bytes, and all of them end. X, Element, Y: of pixels, of
+/// patches, of outputs.
+template <class X, class Element, class Y>
+struct ConvolutionLayout {
+  std::size_t turned = 0, band, patches, outputs, end;
+
+  constexpr ConvolutionLayout(const ConvolutionPlan& plan, bool turns_outputs)
+      : band(round_up(kTurnedPixels * plan.shape().channels * sizeof(X), kCacheLine)),
+        patches(round_up(band + plan.band_elements() * sizeof(Element) + kBehindRuns, kCacheLine)),
+        outputs(round_up(
+            patches + plan.patch_rows() * plan.patch_elements() * sizeof(Element) + kBehindRuns,
+            kCacheLine)),
+        end(outputs) {
+    if (turns_outputs) {
+      end += round_up(plan.patch_rows() * plan.shape().product(0).outputs * sizeof(Y), kCacheLine);
+    }
+  }
+};
+
+/// Each thread wants tasks.
+constexpr std::size_t most_rows_of_task(std::size_t rows, std::size_t threads) {
+  return threads == 1 ? rows : ceil_div(rows, 4 * threads);
+}
+
+/// The plan of a call of some threads with patches of Element.
+template <class Element, class X, class Y>
+constexpr ConvolutionPlan convolution_plan(const ImageView<X>& x, const ImageView<Y>& y,
+                                           const Convolution& shape, std::size_t threads) {
+  return {shape,
+          x.size,
+          x.batch,
+          most_rows_of_task(size_product(y.batch, y.pixels()), threads),
+          Native::row_scratch_bytes,
+          sizeof(Element)};
 }
 
 /// `Products`: how patches become outputs (convolution_call.hpp).
@@ -61,17 +97,13 @@ class ConvolutionLoop {
       : x_(x),
         y_(y),
         products_(products),
-        plan_(shape, x.size, x.batch, most_rows(y, threads), Native::row_scratch_bytes,
-              sizeof(Element)),
+        plan_(convolution_plan<Element>(x, y, shape, threads)),
         layout_(plan_, y.layout == ImageLayout::channels_first) {}
 
   std::size_t tasks() const { return plan_.tasks(); }
   std::size_t bytes() const { return layout_.end; }
   /// With what the product needs of a workspace.
   std::size_t workspace_bytes() const {
-    if (pixels_are_patches(x_, y_, plan_.shape())) {
-      return products_.workspace_bytes(size_product(y_.batch, y_.pixels()), plan_.shape().channels);
-    }
     return layout_.end + products_.workspace_bytes(plan_.patch_rows(), plan_.patch_elements());
   }
 
@@ -94,30 +126,6 @@ class ConvolutionLoop {
   }
 
  private:
-  /// Each thread wants tasks.
-  static std::size_t most_rows(const ImageView<Y>& y, std::size_t threads) {
-    const std::size_t rows = size_product(y.batch, y.pixels());
-    return threads == 1 ? rows : ceil_div(rows, 4 * threads);
-  }
-
-  /// Where a task's arrays begin, and all of them end.
-  struct Layout {
-    std::size_t turned = 0, band, patches, outputs, end;
-
-    Layout(const ConvolutionPlan& plan, bool turns_outputs) {
-      const Convolution& shape = plan.shape();
-      band = round_up(kTurnedPixels * shape.channels * sizeof(X), kCacheLine);
-      patches = round_up(band + plan.band_elements() * sizeof(Element) + kBehindRuns, kCacheLine);
-      outputs = round_up(
-          patches + plan.patch_rows() * plan.patch_elements() * sizeof(Element) + kBehindRuns,
-          kCacheLine);
-      end = outputs;
-      if (turns_outputs) {
-        end += round_up(plan.patch_rows() * shape.product(0).outputs * sizeof(Y), kCacheLine);
-      }
-    }
-  };
-
   /// Rows of a box, one of the products.
   template <class Executor>
   bool multiply(std::size_t index, const OutputBox& box, const BandBox& band_box, const Range& rows,
@@ -159,7 +167,7 @@ class ConvolutionLoop {
   ImageView<Y> y_;
   const Products& products_;  // of who makes the call
   ConvolutionPlan plan_;
-  Layout layout_;
+  ConvolutionLayout<X, Element, Y> layout_;
 };
 
 /// Whether the call, which was checked but for its workspace, has run.

@@ -43,8 +43,8 @@ class ConvolutionPlan {
  public:
   /// `most_rows`: of a task; `bytes`: what its band, and its patches, may take; `element`: bytes of
   /// theirs. A task has an output at least.
-  ConvolutionPlan(const Convolution& shape, const Size3& image, std::size_t batch,
-                  std::size_t most_rows, std::size_t bytes, std::size_t element)
+  constexpr ConvolutionPlan(const Convolution& shape, const Size3& image, std::size_t batch,
+                            std::size_t most_rows, std::size_t bytes, std::size_t element)
       : shape_(shape), out_(shape.output_size(image)), batch_(batch) {
     // The whole width first, then height, then depth, so that a box is one piece of y.
     Size3 box{1, 1, 1};
@@ -76,15 +76,16 @@ class ConvolutionPlan {
     patch_rows_ = ceil_div(box_rows, ceil_div(box_rows, at_once));
   }
 
-  const Convolution& shape() const { return shape_; }
-  std::size_t tasks() const { return batch_ * pieces_[0] * pieces_[1] * pieces_[2]; }
+  constexpr const Convolution& shape() const { return shape_; }
+  constexpr std::size_t tasks() const { return batch_ * pieces_[0] * pieces_[1] * pieces_[2]; }
   /// The most of a task.
-  std::size_t band_elements() const { return band_elements_; }
-  std::size_t patch_elements() const { return patch_elements_; }  ///< from one to the next
+  constexpr std::size_t band_elements() const { return band_elements_; }
+  /// From a patch to the next.
+  constexpr std::size_t patch_elements() const { return patch_elements_; }
   static constexpr std::size_t patch_stride(std::size_t depth, std::size_t element) {
     return round_up(std::max<std::size_t>(depth, 1), kCacheLine / element);
   }
-  std::size_t patch_rows() const { return patch_rows_; }  ///< at once
+  constexpr std::size_t patch_rows() const { return patch_rows_; }  ///< at once
 
   OutputBox box(std::size_t task) const {
     OutputBox result{};
@@ -115,11 +116,11 @@ class ConvolutionPlan {
 
  private:
   /// Pixels that so many outputs see.
-  std::size_t reach(std::size_t dimension, std::size_t outputs) const {
+  constexpr std::size_t reach(std::size_t dimension, std::size_t outputs) const {
     return (outputs - 1) * shape_.stride[dimension] +
            (shape_.kernel[dimension] - 1) * shape_.dilation[dimension] + 1;
   }
-  std::size_t band_elements(const Size3& box) const {
+  constexpr std::size_t band_elements(const Size3& box) const {
     return size_product(reach(0, box[0]), reach(1, box[1]), reach(2, box[2]), shape_.channels);
   }
 
