@@ -41,6 +41,7 @@
 #include "weight_noise.hpp"
 #include "weights.hpp"
 #include "weights_file.hpp"
+#include "wires.hpp"
 
 // Calls.
 #include "analog_gemm.hpp"
