@@ -18,6 +18,7 @@
 #include "elementary.hpp"
 #include "epilogue.hpp"
 #include "independent.hpp"
+#include "ir_drop.hpp"
 #include "read_noise.hpp"
 #include "stage.hpp"
 #include "stage_list.hpp"

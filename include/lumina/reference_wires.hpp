@@ -25,7 +25,8 @@ namespace reference {
 /// resistances above, positive definite, it is (1/g + z)·g, whose leading minors are positive.
 inline Matrix<double> effective_conductances(MatrixView<const float> g, const Wires& wires) {
   const std::size_t outputs = g.rows(), inputs = g.cols(), devices = outputs * inputs;
-  const double row = double{wires.row_ohm} * 1e-6, column = double{wires.column_ohm} * 1e-6;
+  const double row = static_cast<double>(wires.row_ohm) * 1e-6;
+  const double column = static_cast<double>(wires.column_ohm) * 1e-6;
   Matrix<double> matrix(devices, devices), voltages(devices, inputs);
   const auto index = [&](std::size_t o, std::size_t i) { return o * inputs + i; };
   for (std::size_t o = 0; o < outputs; ++o) {
@@ -35,11 +36,11 @@ inline Matrix<double> effective_conductances(MatrixView<const float> g, const Wi
       voltages(own, i) = 1.0;  // of the i-th unit vector
       for (std::size_t other = 0; other < outputs; ++other) {
         const auto shared = static_cast<double>(std::min(o, other) + 1);
-        matrix(own, index(other, i)) += row * shared * double{g(other, i)};
+        matrix(own, index(other, i)) += row * shared * static_cast<double>(g(other, i));
       }
       for (std::size_t other = 0; other < inputs; ++other) {
         const auto shared = static_cast<double>(std::min(i, other) + 1);
-        matrix(own, index(o, other)) += column * shared * double{g(o, other)};
+        matrix(own, index(o, other)) += column * shared * static_cast<double>(g(o, other));
       }
     }
   }
@@ -62,7 +63,7 @@ inline Matrix<double> effective_conductances(MatrixView<const float> g, const Wi
   for (std::size_t o = 0; o < outputs; ++o) {
     for (std::size_t i = 0; i < inputs; ++i) {
       for (std::size_t k = 0; k < inputs; ++k) {
-        effective(o, i) += double{g(o, k)} * voltages(index(o, k), i);
+        effective(o, i) += static_cast<double>(g(o, k)) * voltages(index(o, k), i);
       }
     }
   }
