@@ -18,6 +18,7 @@
 #include "elementary.hpp"
 #include "epilogue.hpp"
 #include "independent.hpp"
+#include "ir_drop.hpp"
 #include "read_noise.hpp"
 #include "stage.hpp"
 #include "stage_list.hpp"
@@ -41,6 +42,7 @@
 #include "weight_noise.hpp"
 #include "weights.hpp"
 #include "weights_file.hpp"
+#include "wires.hpp"
 
 // Calls.
 #include "analog_gemm.hpp"

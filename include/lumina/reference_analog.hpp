@@ -124,7 +124,9 @@ ArrayOutput array_output(MatrixView<const X> x, const TiledWeights<Bits>& w, std
   result.facts = {extra.magnitudes,
                   extra.squared_inputs,
                   extra.squares,
-                  {dac.range, detail::product(static_cast<float>(norm), 1.0f / 255.0f)}};
+                  {dac.range, detail::product(static_cast<float>(norm), 1.0f / 255.0f),
+                   static_cast<float>(w.input_count(tile))},
+                  extra.positions};
   return result;
 }
 

@@ -10,6 +10,7 @@
 #include "config.hpp"
 #include "detail/base/scalar_math.hpp"
 #include "independent.hpp"
+#include "ir_drop.hpp"
 #include "noise.hpp"
 #include "read_noise.hpp"
 #include "reference.hpp"
@@ -48,6 +49,12 @@ float apply(const OutputNonlinearity<Source>& stage, const Element& y) {
       stage.factors.empty() ? 1.0f : stage.factors[std::min(y.tile, stage.factors.size() - 1)];
   const float bent = 1.0f + detail::product(n, std::fabs(y.value));
   return detail::product(y.value, factor) / bent;
+}
+
+inline float apply(const IrDrop& stage, const Element& y, const Facts<float>& facts) {
+  const float a = detail::product(facts.magnitudes, facts.row.inputs / stage.wire_to_device);
+  const float c = detail::product(a, std::fma(a, std::fma(a, 0.05f, -0.2f), 0.5f));
+  return y.value - detail::product(detail::product(c, stage.strength), facts.positions);
 }
 
 /// The variance of a noise that independent() merges.

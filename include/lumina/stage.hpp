@@ -74,12 +74,15 @@ struct Sums {
   static constexpr unsigned magnitudes = detail::kMagnitudeSums;         ///< Σ |ŵ|·|x̂|
   static constexpr unsigned squared_inputs = detail::kSquaredInputSums;  ///< Σ |ŵ|·x̂²
   static constexpr unsigned squares = detail::kSquareSums;               ///< Σ ŵ²·x̂²
+  /// Σ ŵ·x̂·(1 − (1 − k/n)²) over the array's inputs k = 0 … n − 1.
+  static constexpr unsigned positions = detail::kPositionSums;
 };
 
 /// What is known of a row of inputs of an array.
 struct RowFacts {
   float range = 0.0f;           ///< r, what x̂ = 1 stands for
   float sum_of_squares = 0.0f;  ///< Σ x̂²
+  float inputs = 0.0f;          ///< how many the array has; known in any case
 };
 
 /// What a stage has asked for, for the vector of outputs that it gets; 0 what it has not.
@@ -87,6 +90,7 @@ template <class Floats>
 struct Facts {
   Floats magnitudes = Floats(0.0f), squared_inputs = Floats(0.0f), squares = Floats(0.0f);
   RowFacts row = {};
+  Floats positions = Floats(0.0f);
 };
 
 /// Per-column parameters for a vector: reads active lanes only.

@@ -36,11 +36,12 @@ constexpr bool kCodesAreBytes = std::is_same_v<Native::Codes::Input, std::uint8_
 
 // --- what is meant, in plain loops -------------------------------------------------------------
 
-enum class Sum { product, magnitudes, squared_inputs, squares };
+enum class Sum { product, magnitudes, squared_inputs, squares, positions };
 
 /// The sums of a set, in the order of their planes.
 std::vector<Sum> sums_in(unsigned set) {
   std::vector<Sum> sums{Sum::product};
+  if ((set & 8) != 0) sums.push_back(Sum::positions);
   if ((set & 1) != 0) sums.push_back(Sum::magnitudes);
   if ((set & 2) != 0) sums.push_back(Sum::squared_inputs);
   if ((set & 4) != 0) sums.push_back(Sum::squares);
@@ -60,10 +61,22 @@ std::int64_t input_of(Sum sum, const UniformQuantizer& dac, std::int32_t code) {
   const double exact = sum == Sum::magnitudes ? std::abs(double{v}) : double{v} * double{v};
   return static_cast<std::int64_t>(std::nearbyint(exact));
 }
+/// Of the k-th of n inputs: 1 − (1 − k/n)² of what the code stands for, in 127ths, less the bias.
+std::int64_t input_by_position(const UniformQuantizer& dac, std::int32_t code, std::size_t k,
+                               std::size_t n) {
+  const double range = std::max(std::abs(double{dac.lo()}), std::abs(double{dac.hi()}));
+  const double first = double{dac.offset()} + double{dac.step()} * dac.lowest();
+  const float v =
+      std::fma(static_cast<float>(code), static_cast<float>(127.0 * (dac.step() / range)),
+               static_cast<float>(127.0 * (first / range)));
+  const float far = std::fma(static_cast<float>(k), -1.0f / static_cast<float>(n), 1.0f);
+  const double exact = double{v} * double{std::fma(-far, far, 1.0f)};
+  return static_cast<std::int64_t>(std::nearbyint(static_cast<float>(exact))) + 128;
+}
 /// Of a code in so many stored bits, which lies at the upper end of its byte.
 std::int64_t weight_of(Sum sum, int stored_bits, std::int32_t code) {
   const std::int64_t byte = code * (1 << (8 - stored_bits));
-  if (sum == Sum::product) return byte;
+  if (sum == Sum::product || sum == Sum::positions) return byte;
   return sum == Sum::squares ? (byte * byte + 64) / 128 : std::abs(byte);
 }
 
@@ -138,7 +151,11 @@ struct CodedLayer {
       for (std::size_t row = 0; row < shape.batch; ++row) {
         std::int32_t* const to = &result[(row * planes.size() + p) * kBlockColumns];
         for (std::size_t k = 0; k < shape.in; ++k) {
-          const std::int32_t input = of_code[x_code(row, k)];
+          std::int32_t input = of_code[x_code(row, k)];
+          if (planes[p] == Sum::positions) {
+            input = static_cast<std::int32_t>(input_by_position(dac, x_code(row, k), k, shape.in)) -
+                    kBias;
+          }
           for (std::size_t column = 0; column < shape.out; ++column) {
             to[column] += input * factors[k * shape.out + column];
           }
@@ -164,7 +181,7 @@ template <class K, unsigned Set, int Bits, class X>
 AlignedBuffer<std::int32_t> multiplied(CodedLayer<Bits, X>& problem, std::size_t cut) {
   constexpr std::size_t planes = plane_count(Set);
   const auto [batch, in, out, first_input] = problem.shape;
-  const EncodedPlanes<Native, X, Set> source(problem.x.constant(), problem.dac);
+  const EncodedPlanes<Native, X, Set> source(problem.x.constant(), problem.dac, problem.inputs());
   auto sums = buffer<std::int32_t>(batch * planes * kBlockColumns);
   Prefetcher none;
   const Ahead ahead{reinterpret_cast<const char*>(sums.data()), 0, 0, 0, true, false, &none};
@@ -260,7 +277,7 @@ void check_unit(Engine& engine) {
 }  // namespace
 
 TEST_CASE("Planes come in the order of their sums", "[sum_planes]") {
-  for (unsigned set = 0; set <= kAllExtraSums; ++set) {
+  for (unsigned set = 0; set <= (kAllExtraSums | kPositionSums); ++set) {
     const std::vector<Sum> sums = sums_in(set);
     REQUIRE(plane_count(set) == sums.size());
     for (std::size_t plane = 1; plane < sums.size(); ++plane) {
@@ -281,6 +298,14 @@ TEST_CASE("Extra sums of codes in 8 bits are exact", "[sum_planes]") {
   check_set<kMagnitudeSums | kSquareSums, 8>(engine, 29);
   check_set<kSquaredInputSums | kSquareSums, 8>(engine, 29);
   check_set<kAllExtraSums, 8>(engine, 7);
+}
+
+TEST_CASE("Sums by position are exact", "[sum_planes]") {
+  Engine engine(9);
+  check_set<kPositionSums | kMagnitudeSums, 8>(engine, 29);
+  check_set<kPositionSums | kMagnitudeSums, 2>(engine, 29);
+  check_unit<kPositionSums | kMagnitudeSums, 8>(engine);
+  check_unit<kPositionSums | kMagnitudeSums, 4>(engine);
 }
 
 TEST_CASE("Extra sums of codes in 4 and 2 bits are exact", "[sum_planes]") {

@@ -82,6 +82,10 @@ constexpr float product(float a, float b) {
   if (std::is_constant_evaluated() || !kHasFma) return a * b;
   return __builtin_fmaf(a, b, -0.0f);
 }
+constexpr double product(double a, double b) {
+  if (std::is_constant_evaluated() || !kHasFma) return a * b;
+  return __builtin_fma(a, b, -0.0);
+}
 
 /// 1.5·2^23: here a float's last bit is worth 1, so that adding it rounds to an integer, which then
 /// lies in the last bits.

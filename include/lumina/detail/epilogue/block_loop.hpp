@@ -71,12 +71,14 @@ class BlockFacts {
       facts.squared_inputs.store_aligned(squared_inputs_ + index);
     }
     if constexpr (kHas(Sums::squares)) facts.squares.store_aligned(squares_ + index);
+    if constexpr (kHas(Sums::positions)) facts.positions.store_aligned(positions_ + index);
     rows_[index / kBlockColumns] = facts.row;
   }
   void show(StageBlock& block) const {
     if constexpr (kHas(Sums::magnitudes)) block.magnitudes = magnitudes_;
     if constexpr (kHas(Sums::squared_inputs)) block.squared_inputs = squared_inputs_;
     if constexpr (kHas(Sums::squares)) block.squares = squares_;
+    if constexpr (kHas(Sums::positions)) block.positions = positions_;
     block.row_facts = rows_;
   }
 
@@ -87,6 +89,7 @@ class BlockFacts {
   alignas(kCacheLine) float magnitudes_[kHas(Sums::magnitudes) ? kFloats : 1];
   alignas(kCacheLine) float squared_inputs_[kHas(Sums::squared_inputs) ? kFloats : 1];
   alignas(kCacheLine) float squares_[kHas(Sums::squares) ? kFloats : 1];
+  alignas(kCacheLine) float positions_[kHas(Sums::positions) ? kFloats : 1];
   RowFacts rows_[Rows];
 };
 

@@ -50,6 +50,7 @@ struct StageBlock {
   const float* magnitudes = nullptr;
   const float* squared_inputs = nullptr;
   const float* squares = nullptr;
+  const float* positions = nullptr;
   const RowFacts* row_facts = nullptr;  ///< one for each row
 
   std::size_t size() const { return rows.size * kBlockColumns; }
@@ -85,7 +86,7 @@ struct BlockValues {
       return from != nullptr ? StageFloats::load_aligned(from + begin + column) : StageFloats(0.0f);
     };
     return {load(block.magnitudes), load(block.squared_inputs), load(block.squares),
-            block.row_facts[begin / kBlockColumns]};
+            block.row_facts[begin / kBlockColumns], load(block.positions)};
   }
 };
 

@@ -13,6 +13,7 @@
 #include "../layout/tiles.hpp"
 #include "../rows/array_input.hpp"
 #include "../rows/array_rows.hpp"
+#include "../rows/input_planes.hpp"
 #include "../simd/vectors.hpp"
 #include "plane_sums.hpp"
 
@@ -48,12 +49,13 @@ class TileSums {
         : unit_(tile_sums.unit_),
           sums_(sums),
           numbers_(numbers),
-          extra_(tile_sums.extra_sums(tile, block)) {
-      const TiledPanels<StoredBits>& panels = tile_sums.panels_;
-      const std::int32_t* const code_sums =
-          panels.code_sums + tile * panels.padded_outputs + block * kBlockColumns;
+          extra_(tile_sums.extra_sums(tile, block)),
+          position_unit_(position_unit(tile_sums.panels_.code_value)),
+          inputs_(static_cast<float>(tile_sums.panels_.inputs[tile].size)),
+          code_sums_(tile_sums.panels_.code_sums + tile * tile_sums.panels_.padded_outputs +
+                     block * kBlockColumns) {
       for (std::size_t i = 0; i < kBlockColumns; i += Floats::size) {
-        const Ints code_sum = Ints::load_aligned(code_sums + i);
+        const Ints code_sum = Ints::load_aligned(code_sums_ + i);
         (code_sum * Ints(tile_sums.lowest_)).store_aligned(lowest_ + i);
         product(Floats(tile_sums.offset_), nearest_floats(code_sum)).store_aligned(base_ + i);
       }
@@ -69,7 +71,7 @@ class TileSums {
       const RowNumbers& row =
           numbers_[static_cast<std::size_t>(sums - sums_) / (planes * kBlockColumns)];
       Facts<Floats> result;
-      result.row = {row.range, product(static_cast<float>(row.squares), 1.0f / 255.0f)};
+      result.row = {row.range, product(static_cast<float>(row.squares), 1.0f / 255.0f), inputs_};
       const auto value = [&]<unsigned Sum>() __attribute__((always_inline)) {
         if constexpr ((Set & Sum) != 0) {
           return extra_.template value<Sum>(sums, kBlockColumns, column);
@@ -80,14 +82,26 @@ class TileSums {
       result.magnitudes = value.template operator()<kMagnitudeSums>();
       result.squared_inputs = value.template operator()<kSquaredInputSums>();
       result.squares = value.template operator()<kSquareSums>();
+      if constexpr ((Set & kPositionSums) != 0) result.positions = positions(sums, column);
       return result;
     }
 
    private:
+    [[gnu::always_inline]] Floats positions(const std::int32_t* sums, std::size_t column) const {
+      constexpr auto kBias =
+          Codes::input_bias - static_cast<std::int32_t>(InputPlanes::kPositionBias);
+      Ints sum = Ints::load_aligned(sums + plane_of(Set, kPositionSums) * kBlockColumns + column);
+      if constexpr (StoredBits != 8) sum = sum >> (8 - StoredBits);
+      sum = sum + Ints::load_aligned(code_sums_ + column) * Ints(kBias);
+      return product(nearest_floats(sum), Floats(position_unit_));
+    }
+
     float unit_;
     const std::int32_t* sums_;
     const RowNumbers* numbers_;
     typename PlaneSums<Arch, StoredBits, Set>::Values extra_;
+    float position_unit_, inputs_;
+    const std::int32_t* code_sums_;
     alignas(kCacheLine) float base_[kBlockColumns];
     alignas(kCacheLine) std::int32_t lowest_[kBlockColumns];
   };

@@ -43,7 +43,10 @@ struct Blocks {
   /// The same for rows that come in groups, which tiles do not cut.
   constexpr Blocks with_rows_in_groups_of(std::size_t group) const {
     Blocks result = *this;
-    for (TileWidth& width : result.tile_widths) width.max_rows = width.max_rows / group * group;
+    for (TileWidth& width : result.tile_widths) {
+      const bool tallest = width.max_rows == max_tile_rows();
+      width.max_rows = tallest && width.max_rows < group ? group : width.max_rows / group * group;
+    }
     return result;
   }
   /// The same with a group of rows for every row; a task has about twice as many of them then.

@@ -85,6 +85,11 @@ struct PlaneKernel {
       VectorKernel<D>::multiply(rows_of(0, {0, rows.inputs}),
                                 {panel, panels.panel_size, columns, panels.in_call}, sums_of(0),
                                 accumulate, own);
+      if constexpr ((Set & kPositionSums) != 0) {
+        VectorKernel<D>::multiply(rows_of(1, {0, rows.inputs}),
+                                  {panel, panels.panel_size, columns, panels.in_call}, sums_of(1),
+                                  accumulate, nothing);
+      }
       const auto multiply_form = [&]<PlaneForm kForm>() {
         alignas(kCacheLine) Word part[Arch::unpacked_part_floats];
         std::size_t begin = 0;
@@ -103,7 +108,7 @@ struct PlaneKernel {
           begin += kPartInputs;
         } while (begin < rows.inputs);
       };
-      if constexpr ((Set & ~kSquareSums) != 0) {
+      if constexpr ((Set & (kMagnitudeSums | kSquaredInputSums)) != 0) {
         multiply_form.template operator()<PlaneForm::magnitudes>();
       }
       if constexpr ((Set & kSquareSums) != 0) {

@@ -1,7 +1,8 @@
 // Sums that a stage may want beside Σ w·x, from the same panel in the same pass: which there are,
 // and what each multiplies. Every sum has a plane of the inputs, which lies beside the codes' own
 // as another row: plane p of row r is virtual row r·planes + p. Plane 0 has the codes, whose sum
-// is the product; then come those that are asked for, in the order of their constants.
+// is the product; then come those that are asked for, in the order of their constants, but that of
+// positions, which multiplies the same weights, first.
 #pragma once
 
 #include <bit>
@@ -19,33 +20,40 @@ namespace detail {
 inline constexpr unsigned kMagnitudeSums = 1;     ///< Σ |w|·|x|
 inline constexpr unsigned kSquaredInputSums = 2;  ///< Σ |w|·x²
 inline constexpr unsigned kSquareSums = 4;        ///< Σ w²·x²
+inline constexpr unsigned kPositionSums = 8;  ///< Σ w·x·(1 − (1 − k / n)²) over inputs k of n
+/// Those of magnitudes and squares.
 inline constexpr unsigned kAllExtraSums = kMagnitudeSums | kSquaredInputSums | kSquareSums;
 
-/// What a plane multiplies: codes as they are, their magnitudes or their squares.
-enum class PlaneForm { codes, magnitudes, squares };
+/// What a plane multiplies: codes as they are, their magnitudes or their squares; of inputs also
+/// codes weighted by their position.
+enum class PlaneForm { codes, magnitudes, squares, positions };
 
 /// The rows that one row of x becomes.
 constexpr std::size_t plane_count(unsigned set) {
   return 1 + static_cast<std::size_t>(std::popcount(set));
 }
 /// The plane of a sum that the set has.
-constexpr std::size_t plane_of(unsigned set, unsigned sum) { return plane_count(set & (sum - 1)); }
+constexpr std::size_t plane_of(unsigned set, unsigned sum) {
+  if (sum == kPositionSums) return 1;
+  return plane_count(set & (sum - 1)) + ((set & kPositionSums) != 0 ? 1 : 0);
+}
 /// The sum that is made of a plane; 0: the product.
 constexpr unsigned sum_of_plane(unsigned set, std::size_t plane) {
-  for (unsigned sum = 1; sum <= kAllExtraSums; sum <<= 1) {
+  for (unsigned sum = 1; sum <= kPositionSums; sum <<= 1) {
     if ((set & sum) != 0 && plane_of(set, sum) == plane) return sum;
   }
   return 0;
 }
 constexpr PlaneForm weights_of_plane(unsigned set, std::size_t plane) {
   const unsigned sum = sum_of_plane(set, plane);
-  return sum == 0             ? PlaneForm::codes
-         : sum == kSquareSums ? PlaneForm::squares
-                              : PlaneForm::magnitudes;
+  return sum == 0 || sum == kPositionSums ? PlaneForm::codes
+         : sum == kSquareSums             ? PlaneForm::squares
+                                          : PlaneForm::magnitudes;
 }
 constexpr PlaneForm inputs_of_plane(unsigned set, std::size_t plane) {
   const unsigned sum = sum_of_plane(set, plane);
   return sum == 0                ? PlaneForm::codes
+         : sum == kPositionSums  ? PlaneForm::positions
          : sum == kMagnitudeSums ? PlaneForm::magnitudes
                                  : PlaneForm::squares;
 }
@@ -64,6 +72,8 @@ constexpr std::int32_t rounded_square(std::int32_t byte) { return (byte * byte +
 /// What 1 in a sum of magnitudes, of the weights' codes and the inputs' planes, is in |ŵ||x̂| or
 /// |ŵ|x̂²; code 1 stands for `code_value` in ŵ.
 constexpr float magnitude_unit(float code_value) { return code_value / 255.0f; }
+/// What 1 in a sum of codes and positions is in ŵ·x̂.
+constexpr float position_unit(float code_value) { return code_value / 127.0f; }
 /// What 1 in a sum of rounded_square() is in ŵ²x̂². The byte is code·2^(8 − stored), so code² is
 /// square·2^7 / 2^(16 − 2·stored).
 constexpr float square_unit(float code_value, int stored_bits) {

@@ -54,13 +54,14 @@ class ArrayRows {
       input_.with_dac(x_.row(from) + of_array.begin, of_array.size, iteration,
                       [&](const UniformQuantizer& dac, float range) {
                         std::uint32_t squares = 0;
+                        const Codes codes = codes_of(dac, of_array);
                         if constexpr (SumsSquares) {
-                          Codes(x_, dac).read(
+                          codes.read(
                               {from, 1}, inputs, own, stride,
                               [&](std::size_t) -> const UniformQuantizer& { return dac; },
                               &squares);
                         } else {
-                          Codes(x_, dac).read({from, 1}, inputs, own, stride);
+                          codes.read({from, 1}, inputs, own, stride);
                         }
                         const bool begins = inputs.begin == of_array.begin;
                         numbers[row] = {range, (begins ? 0 : numbers[row].squares) + squares};
@@ -69,6 +70,14 @@ class ArrayRows {
   }
 
  private:
+  Codes codes_of(const UniformQuantizer& dac, [[maybe_unused]] const Range& of_array) const {
+    if constexpr ((Set & kPositionSums) != 0) {
+      return Codes(x_, dac, of_array);
+    } else {
+      return Codes(x_, dac);
+    }
+  }
+
   MatrixView<const X> x_;
   Input input_;
 };

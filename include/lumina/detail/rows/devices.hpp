@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "../../border.hpp"
 #include "../../cells/cell_model.hpp"
@@ -60,11 +61,14 @@ class CellState {
   typename MomentOf<Cell>::type moment_{};
 };
 
+/// What is wanted of a weight's devices: ŵ, or a conductance in µS.
+enum class Held { weight, plus, minus };
+
 /// The ŵ that devices hold which are programmed to w [out, in]: w / scale of the output, rounded to
 /// levels where there are some, to the targets of its devices, to their conductances, to what those
 /// are read as. The devices of w(row, column) draw what is at (row, first_column + column) of the
 /// noise fields.
-template <CellModel Cell, std::size_t Devices, bool AtTime>
+template <CellModel Cell, std::size_t Devices, bool AtTime, Held Wanted = Held::weight>
 class ProgrammedRows : public FloatRows {
  public:
   static constexpr std::size_t row_multiple = kBlockColumns;  // a generator begins there
@@ -148,11 +152,19 @@ class ProgrammedRows : public FloatRows {
   /// What the devices of ŵ hold.
   [[gnu::always_inline]] Floats held(const Floats& weights, const typename Draws::Round& round,
                                      std::size_t v) const {
-    const Floats plus = state_(mapping_.target(weights, 1.0f), round[0][v]);
-    if constexpr (Devices == 1) {
-      return mapping_.weight(plus);
+    const auto device = [&](auto index) __attribute__((always_inline)) {
+      return state_(mapping_.target(weights, index == 0 ? 1.0f : -1.0f), round[index][v]);
+    };
+    constexpr std::integral_constant<std::size_t, 0> kPlus;
+    constexpr std::integral_constant<std::size_t, 1> kMinus;
+    if constexpr (Wanted == Held::plus) {
+      return device(kPlus);
+    } else if constexpr (Wanted == Held::minus) {
+      return device(kMinus);
+    } else if constexpr (Devices == 1) {
+      return mapping_.weight(device(kPlus));
     } else {
-      return mapping_.weight(plus, state_(mapping_.target(weights, -1.0f), round[1][v]));
+      return mapping_.weight(device(kPlus), device(kMinus));
     }
   }
 

@@ -33,7 +33,9 @@ class EncodedPlanes {
   static constexpr std::size_t row_multiple = ByteBlock::size;
   static constexpr std::size_t elements_per_input = planes;
 
-  EncodedPlanes(MatrixView<const X> x, const UniformQuantizer& dac) : codes_(x, dac), x_(x) {}
+  /// `array`: the inputs that positions are counted in.
+  EncodedPlanes(MatrixView<const X> x, const UniformQuantizer& dac, const Range& array = {0, 1})
+      : codes_(x, dac), x_(x), array_(array) {}
 
   std::size_t rows() const { return codes_.rows(); }
   std::size_t depth() const { return codes_.depth(); }
@@ -52,8 +54,7 @@ class EncodedPlanes {
             const DacOf& dac_of) const {
     for (std::size_t i = 0; i < rows.size; ++i) {
       const std::size_t row = rows.begin + i;
-      write_row<false>(x_.row(row) + inputs.begin, inputs.size, dac_of(row),
-                       to + i * planes * stride, stride);
+      write_row<false>(row, inputs, dac_of(row), to + i * planes * stride, stride);
     }
   }
   /// And the sum of each row's squares (InputPlanes) over these inputs to square_sums[i]: Σ x̂² is
@@ -63,8 +64,7 @@ class EncodedPlanes {
             const DacOf& dac_of, std::uint32_t* square_sums) const {
     for (std::size_t i = 0; i < rows.size; ++i) {
       const std::size_t row = rows.begin + i;
-      square_sums[i] = write_row<true>(x_.row(row) + inputs.begin, inputs.size, dac_of(row),
-                                       to + i * planes * stride, stride);
+      square_sums[i] = write_row<true>(row, inputs, dac_of(row), to + i * planes * stride, stride);
     }
   }
 
@@ -72,30 +72,42 @@ class EncodedPlanes {
   using Floats = typename Arch::template Batch<float>;
   using Words = typename Arch::template Batch<std::uint32_t>;
 
-  /// `count` inputs to all planes; with kSums the result is the sum of their squares.
+  /// Inputs of a row to all planes; with kSums the result is the sum of their squares.
   template <bool kSums>
-  static std::uint32_t write_row(const X* x, std::size_t count, const UniformQuantizer& dac_of_row,
-                                 Element* to, std::size_t stride) {
+  std::uint32_t write_row(std::size_t row, const Range& inputs, const UniformQuantizer& dac_of_row,
+                          Element* to, std::size_t stride) const {
     constexpr bool kMagnitudes = (Set & kMagnitudeSums) != 0;
-    constexpr bool kSquares = (Set & ~kMagnitudeSums) != 0 || kSums;
+    constexpr bool kSquares = (Set & (kSquaredInputSums | kSquareSums)) != 0 || kSums;
+    constexpr bool kPositions = (Set & kPositionSums) != 0;
+    const X* const x = x_.row(row) + inputs.begin;
+    const std::size_t count = inputs.size;
     const UniformQuantizer dac = dac_of_row;  // writing bytes does not change it
     const InputPlanes input_planes(dac);
-    ByteBlock codes, magnitudes, squares;
+    ByteBlock codes, magnitudes, squares, positions;
     Words square_sums(0u);
     const auto write = [&](std::size_t first) __attribute__((always_inline)) {
       unroll<planes>([&](auto plane) __attribute__((always_inline)) {
         constexpr PlaneForm form = inputs_of_plane(Set, plane);
         const ByteBlock& own = form == PlaneForm::codes        ? codes
                                : form == PlaneForm::magnitudes ? magnitudes
-                                                               : squares;
+                               : form == PlaneForm::squares    ? squares
+                                                               : positions;
         Codes::prepare(own.bytes(), row_multiple, to + plane * stride + first);
       });
+    };
+
+    const auto make = [&](std::size_t first) __attribute__((always_inline)) {
+      input_planes.make<Floats, kMagnitudes, kSquares>(codes, magnitudes, squares, square_sums);
+      if constexpr (kPositions) {
+        input_planes.make_positions<Floats>(codes, inputs.begin - array_.begin + first, array_.size,
+                                            positions);
+      }
     };
 
     const std::size_t whole = count / row_multiple * row_multiple;
     for (std::size_t i = 0; i < whole; i += row_multiple) {
       encode(x + i, dac, codes);
-      input_planes.make<Floats, kMagnitudes, kSquares>(codes, magnitudes, squares, square_sums);
+      make(i);
       write(i);
     }
     std::uint32_t sum = 0;
@@ -110,8 +122,8 @@ class EncodedPlanes {
     X rest[row_multiple] = {};
     std::copy(x + whole, x + count, rest);
     encode(rest, dac, codes);
-    input_planes.make<Floats, kMagnitudes, kSquares>(codes, magnitudes, squares, square_sums);
-    for (ByteBlock* const block : {&codes, &magnitudes, &squares}) {
+    make(whole);
+    for (ByteBlock* const block : {&codes, &magnitudes, &squares, &positions}) {
       std::fill(block->bytes() + (count - whole), block->bytes() + row_multiple, std::uint8_t{0});
     }
     if constexpr (kSums) {
@@ -133,6 +145,7 @@ class EncodedPlanes {
 
   EncodedRows<Arch, X> codes_;
   MatrixView<const X> x_;
+  Range array_;
 };
 
 }  // namespace detail

@@ -32,6 +32,11 @@ struct ByteBlock {
 ///   square = rint(t·t), t = fma(code, √255·step / r, √255·x₀ / r)
 /// with factors in double, rounded to float; t·t is rounded once, to an integer, ties to even. Both
 /// are 0 … 255, and 0 where the code stands for 0.
+///
+/// And x̂ by its position among an array's n inputs, in 8 bits with a sign, plus kPositionBias:
+///   position = rint(fma(code, 127·step / r, 127·x₀ / r)·p),   p = fma(−u, u, 1), u = fma(k, −1/n,
+///   1)
+/// with the product rounded: −127 … 127.
 class InputPlanes {
  public:
   explicit constexpr InputPlanes(const UniformQuantizer& dac) {
@@ -44,6 +49,7 @@ class InputPlanes {
                          range;
     magnitude_ = {static_cast<float>(255.0 * unit), static_cast<float>(255.0 * first)};
     root_ = {static_cast<float>(kRootOf255 * unit), static_cast<float>(kRootOf255 * first)};
+    signed_ = {static_cast<float>(127.0 * unit), static_cast<float>(127.0 * first)};
   }
 
   /// `code` is counted from the lowest one, as UniformQuantizer::encode has it.
@@ -93,9 +99,41 @@ class InputPlanes {
       }
     }
   }
+  /// Of a block of codes those of inputs k, k + 1, … of an array's n.
+  template <class Floats>
+  [[gnu::always_inline]] void make_positions(const ByteBlock& codes, std::size_t k, std::size_t n,
+                                             ByteBlock& positions) const {
+    using Ints = rebind_t<Floats, std::int32_t>;
+    using Words = rebind_t<Floats, std::uint32_t>;
+    static_assert(Floats::size <= 16);
+    const Floats shift(kRoundingShift), one(1.0f), down(-1.0f / static_cast<float>(n));
+    // Four numbers plus kExcess − kPositionBias, each 8 bits higher than the one before.
+    const Words excess((kExcess - kPositionBias) * 0x01010101u);
+    for (std::size_t i = 0; i < ByteBlock::size / 4; i += Ints::size) {
+      const Words words = bits_as<std::uint32_t>(Ints::load_aligned(codes.words + i));
+      Words four(0u);
+      unroll<4>([&](auto j) __attribute__((always_inline)) {
+        constexpr int kShift = 8 * static_cast<int>(j);
+        const Words byte = j == 3 ? words >> 24 : (words >> kShift) & Words(0xffu);
+        const Floats code = nearest_floats(bits_as<std::int32_t>(byte));
+        const Floats input =
+            Floats::load_aligned(kInputOfLane) + Floats(static_cast<float>(k + 4 * i + j));
+        const Floats u = fused_multiply_add(input, down, one);
+        const Floats weight = fused_multiply_add(Floats(0.0f) - u, u, one);
+        const Floats v = product(signed_.template lanes_at<Floats>(code), weight) + shift;
+        four = four + (bits_as<std::uint32_t>(v) << kShift);
+      });
+      bits_as<std::int32_t>(four - excess).store_aligned(positions.words + i);
+    }
+  }
+  static constexpr std::uint32_t kPositionBias = 128;
   static constexpr auto kExcess = std::bit_cast<std::uint32_t>(kRoundingShift);
 
  private:
+  /// Of the first bytes of words.
+  alignas(kCacheLine) static constexpr float kInputOfLane[16] = {0,  4,  8,  12, 16, 20, 24, 28,
+                                                                 32, 36, 40, 44, 48, 52, 56, 60};
+
   /// Of codes.
   struct Line {
     float unit, first;
@@ -106,7 +144,7 @@ class InputPlanes {
       return fused_multiply_add(code, Floats(unit), Floats(first));
     }
   };
-  Line magnitude_{}, root_{};
+  Line magnitude_{}, root_{}, signed_{};
 };
 
 }  // namespace detail

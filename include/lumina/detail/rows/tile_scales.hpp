@@ -34,6 +34,7 @@ class TileScales {
   }
 
   const Tiling& inputs() const { return inputs_; }
+  const Tiling& outputs() const { return outputs_; }
 
   /// Those of the largest magnitudes. Errors: a tile of 0 inputs or outputs, missing data, a weight
   /// that is infinite or NaN.
