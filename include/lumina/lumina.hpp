@@ -12,6 +12,7 @@
 #include "matrix.hpp"
 #include "noise.hpp"
 #include "quantizer.hpp"
+#include "transposed.hpp"
 
 // Stages.
 #include "array_stages.hpp"
@@ -44,6 +45,7 @@
 
 // Calls.
 #include "analog_gemm.hpp"
+#include "analog_matmul.hpp"
 #include "compensation.hpp"
 #include "executor.hpp"
 #include "fused_gemm.hpp"

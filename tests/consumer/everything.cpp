@@ -209,6 +209,28 @@ void report() {
   hash.print("report");
 }
 
+void products() {
+  Hash hash;
+  const Operands given;
+  const lumina::SymmetricQuantizer<8> dac(2.0f);
+  lumina::Matrix<float> y(kBatch, kOut), turned(kIn, kOut);
+  lumina::FastRng(6).fill_normal(turned.elements());
+  lumina::CodedOperand<4> codes;
+  lumina::analog_matmul(given.x, dac, given.w, codes, y,
+                        lumina::epilogue(lumina::GaussianNoise{0.1f}), kKey);
+  hash.add(y.elements());
+  lumina::TiledOperand<8> tiles(lumina::Mapping{{9, 40}});
+  const auto pass = lumina::matmul_pass(given.x, dac, lumina::transposed(turned), tiles,
+                                        lumina::array(), lumina::digital(), kKey);
+  lumina::ForwardRecord record;
+  lumina::BackwardWorkspace workspace;
+  lumina::forward(pass, y, record);
+  lumina::Matrix<float> grad(kIn, kOut);
+  lumina::backward(pass, y, record, {.weights = grad}, workspace);
+  hash.add(grad.elements());
+  hash.print("products");
+}
+
 template <class Stages>
 void train(Hash& hash, const Operands& given, const Stages& stages) {
   const lumina::CodedWeights<4> coded = lumina::encode_weights<4>(given.w);
@@ -273,5 +295,6 @@ int main() {
   codes();
   files();
   report();
+  products();
   training();
 }
