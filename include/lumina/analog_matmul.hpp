@@ -7,9 +7,12 @@
 //
 //   a [m, k]   b [n, k], or [k, n] as transposed(b)   y [m, n]
 //
-// y = epilogue(DAC(a)·B̂ᵀ) with B̂ what the symmetric codes of b stand for, each row of b (column of
-// transposed(b)) at a scale of its own, or all at one. On arrays, with a TiledOperand, it is
-// analog_gemm with array(…) and digital(…). Heads of an attention are views with a stride.
+// y = epilogue(DAC(a)·B̂ᵀ) with B̂ what the symmetric codes of b stand for: each row of b (column of
+// transposed(b)) at a scale of its own, or all at one, or in a range that is given, as a converter
+// has it. Only with the last one do codes of some tokens not depend on what others there are, so
+// that a causal attention over transposed(v) is causal to the last bit. On arrays, with a
+// TiledOperand, it is analog_gemm with array(…) and digital(…). Heads of an attention are views
+// with a stride.
 //
 // Training: an object of the call, whose gradients are straight through codes and converters.
 //
@@ -31,8 +34,10 @@
 #include "coded_weights.hpp"
 #include "config.hpp"
 #include "detail/base/kept.hpp"
+#include "detail/base/range.hpp"
 #include "detail/engine/arguments.hpp"
-#include "detail/training/matmul_checks.hpp"
+#include "detail/rows/weight_rows.hpp"
+#include "detail/training/matmul_operand.hpp"
 #include "executor.hpp"
 #include "forward_pass.hpp"
 #include "forward_record.hpp"
@@ -40,83 +45,79 @@
 #include "gradients.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
+#include "quantizer.hpp"
 #include "tiled_weights.hpp"
 #include "transposed.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
-/// How the second operand is encoded, and its codes: those of the last call. One object serves any
-/// number of calls, one after the other, and grows with the largest b.
+/// How the second operand is encoded, as weights or by a converter, and its codes: those of the
+/// last call. One object serves any number of calls, one after the other, and grows with the
+/// largest b.
 template <int Bits>
-class CodedOperand {
+class CodedOperand : public detail::OperandMemory {
  public:
-  explicit CodedOperand(WeightScale scale = WeightScale::per_output) : scale_(scale) {}
+  explicit CodedOperand(WeightScale scale = WeightScale::per_output)
+      : OperandMemory(0.0f), scale_(scale) {}
+  explicit CodedOperand(const SymmetricQuantizer<Bits>& dac)
+      : OperandMemory(dac.limit()), step_(dac.step()) {}
 
   const CodedWeights<Bits>& codes() const& { return codes_; }
   const CodedWeights<Bits>& codes() const&& = delete;
 
-  /// For the calls below. Error: an element that is infinite or NaN. The result: whether b [n, k]
-  /// was encoded.
+  /// For the calls below. `b` [n, k]: a MatrixView<const float> or a TransposedView. Error: an
+  /// element that is infinite or NaN. The result: whether b was encoded.
   template <class B>
   bool encode(const B& b) {
     detail::WeightEncoder<Bits, B> encoder(b, codes_);
-    if (!encoder.choose_scales(scale_)) return false;
+    if (limit() == 0.0f) {
+      if (!encoder.choose_scales(scale_)) return false;
+    } else {
+      const float* const steps = scales(1, b.rows(), step_);
+      if (steps == nullptr && b.rows() != 0) return false;  // no memory: reported
+      if (!encoder.use_scales({steps, b.rows()})) return false;
+    }
     encoder.encode(detail::rows_of_weights(b, {0, b.cols()}));
     return codes_.rows() == b.rows();
   }
-  /// For backward(): room for the gradient by b, where b is transposed.
-  detail::AlignedBuffer<float>& gradient() { return gradient_; }
 
  private:
-  WeightScale scale_;
+  WeightScale scale_ = WeightScale::per_output;
+  float step_ = 0.0f;
   CodedWeights<Bits> codes_;
-  detail::AlignedBuffer<float> gradient_;
 };
 
-/// The same on arrays (tiled_weights.hpp).
+/// The same on arrays (tiled_weights.hpp); a fully-on device stands for the converter's limit.
 template <int Bits>
-class TiledOperand {
+class TiledOperand : public detail::OperandMemory {
  public:
-  explicit TiledOperand(const Mapping& mapping = {}) : mapping_(mapping) {}
+  explicit TiledOperand(const Mapping& mapping = {}) : OperandMemory(0.0f), mapping_(mapping) {}
+  explicit TiledOperand(const SymmetricQuantizer<Bits>& dac, const Mapping& mapping = {})
+      : OperandMemory(dac.limit()), mapping_(mapping) {}
 
   const TiledWeights<Bits>& codes() const& { return codes_; }
   const TiledWeights<Bits>& codes() const&& = delete;
 
   template <class B>
   bool encode(const B& b) {
-    return encode_tiles(b, mapping_, codes_) && codes_.rows() == b.rows();
+    detail::TiledEncoder<Bits, B> encoder(b, mapping_, codes_);
+    if (limit() == 0.0f) {
+      if (!encoder.choose_scales()) return false;
+    } else {
+      const std::size_t tiles = encoder.inputs().count;
+      const float* const limits = scales(tiles, b.rows(), limit());
+      if (limits == nullptr && b.rows() != 0) return false;  // no memory: reported
+      if (!encoder.use_scales({limits, tiles, b.rows()})) return false;
+    }
+    encoder.encode();
+    return codes_.rows() == b.rows();
   }
-  detail::AlignedBuffer<float>& gradient() { return gradient_; }
 
  private:
   Mapping mapping_;
   TiledWeights<Bits> codes_;
-  detail::AlignedBuffer<float> gradient_;
 };
-
-namespace detail {
-
-template <class T>
-concept MatmulOperand =
-    std::same_as<std::remove_cvref_t<T>, TransposedView> || is_view_of_any<T, const float>;
-
-template <class B>
-auto operand_view(B& b) {
-  if constexpr (std::same_as<std::remove_cv_t<B>, TransposedView>) {
-    return b;
-  } else {
-    return MatrixView<const float>(b);
-  }
-}
-
-/// f() once the operands are right and b is encoded.
-template <class A, class B, class Operand, class Y, class F>
-bool with_encoded(MatrixView<A> a, const B& b, Operand& operand, MatrixView<Y> y, F f) {
-  return matmul_valid(a, b, y) && operand.encode(b) && f();
-}
-
-}  // namespace detail
 
 /// y = epilogue(DAC(a)·B̂ᵀ). `a`, `dac`, `y`, `epilogue`: as of fused_gemm with coded weights.
 ///
@@ -212,8 +213,8 @@ bool forward(const MatmulPass<A, Dac, B, Operand, Stages...>& pass, MatrixView<f
 /// The gradients of a pass whose forward() has filled `record`, with the same a, b and key:
 /// `gradients.input` by a, [m, k], `gradients.weights` by b, in b's own shape: [n, k], or [k, n]
 /// of a transposed one. With g the gradient by the dot products they are g·B̂ where a lies in the
-/// DAC's range, and gᵀ·DAC(a). Errors, before anything is written: as those of lumina::backward
-/// (there b is w); a gradient that overlaps b. The result: whether it ran.
+/// DAC's range, and gᵀ·DAC(a) where b lies in its own. Errors, before anything is written: as those
+/// of lumina::backward (there b is w); a gradient that overlaps b. The result: whether it ran.
 template <class A, class Dac, class B, class Operand, class... Stages, class Executor = Serial>
 bool backward(const MatmulPass<A, Dac, B, Operand, Stages...>& pass, MatrixView<const float> grad_y,
               const ForwardRecord& record, const Gradients& gradients, BackwardWorkspace& workspace,
@@ -238,10 +239,11 @@ bool backward(const MatmulPass<A, Dac, B, Operand, Stages...>& pass, MatrixView<
     for (std::size_t k = 0; k < cols; ++k) {
       for (std::size_t n = 0; n < rows; ++n) gradients.weights(k, n) = turned(n, k);
     }
-    return true;
   } else {
-    return run(gradients);
+    if (!run(gradients)) return false;
   }
+  detail::close_beyond(pass.operand.limit(), detail::lying(pass.b), gradients.weights);
+  return true;
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -28,12 +28,14 @@ Matrix<float> copy_of_operand(const B& b) {
   return copy;
 }
 
-/// The codes of b, as reference::fused_gemm takes weights.
+/// The codes of b, as reference::fused_gemm takes weights; `limit`: of a converter, 0 where there
+/// is none.
 class OperandCodes {
  public:
   template <class B>
-  OperandCodes(const B& b, int bits, WeightScale how)
+  OperandCodes(const B& b, int bits, WeightScale how, float limit = 0.0f)
       : codes_(b.rows(), b.cols()), scales_(weight_scales(copy_of_operand(b), bits, how)) {
+    if (limit > 0.0f) scales_.assign(b.rows(), symmetric_step(limit, bits));
     for (std::size_t row = 0; row < b.rows(); ++row) {
       for (std::size_t col = 0; col < b.cols(); ++col) {
         codes_(row, col) = encode_symmetric(b(row, col), scales_[row], bits);

@@ -158,6 +158,60 @@ TEST_CASE("Heads are views of one matrix, and share their codes' memory", "[anal
   }
 }
 
+TEST_CASE("Behind a converter b is what it makes of b, with no gradient beyond its range",
+          "[analog_matmul]") {
+  Engine engine(10);
+  const Shape shape{7, 45, 19};
+  Operands operands(engine, shape);
+  const SymmetricQuantizer<4> dac_of_b(0.75f);
+  operands.b(0, 0) = operands.turned(0, 0) = 0.75f;  // the end of the range passes
+  operands.b(0, 1) = operands.turned(1, 0) = std::nextafter(0.75f, 1.0f);
+  TestMatrix grad_y(shape.m, shape.n);
+  grad_y.fill_uniform(engine);
+  const SymmetricQuantizer<8> dac(1.5f);
+  Matrix<float> expected(shape.m, shape.n), y(shape.m, shape.n), y_tiles(shape.m, shape.n);
+  reference::fused_gemm(operands.a.constant(), dac,
+                        reference::OperandCodes(operands.b.constant(), 4, {}, 0.75f),
+                        expected.view(), epilogue(), {});
+  ForwardRecord record;
+  BackwardWorkspace workspace;
+  Matrix<float> by_b(shape.n, shape.k), by_turned(shape.k, shape.n), by_b_tiles(shape.n, shape.k);
+  CodedOperand<4> codes(dac_of_b);
+  const auto pass =
+      matmul_pass(operands.a.constant(), dac, operands.b.constant(), codes, epilogue());
+  REQUIRE(forward(pass, y, record));
+  REQUIRE(backward(pass, grad_y, record, {.weights = by_b}, workspace));
+  CHECK(difference(y, expected) == "");
+  const auto turned = matmul_pass(operands.a.constant(), dac,
+                                  transposed(operands.turned.constant()), codes, epilogue());
+  REQUIRE(forward(turned, y, record));
+  REQUIRE(backward(turned, grad_y, record, {.weights = by_turned}, workspace));
+  CHECK(difference(y, expected) == "");
+
+  TiledOperand<4> tiles(dac_of_b, Mapping{{64, 8}});
+  const auto tiled =
+      matmul_pass(operands.a.constant(), dac, operands.b.constant(), tiles, array(), digital());
+  REQUIRE(forward(tiled, y_tiles, record));
+  REQUIRE(backward(tiled, grad_y, record, {.weights = by_b_tiles}, workspace));
+  for (std::size_t i = 0; i < y.elements().size(); ++i) {
+    CHECK(y_tiles.elements()[i] == Approx(y.elements()[i]).epsilon(1e-5).margin(1e-6));
+  }
+  for (std::size_t n = 0; n < shape.n; ++n) {
+    for (std::size_t k = 0; k < shape.k; ++k) {
+      const bool clips = std::fabs(operands.b(n, k)) > 0.75f;
+      float sum = 0.0f;
+      for (std::size_t i = 0; i < shape.m; ++i) {
+        sum = detail::chain_multiply_add(grad_y(i, n), dac(operands.a(i, k)), sum);
+      }
+      REQUIRE(same_bits(by_b(n, k), clips ? 0.0f : sum));
+      REQUIRE(same_bits(by_turned(k, n), by_b(n, k)));
+      REQUIRE(same_bits(by_b_tiles(n, k), by_b(n, k)));
+    }
+  }
+  CHECK(by_b(0, 0) != 0.0f);
+  CHECK(by_b(0, 1) == 0.0f);
+}
+
 namespace {
 
 /// Gradients of both layouts equal the oracle's, whatever the codes held in between.
