@@ -30,6 +30,7 @@
 #include "coded_weights_view.hpp"
 #include "complex_weights.hpp"
 #include "crosstalk.hpp"
+#include "photonics.hpp"
 #include "programmed.hpp"
 #include "quantized_weights.hpp"
 #include "tiled_floats.hpp"

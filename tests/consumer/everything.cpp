@@ -209,6 +209,29 @@ void report() {
   hash.print("report");
 }
 
+void photonics() {
+  Hash hash;
+  const Operands given;
+  lumina::Matrix<float> made(kOut, kIn), pairs(kOut, 2 * kIn), seen(kOut, kIn);
+  const lumina::PhaseShifters shifters{.bits = 10, .deviation = 0.01, .crosstalk = 0.02};
+  const lumina::MziArray triangular{16, lumina::MeshLayout::triangular, shifters};
+  lumina::mzi_weights(given.w, {.modes = 32, .shifters = shifters}, kKey, made);
+  hash.add(made.elements());
+  lumina::complex_mzi_weights(given.w, triangular, kKey, pairs);
+  hash.add(pairs.elements());
+  lumina::detect(pairs, seen, lumina::Detection::magnitude);
+  hash.add(seen.elements());
+  lumina::transmission_weights(given.w, lumina::MicroRing{.shifters = shifters}, kKey, made);
+  hash.add(made.elements());
+  lumina::transmission_weights(
+      given.w, lumina::IntensityModulator{.extinction_ratio = 30.0, .bits = 6, .deviation = 0.01},
+      kKey, made, lumina::Transmissions::single, lumina::WeightScale::per_matrix);
+  hash.add(made.elements());
+  lumina::mix_channels(given.w, lumina::lorentzian_crosstalk(8, 2.0), made);
+  hash.add(made.elements());
+  hash.print("photonics");
+}
+
 void products() {
   Hash hash;
   const Operands given;
@@ -296,5 +319,6 @@ int main() {
   files();
   report();
   products();
+  photonics();
   training();
 }
