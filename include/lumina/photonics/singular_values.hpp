@@ -2,7 +2,8 @@
 // order: the same bits on every machine with IEEE doubles.
 //
 // Source: M. R. Hestenes, "Inversion of matrices by biorthogonalization and related results",
-// Journal of the SIAM 6, 51 (1958); G. H. Golub, C. F. Van Loan, "Matrix Computations", 8.6.3.
+// Journal of the SIAM 6, 51 (1958); G. H. Golub, C. F. Van Loan, "Matrix Computations", on Jacobi
+// methods.
 #pragma once
 
 #include <algorithm>

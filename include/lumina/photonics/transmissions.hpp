@@ -38,7 +38,7 @@ inline namespace LUMINA_ISA_NAMESPACE {
 ///   T(φ) = (a² + r² − 2·a·r·cos φ) / (1 + a²·r² − 2·a·r·cos φ),   least on resonance, φ = 0
 ///
 /// Rings of an output are neighbours along its bus and warm each other. Source: W. Bogaerts et al.,
-/// "Silicon microring resonators", Laser & Photonics Reviews 6, 47 (2012), equation 2.
+/// "Silicon microring resonators", Laser & Photonics Reviews 6, 47 (2012).
 struct MicroRing {
   double amplitude = 0.9;  ///< a: what is left of the amplitude after a round trip, in (0, 1)
   double coupling = 0.9;   ///< r: what the coupler lets pass, in (0, 1); a = r is critical
