@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <numbers>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"

@@ -15,7 +15,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <numbers>
 
 #include "../config.hpp"
 #include "../detail/base/double_math.hpp"

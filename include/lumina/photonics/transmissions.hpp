@@ -16,7 +16,6 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <numbers>
 #include <span>
 #include <vector>
 
