@@ -48,24 +48,23 @@ struct Bf16SplitProducts {};
 ///
 /// Errors, before anything is written: shapes that do not fit, a record that is not this pass's,
 /// gradients that overlap each other, x or grad_y, missing data, a gradient by the bias where the
-/// epilogue has no AddBias.
+/// epilogue has no AddBias. The result: whether it ran.
 template <class Pass, class Products = F32Products, class Executor = Serial>
-void backward(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
+bool backward(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
               const Gradients& gradients, BackwardWorkspace& workspace, const Products& = {},
               const Executor& executor = {}) {
   if constexpr (std::is_same_v<Products, Bf16SplitProducts>) {
     static_assert(detail::are_coded<std::remove_cvref_t<decltype(pass.weights)>>,
                   "lumina::backward: Bf16SplitProducts need coded weights");
     if (detail::bf16_split_active()) {
-      detail::run_backward<detail::MatrixUnitOf<detail::Native>::type>(
+      return detail::run_backward<detail::MatrixUnitOf<detail::Native>::type>(
           pass, grad_y, record, gradients, workspace, executor);
-      return;
     }
   } else {
     static_assert(std::is_same_v<Products, F32Products>,
                   "lumina::backward: the products are F32Products or Bf16SplitProducts");
   }
-  detail::run_backward<void>(pass, grad_y, record, gradients, workspace, executor);
+  return detail::run_backward<void>(pass, grad_y, record, gradients, workspace, executor);
 }
 
 /// The gradients of a bare product y = x·wᵀ: grad_y·w and grad_yᵀ·x, in floats. x [batch, in], w

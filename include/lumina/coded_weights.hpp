@@ -19,10 +19,12 @@
 #include "detail/packing/row_blocks.hpp"
 #include "detail/rows/matrix.hpp"
 #include "detail/rows/weight_checks.hpp"
+#include "detail/rows/weight_rows.hpp"
 #include "detail/rows/weight_scale.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
 #include "quantizer.hpp"
+#include "transposed.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
@@ -39,7 +41,7 @@ class CodedWeights;
 
 namespace detail {
 
-template <int Bits>
+template <int Bits, class Weights = MatrixView<const float>>
 class WeightEncoder;
 
 /// Where the arrays of coded weights lie, to be written.
@@ -137,7 +139,8 @@ class CodedWeights {
   detail::CodePanels<stored_bits> panels() const&& = delete;
 
  private:
-  friend class detail::WeightEncoder<Bits>;
+  template <int, class>
+  friend class detail::WeightEncoder;
   friend detail::CodedArrays detail::reshape<Bits>(CodedWeights& coded, std::size_t rows,
                                                    std::size_t cols);
 
@@ -174,10 +177,10 @@ CodedArrays reshape(CodedWeights<Bits>& coded, std::size_t rows, std::size_t col
 
 /// Encodes w into `coded`, in two steps: the scales, which reports what is wrong and leaves `coded`
 /// as it was; then the codes, up to ±max_code.
-template <int Bits>
+template <int Bits, class Weights>
 class WeightEncoder {
  public:
-  WeightEncoder(MatrixView<const float> w, CodedWeights<Bits>& coded,
+  WeightEncoder(const Weights& w, CodedWeights<Bits>& coded,
                 std::int32_t max_code = CodedWeights<Bits>::max_code)
       : w_(w), coded_(coded), max_code_(max_code) {}
 
@@ -257,14 +260,11 @@ class WeightEncoder {
   /// f(row, its largest magnitude as bits) until a weight is not finite; then the result is false.
   template <class F>
   bool scan(F f) {
-    if (!weights_there(w_)) return false;
-    for (std::size_t row = 0; row < w_.rows(); ++row) {
-      const std::uint32_t largest = checked_magnitude_bits(w_, row);
-      if (largest == kNotFinite) return false;
+    const auto keep = [&](std::size_t row, std::uint32_t largest) {
       largest_ = std::max(largest_, largest);
       f(row, largest);
-    }
-    return true;
+    };
+    return weights_there(w_) && for_each_magnitude(w_, {0, w_.cols()}, keep);
   }
 
   /// Room for codes and sums, the scales, and zeros behind all of them; false where there is none.
@@ -276,7 +276,7 @@ class WeightEncoder {
     return true;
   }
 
-  MatrixView<const float> w_;
+  Weights w_;
   CodedWeights<Bits>& coded_;
   std::int32_t max_code_;
   std::uint32_t largest_ = 0;  ///< of all weights, as bits
@@ -300,6 +300,15 @@ void encode_weights(MatrixView<const float> w, CodedWeights<Bits>& coded,
                     WeightScale how = WeightScale::per_output) {
   detail::WeightEncoder<Bits> encoder(w, coded);
   if (encoder.choose_scales(how)) encoder.encode(detail::MatrixRows(w));
+}
+
+/// The same with w [out, in] that lies as its transpose: nothing is copied.
+template <int Bits>
+void encode_weights(const TransposedView& w, CodedWeights<Bits>& coded,
+                    WeightScale how = WeightScale::per_output) {
+  detail::WeightEncoder<Bits, TransposedView> encoder(w, coded);
+  if (!encoder.choose_scales(how)) return;
+  encoder.encode(detail::rows_of_weights(w, {0, w.cols()}));
 }
 
 /// The same with codes of `bits` ≤ Bits, 2 or more, chosen at run time: the type says how codes are

@@ -12,6 +12,7 @@
 #include "matrix.hpp"
 #include "noise.hpp"
 #include "quantizer.hpp"
+#include "transposed.hpp"
 
 // Stages.
 #include "array_stages.hpp"
@@ -30,6 +31,7 @@
 #include "coded_weights_view.hpp"
 #include "complex_weights.hpp"
 #include "crosstalk.hpp"
+#include "photonics.hpp"
 #include "programmed.hpp"
 #include "quantized_weights.hpp"
 #include "tiled_floats.hpp"
@@ -46,6 +48,7 @@
 
 // Calls.
 #include "analog_gemm.hpp"
+#include "analog_matmul.hpp"
 #include "compensation.hpp"
 #include "convolution.hpp"
 #include "executor.hpp"

@@ -71,7 +71,7 @@ class TiledFloats {
 namespace detail {
 
 /// Packs w into `tiled`, after the scales.
-class FloatTiler : public TileScales {
+class FloatTiler : public TileScales<> {
  public:
   FloatTiler(MatrixView<const float> w, const Mapping& mapping, TiledFloats& tiled)
       : TileScales(w, mapping, scales_), tiled_(tiled) {}

@@ -24,10 +24,11 @@
 #include "detail/packing/code_panels.hpp"
 #include "detail/packing/panel_sums.hpp"
 #include "detail/packing/row_blocks.hpp"
-#include "detail/rows/matrix.hpp"
 #include "detail/rows/tile_scales.hpp"
+#include "detail/rows/weight_rows.hpp"
 #include "detail/rows/weight_scale.hpp"
 #include "matrix.hpp"
+#include "transposed.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
@@ -38,7 +39,7 @@ class TiledWeights;
 
 namespace detail {
 
-template <int Bits>
+template <int Bits, class Weights = MatrixView<const float>>
 class TiledEncoder;
 
 /// Where the arrays of tiled weights lie, to be written.
@@ -147,7 +148,8 @@ class TiledWeights {
   detail::TiledPanels<stored_bits> panels() const&& = delete;
 
  private:
-  friend class detail::TiledEncoder<Bits>;
+  template <int, class>
+  friend class detail::TiledEncoder;
   friend detail::TiledArrays detail::reshape<Bits>(TiledWeights& tiled, std::size_t rows,
                                                    std::size_t cols, const Mapping& mapping,
                                                    float code_value);
@@ -190,20 +192,17 @@ TiledArrays reshape(TiledWeights<Bits>& tiled, std::size_t rows, std::size_t col
 
 /// Encodes w [out, in] into `tiled`, in two steps: the scales (TileScales), which reports what is
 /// wrong and leaves `tiled` as it was; then the codes.
-template <int Bits>
-class TiledEncoder : public TileScales {
+template <int Bits, class Weights>
+class TiledEncoder : public TileScales<Weights> {
  public:
-  TiledEncoder(MatrixView<const float> w, const Mapping& mapping, TiledWeights<Bits>& tiled)
-      : TileScales(w, mapping, tiled.next_scales_), tiled_(tiled) {}
+  TiledEncoder(const Weights& w, const Mapping& mapping, TiledWeights<Bits>& tiled)
+      : TileScales<Weights>(w, mapping, tiled.next_scales_), tiled_(tiled) {}
 
   /// Codes up to ±max_code of the weights themselves.
   void encode(std::int32_t max_code = TiledWeights<Bits>::max_code) {
     encode_tiles(
         1.0f / static_cast<float>(max_code), max_code,
-        [this](std::size_t tile) {
-          const Range inputs = inputs_[tile];
-          return MatrixRows({w_.row(0) + inputs.begin, w_.rows(), inputs.size, w_.row_stride()});
-        },
+        [this](std::size_t tile) { return rows_of_weights(w_, inputs_[tile]); },
         [max_code](float scale) {
           return weight_scale(std::bit_cast<std::uint32_t>(scale), max_code);
         });
@@ -217,6 +216,10 @@ class TiledEncoder : public TileScales {
   }
 
  private:
+  using TileScales<Weights>::w_;
+  using TileScales<Weights>::mapping_;
+  using TileScales<Weights>::inputs_;
+
   /// step_of(scale): what code 1 is of the rows.
   template <class RowsOf, class StepOf>
   void encode_tiles(float code_value, std::int32_t max_code, const RowsOf& rows_of,
@@ -227,14 +230,15 @@ class TiledEncoder : public TileScales {
     [[maybe_unused]] const std::size_t sums = inputs_.count * padded;
     constexpr int kStored = stored_bits(Bits);
     for (std::size_t tile = 0; tile < inputs_.count; ++tile) {
-      std::copy_n(scales(tile).data(), w_.rows(), to.scales + tile * padded);
+      std::copy_n(this->scales(tile).data(), w_.rows(), to.scales + tile * padded);
       const auto rows = rows_of(tile);
       const std::size_t before = steps_before<kStored>(inputs_, tile) * kPanelColumns;
       [[maybe_unused]] const std::size_t steps = coded_steps<Bits>(inputs_[tile].size);
       for (std::size_t first = 0; first < w_.rows(); first += kPanelColumns) {
         const std::size_t count = std::min(kPanelColumns, w_.rows() - first);
         float code_steps[kPanelColumns];
-        for (std::size_t i = 0; i < count; ++i) code_steps[i] = step_of(scales(tile)[first + i]);
+        for (std::size_t i = 0; i < count; ++i)
+          code_steps[i] = step_of(this->scales(tile)[first + i]);
         std::int32_t* const panel = to.words + first / kPanelColumns * tiled_.panel_size() + before;
         CodePanelWriter<kStored> writer(code_steps, count, max_code, panel);
         for_each_block(rows, {first, count},
@@ -259,6 +263,15 @@ class TiledEncoder : public TileScales {
 template <int Bits>
 bool encode_tiles(MatrixView<const float> w, const Mapping& mapping, TiledWeights<Bits>& tiled) {
   detail::TiledEncoder<Bits> encoder(w, mapping, tiled);
+  if (!encoder.choose_scales()) return false;
+  encoder.encode();
+  return true;
+}
+
+/// The same with w [out, in] that lies as its transpose: nothing is copied.
+template <int Bits>
+bool encode_tiles(const TransposedView& w, const Mapping& mapping, TiledWeights<Bits>& tiled) {
+  detail::TiledEncoder<Bits, TransposedView> encoder(w, mapping, tiled);
   if (!encoder.choose_scales()) return false;
   encoder.encode();
   return true;

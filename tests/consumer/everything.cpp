@@ -209,6 +209,51 @@ void report() {
   hash.print("report");
 }
 
+void photonics() {
+  Hash hash;
+  const Operands given;
+  lumina::Matrix<float> made(kOut, kIn), pairs(kOut, 2 * kIn), seen(kOut, kIn);
+  const lumina::PhaseShifters shifters{.bits = 10, .deviation = 0.01, .crosstalk = 0.02};
+  const lumina::MziArray triangular{16, lumina::MeshLayout::triangular, shifters};
+  lumina::mzi_weights(given.w, {.modes = 32, .shifters = shifters}, kKey, made);
+  hash.add(made.elements());
+  lumina::complex_mzi_weights(given.w, triangular, kKey, pairs);
+  hash.add(pairs.elements());
+  lumina::detect(pairs, seen, lumina::Detection::magnitude);
+  hash.add(seen.elements());
+  lumina::transmission_weights(given.w, lumina::MicroRing{.shifters = shifters}, kKey, made);
+  hash.add(made.elements());
+  lumina::transmission_weights(
+      given.w, lumina::IntensityModulator{.extinction_ratio = 30.0, .bits = 6, .deviation = 0.01},
+      kKey, made, lumina::Transmissions::single, lumina::WeightScale::per_matrix);
+  hash.add(made.elements());
+  lumina::mix_channels(given.w, lumina::lorentzian_crosstalk(8, 2.0), made);
+  hash.add(made.elements());
+  hash.print("photonics");
+}
+
+void products() {
+  Hash hash;
+  const Operands given;
+  const lumina::SymmetricQuantizer<8> dac(2.0f);
+  lumina::Matrix<float> y(kBatch, kOut), turned(kIn, kOut);
+  lumina::FastRng(6).fill_normal(turned.elements());
+  lumina::CodedOperand<4> codes;
+  lumina::analog_matmul(given.x, dac, given.w, codes, y,
+                        lumina::epilogue(lumina::GaussianNoise{0.1f}), kKey);
+  hash.add(y.elements());
+  lumina::TiledOperand<8> tiles(lumina::Mapping{{9, 40}});
+  const auto pass = lumina::matmul_pass(given.x, dac, lumina::transposed(turned), tiles,
+                                        lumina::array(), lumina::digital(), kKey);
+  lumina::ForwardRecord record;
+  lumina::BackwardWorkspace workspace;
+  lumina::forward(pass, y, record);
+  lumina::Matrix<float> grad(kIn, kOut);
+  lumina::backward(pass, y, record, {.weights = grad}, workspace);
+  hash.add(grad.elements());
+  hash.print("products");
+}
+
 template <class Stages>
 void train(Hash& hash, const Operands& given, const Stages& stages) {
   const lumina::CodedWeights<4> coded = lumina::encode_weights<4>(given.w);
@@ -306,6 +351,8 @@ int main() {
   codes();
   files();
   report();
+  products();
+  photonics();
   training();
   convolutions();
 }

@@ -351,3 +351,35 @@ TEST_CASE("A convolution has a task's pixels and patches, and no unfolded images
   CHECK(count(step).allocations > 0);
   CHECK(count(step).allocations == 0);
 }
+
+TEST_CASE("A second product of activations allocates nothing, nor does a smaller one",
+          "[allocations]") {
+  Engine engine(9);
+  const SymmetricQuantizer<8> dac(1.0f);
+  CodedOperand<8> codes;
+  TiledOperand<8> tiles(Mapping{{30, 40}});
+  ForwardRecord record;
+  BackwardWorkspace workspace;
+  struct Shape {
+    std::size_t m, k, n;
+  };
+  const Shape shapes[] = {{50, 70, 140}, {50, 70, 140}, {20, 70, 50}, {50, 33, 140}, {1, 1, 1}};
+  for (const Shape& shape : shapes) {
+    TestMatrix a(shape.m, shape.k), b(shape.k, shape.n), y(shape.m, shape.n);
+    TestMatrix by_a(shape.m, shape.k), by_b(shape.k, shape.n);
+    a.fill_uniform(engine);
+    b.fill_uniform(engine);
+    const auto step = [&](const auto& pass) {
+      forward(pass, y, record);
+      backward(pass, y, record, {.input = by_a.view(), .weights = by_b.view()}, workspace);
+    };
+    const auto turned = transposed(b.constant());
+    const Count made = count([&] {
+      analog_matmul(a, dac, turned, codes, y, epilogue(GaussianNoise{0.1f}));
+      step(matmul_pass(a.constant(), dac, turned, codes, epilogue(Relu{})));
+      step(matmul_pass(a.constant(), dac, turned, tiles, array(), digital(Relu{})));
+    });
+    CAPTURE(shape.m, shape.k, shape.n);
+    CHECK((made.allocations == 0) == (&shape != shapes));
+  }
+}

@@ -80,6 +80,18 @@ static_assert(PassBehindDac<FloatMatrix&> && PassBehindDac<View>);
 static_assert(!PassOf<FloatMatrix> && !PassBehindDac<FloatMatrix>);
 static_assert(PassBehindDac<MatrixView<float>> && PassOf<MatrixView<float>>);
 
+template <class A, class B>
+concept Multiplies = requires(A&& a, B&& b, CodedOperand<8>& codes) {
+  matmul_pass(static_cast<A&&>(a), kDac, static_cast<B&&>(b), codes, epilogue());
+};
+static_assert(Multiplies<FloatMatrix&, const FloatMatrix&> && Multiplies<View, TransposedView>);
+static_assert(!Multiplies<FloatMatrix, View> && !Multiplies<View, FloatMatrix>);
+template <class M>
+concept Transposes = requires(M&& matrix) {
+  transposed(static_cast<M&&>(matrix));
+};
+static_assert(Transposes<const FloatMatrix&> && Transposes<View> && !Transposes<FloatMatrix>);
+
 template <class M, class B>
 concept HasGradients = requires(M&& m, B&& bias) {
   Gradients{static_cast<M&&>(m), static_cast<M&&>(m), static_cast<B&&>(bias)};

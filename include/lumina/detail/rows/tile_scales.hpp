@@ -24,9 +24,10 @@ namespace detail {
 
 /// The scales of w [out, in] on arrays, [tiles, out] in a buffer of the caller's, its rows filled
 /// up to a multiple of 128. What is wrong with w or its mapping is reported.
+template <class Weights = MatrixView<const float>>
 class TileScales {
  public:
-  TileScales(MatrixView<const float> w, const Mapping& mapping, AlignedBuffer<float>& scales)
+  TileScales(const Weights& w, const Mapping& mapping, AlignedBuffer<float>& scales)
       : w_(w), mapping_(mapping), scales_(scales) {
     if (mapping.tile.inputs == 0 || mapping.tile.outputs == 0) return;  // reported by what follows
     inputs_ = Tiling::of(w.cols(), mapping.tile.inputs, mapping.split);
@@ -42,11 +43,10 @@ class TileScales {
     if (!tile_valid() || !weights_there(w_) || !room_for_scales()) return false;
     for (std::size_t tile = 0; tile < inputs_.count; ++tile) {
       float* const scales = scales_of(tile);
-      for (std::size_t row = 0; row < w_.rows(); ++row) {
-        const std::uint32_t largest = checked_magnitude_bits(w_, row, inputs_[tile]);
-        if (largest == kNotFinite) return false;
+      const auto keep = [scales](std::size_t row, std::uint32_t largest) {
         scales[row] = std::bit_cast<float>(largest);
-      }
+      };
+      if (!for_each_magnitude(w_, inputs_[tile], keep)) return false;
       if (mapping_.scale == TileScale::per_column) continue;
       for (std::size_t i = 0; i < outputs_.count && w_.rows() != 0; ++i) {
         float* const first = scales + outputs_[i].begin;
@@ -73,9 +73,8 @@ class TileScales {
                                 << ") is not positive and finite");
       }
     }
-    for (std::size_t row = 0; row < w_.rows(); ++row) {
-      if (checked_magnitude_bits(w_, row) == kNotFinite) return false;
-    }
+    const auto look = [](std::size_t, std::uint32_t) {};
+    if (!for_each_magnitude(w_, {0, w_.cols()}, look)) return false;
     if (!room_for_scales()) return false;
     for (std::size_t tile = 0; tile < scales.rows(); ++tile) {
       std::copy_n(scales.row(tile), scales.cols(), scales_of(tile));
@@ -95,7 +94,7 @@ class TileScales {
                             << mapping_.tile.outputs << " outputs; it needs some of both");
   }
 
-  MatrixView<const float> w_;
+  Weights w_;
   Mapping mapping_;
   Tiling inputs_, outputs_;
 

@@ -165,21 +165,23 @@ void multiply_backward_split(const Pass& pass, MatrixView<const float> gradient,
   }
 }
 
-/// backward() with a matrix unit, or void for none.
+/// backward() with a matrix unit, or void for none. The result: whether it ran.
 template <class Unit, class Pass, class Executor>
-void run_backward(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
+bool run_backward(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
                   const Gradients& gradients, BackwardWorkspace& workspace,
                   const Executor& executor) {
-  if (!backward_valid(pass, grad_y, record, gradients)) return;
+  if (!backward_valid(pass, grad_y, record, gradients)) return false;
   if (!workspace.gradient.grow_to(size_product(grad_y.rows(), grad_y.cols())) ||
       !workspace.sums.grow_to(grad_y.cols())) {
-    return;
+    return false;
   }
   const MatrixView<float> gradient(workspace.gradient.data(), grad_y.rows(), grad_y.cols());
-  if (std::is_void_v<Unit> && !workspace_valid_for_products(pass, gradients, executor)) return;
+  if (std::is_void_v<Unit> && !workspace_valid_for_products(pass, gradients, executor)) {
+    return false;
+  }
   if (!run_gradient_pass(pass, pass.epilogue, grad_y, record, gradient, workspace.sums.data(),
                          gradients.bias.data(), executor)) {
-    return;
+    return false;
   }
   if constexpr (std::is_void_v<Unit>) {
     multiply_backward(pass, gradient, gradients, workspace, executor);
@@ -187,6 +189,7 @@ void run_backward(const Pass& pass, MatrixView<const float> grad_y, const Forwar
     multiply_backward_split<Unit>(pass, gradient, {workspace.sums.data(), grad_y.cols()}, gradients,
                                   workspace, executor);
   }
+  return true;
 }
 
 /// The matrix unit of an architecture, or void.
