@@ -44,7 +44,7 @@ template <class... Stages>
 constexpr bool currents_before_adc() {
   bool converted = false, right = true;
   ((right = right && !(converted && wants_facts<Stages>),
-    converted = converted || AnyQuantizer<Stages>),
+    converted = converted || Converts<Stages>),
    ...);
   return right;
 }

@@ -15,6 +15,7 @@
 
 // Stages.
 #include "array_stages.hpp"
+#include "converters.hpp"
 #include "elementary.hpp"
 #include "epilogue.hpp"
 #include "independent.hpp"

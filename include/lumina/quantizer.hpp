@@ -368,6 +368,12 @@ namespace detail {
 template <class T>
 concept AnyQuantizer = std::derived_from<T, UniformQuantizer>;
 
+/// A stage that is an ADC: behind it there are levels from lo() to hi(), and no currents.
+template <class T>
+concept Converts = AnyQuantizer<T> || requires {
+  requires T::converts;
+};
+
 template <int Bits>
 constexpr int bits_of(const Quantizer<Bits>&) {
   return Bits;

@@ -73,10 +73,10 @@ InArray through_array(float value, std::size_t row, std::size_t column, std::siz
     constexpr std::size_t count = detail::normals_of<Stage>;
     std::array<float, count + 1> normals{};
     for (std::size_t i = 0; i < count; ++i) {
-      normals[i] =
-          standard_normal_at(key, row, detail::row_draws_of<Stage>[i] ? 0 : column, draw++);
+      normals[i] = drawn_by<Stage>(key, row, column, draw, i);
     }
-    if constexpr (std::is_base_of_v<detail::UniformQuantizer, Stage>) {
+    draw += count;
+    if constexpr (detail::Converts<Stage>) {
       result.clipped = !(result.value >= stage.lo() && result.value <= stage.hi());
     }
     const Element element{result.value, row, column, key.row_offset + row, normals.data(), tile};

@@ -4,6 +4,7 @@
 #include <lumina/lumina.hpp>
 #include <lumina/reference.hpp>
 #include <lumina/reference_backward.hpp>
+#include <lumina/reference_converters.hpp>
 
 #include <array>
 #include <bit>
@@ -209,6 +210,29 @@ void report() {
   hash.print("report");
 }
 
+void converters() {
+  Hash hash;
+  const Operands given;
+  const auto weights = lumina::encode_tiles<8>(given.w, {{16, 512}});
+  const lumina::SymmetricQuantizer<6> ideal(3.0f);
+  const lumina::Mismatch mismatch{0.05f, kKey};
+  std::vector<float> thresholds(62);
+  lumina::Matrix<float> y(kBatch, kOut), bits(6, kOut);
+  lumina::ramp_thresholds(ideal, thresholds);
+  lumina::draw_bit_weights(mismatch, 6, bits);
+  const auto add = [&](const auto& adc) {
+    lumina::analog_gemm(given.x, lumina::SymmetricQuantizer<8>(2.0f), weights, lumina::array(adc),
+                        lumina::digital(), y, kKey);
+    hash.add(y.elements());
+  };
+  add(lumina::StochasticQuantizer(ideal));
+  add(lumina::RampAdc(ideal, thresholds));
+  add(lumina::SarAdc(ideal));
+  add(lumina::SarAdc(ideal, mismatch));
+  add(lumina::SarAdc(ideal, lumina::ColumnVectors{bits}));
+  hash.print("converters");
+}
+
 template <class Stages>
 void train(Hash& hash, const Operands& given, const Stages& stages) {
   const lumina::CodedWeights<4> coded = lumina::encode_weights<4>(given.w);
@@ -273,5 +297,6 @@ int main() {
   codes();
   files();
   report();
+  converters();
   training();
 }
