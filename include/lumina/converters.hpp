@@ -28,6 +28,7 @@
 #include "detail/base/kept.hpp"
 #include "detail/base/message.hpp"
 #include "detail/base/number.hpp"
+#include "detail/simd/stochastic_code.hpp"
 #include "detail/simd/vectors.hpp"
 #include "matrix.hpp"
 #include "quantizer.hpp"
@@ -51,7 +52,7 @@ class ConverterStage {
         offset_(ideal.offset()),
         step_(ideal.step()),
         lowest_(static_cast<float>(ideal.lowest())),
-        highest_(lowest_ + static_cast<float>(ideal.encode(std::numeric_limits<float>::max()))) {}
+        highest_(static_cast<float>(ideal.highest())) {}
 
   constexpr float lo() const { return lo_; }
   constexpr float hi() const { return hi_; }
@@ -110,11 +111,9 @@ class StochasticQuantizer : public detail::ConverterStage {
   template <class Floats>
   Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
                const std::array<Floats, 1>& uniform) const {
-    const Floats one(1.0f),
-        at = detail::clamp_keeping_nan(position(values), Floats(lowest()), Floats(highest()));
-    const Floats nearest = detail::round_half_even(at);
-    const Floats below = select(nearest > at, nearest - one, nearest);
-    return level(select(uniform[0] <= at - below, below + one, below));
+    const Floats at =
+        detail::clamp_keeping_nan(position(values), Floats(lowest()), Floats(highest()));
+    return level(detail::stochastic_code(at, uniform[0]));
   }
 };
 

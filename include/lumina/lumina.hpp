@@ -11,6 +11,7 @@
 #include "hardware_profile.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
+#include "noisy_dac.hpp"
 #include "quantizer.hpp"
 
 // Stages.

@@ -1,14 +1,18 @@
-// The oracle of converters.hpp: each stage for one element (reference.hpp).
+// The oracle of converters.hpp, each stage for one element (reference.hpp), and of noisy_dac.hpp.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <type_traits>
 
 #include "config.hpp"
 #include "converters.hpp"
 #include "detail/base/scalar_math.hpp"
 #include "noise.hpp"
+#include "noisy_dac.hpp"
+#include "quantizer.hpp"
 #include "reference.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
@@ -69,6 +73,63 @@ float apply(const SarAdc<Weights>& stage, const Element& y) {
     }
   }
   return level(stage, std::fmin(code, stage.highest()));
+}
+
+/// What is random about a DAC in front of arrays: how many steps of fixed point a code has, what
+/// the noise's deviation is in them, whether codes are rounded at random, and with which draws.
+struct InputRandomness {
+  std::int64_t steps = 1;
+  float deviation = 0.0f;
+  bool stochastic = false;
+  NoiseKey key = {};
+  std::size_t iteration = 0;
+};
+/// `range`: r of the DAC.
+template <class Dac>
+InputRandomness input_randomness(const Dac& dac, const RuntimeQuantizer& ideal, float range,
+                                 const NoiseKey& key, std::size_t iteration) {
+  InputRandomness result;
+  result.key = input_key(key);
+  result.iteration = iteration;
+  result.stochastic = detail::rounds_at_random<Dac>;
+  if constexpr (detail::is_noisy_dac<Dac>) {
+    const int bits = ideal.bits();
+    result.steps = ideal.is_symmetric() ? 1 << (15 - bits) : 1 << (14 - bits);
+    const float codes =
+        ideal.is_symmetric() ? static_cast<float>((1 << (bits - 1)) - 1) : range / ideal.step();
+    result.deviation = detail::product(dac.stddev, static_cast<float>(result.steps) * codes);
+  }
+  return result;
+}
+
+/// A DAC's code of x, with its sign if it has one, rounded at random.
+inline std::int64_t stochastic_code(float x, const RuntimeQuantizer& dac, float uniform) {
+  if (x != x) return 0;
+  const auto lowest = static_cast<float>(dac.lowest()), highest = static_cast<float>(dac.highest());
+  const float at = std::fmin(std::fmax((x - dac.offset()) / dac.step(), lowest), highest);
+  const float below = std::floor(at);
+  return static_cast<std::int64_t>(uniform <= at - below ? below + 1.0f : below);
+}
+
+/// The code that a DAC makes of input `k`, or that it is.
+template <class X>
+std::int64_t random_code(X x, const RuntimeQuantizer& dac, const InputRandomness& random,
+                         std::size_t row, std::size_t k) {
+  if constexpr (std::is_same_v<X, float>) {
+    if (random.stochastic) {
+      const std::size_t draw = 2 * random.iteration + 1;
+      return stochastic_code(x, dac, standard_uniform_at(random.key, row, k, draw));
+    }
+  }
+  return input_code(x, dac);
+}
+/// The code in steps, with its noise.
+inline std::int64_t noisy_code(std::int64_t code, const InputRandomness& random, std::size_t row,
+                               std::size_t k) {
+  if (random.steps == 1) return code;
+  const float normal = standard_normal_at(random.key, row, k, 2 * random.iteration);
+  const float noisy = std::fma(random.deviation, normal, static_cast<float>(code * random.steps));
+  return std::lrint(std::fmin(std::fmax(noisy, -32767.0f), 32767.0f));
 }
 
 }  // namespace reference

@@ -230,6 +230,14 @@ void converters() {
   add(lumina::SarAdc(ideal));
   add(lumina::SarAdc(ideal, mismatch));
   add(lumina::SarAdc(ideal, lumina::ColumnVectors{bits}));
+  const auto add_dac = [&](const auto& dac) {
+    lumina::analog_gemm(given.x, dac, weights, lumina::array(lumina::ReadNoise(0.1f)),
+                        lumina::digital(), y, kKey);
+    hash.add(y.elements());
+  };
+  add_dac(lumina::NoisyDac(lumina::ManagedDac{}, 0.1f));
+  add_dac(lumina::StochasticDac(lumina::Quantizer<5>(-2.0f, 2.0f)));
+  add_dac(lumina::NoisyDac(lumina::StochasticDac(lumina::SymmetricQuantizer<8>(2.0f)), 0.1f));
   hash.print("converters");
 }
 

@@ -3,13 +3,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "../../border.hpp"
 #include "../../config.hpp"
 #include "../../matrix.hpp"
+#include "../../noisy_dac.hpp"
 #include "../../quantizer.hpp"
 #include "../../stage.hpp"
+#include "../../stages.hpp"
 #include "../../tiled_floats.hpp"
 #include "../../tiled_weights.hpp"
 #include "../../tiled_weights_view.hpp"
@@ -24,6 +27,7 @@
 #include "../rows/array_float_rows.hpp"
 #include "../rows/array_input.hpp"
 #include "../rows/array_rows.hpp"
+#include "../rows/random_input.hpp"
 #include "array_loop.hpp"
 #include "array_problem.hpp"
 #include "call.hpp"
@@ -71,14 +75,54 @@ inline bool array_dac_valid(const ManagedDac& dac, int most_bits = 8) {
   return true;
 }
 
-inline FixedInput input_of(const UniformQuantizer& dac) { return FixedInput(dac); }
-inline ManagedInput input_of(const ManagedDac& dac) { return ManagedInput(dac); }
+template <RandomDac Dac>
+bool array_dac_valid(const Dac& random, int most_bits = 8) {
+  if constexpr (is_noisy_dac<Dac>) {
+    if (!valid_strength(random.stddev, "lumina::NoisyDac: stddev")) return false;
+  }
+  return array_dac_valid(ideal_dac(random), most_bits);
+}
+
+/// Reports arrays whose sums 32 bits have no room for: noisy inputs have 16 bits.
+template <class Dac, template <int> class Weights, int Bits>
+bool array_sums_fit(const Dac&, const Weights<Bits>& weights) {
+  if constexpr (is_noisy_dac<Dac>) {
+    constexpr std::size_t kMost = std::numeric_limits<std::int32_t>::max() /
+                                  (FinePoint::kLargest * ((std::int32_t{1} << (Bits - 1)) - 1));
+    const std::size_t largest = weights.panels().inputs.largest();
+    if (largest > kMost) {
+      return report_false(Message()
+                          << "lumina::analog_gemm: w is " << Shape{weights.rows(), weights.cols()}
+                          << ", an array of which has " << largest
+                          << " inputs; behind a NoisyDac, and with weights of " << std::size_t{Bits}
+                          << " bits, it has " << kMost << " at most");
+    }
+  }
+  return true;
+}
+template <class Dac>
+bool array_sums_fit(const Dac&, const TiledFloats&) {
+  return true;
+}
+
+inline FixedInput input_of(const UniformQuantizer& dac, const NoiseKey&) { return FixedInput(dac); }
+inline ManagedInput input_of(const ManagedDac& dac, const NoiseKey&) { return ManagedInput(dac); }
+template <RandomDac Dac>
+auto input_of(const Dac& random, const NoiseKey& key) {
+  const auto ideal = input_of(ideal_dac(random), key);
+  float stddev = 0.0f;
+  if constexpr (is_noisy_dac<Dac>) stddev = random.stddev;
+  return RandomInput<std::remove_const_t<decltype(ideal)>, is_noisy_dac<Dac>,
+                     rounds_at_random<Dac>>(ideal, stddev, key);
+}
 
 /// What a call on arrays is made of, whose stages want these sums.
 template <class Weights, class X, class Input, class Stages>
 struct ArrayParts {
   static constexpr int kStored = Weights::stored_bits;
-  static constexpr unsigned kSums = sums_of<Stages>;
+  static_assert(!(requires { requires Input::Row::stochastic; } && std::is_same_v<X, std::uint8_t>),
+                "lumina::analog_gemm: a StochasticDac takes floats, not codes");
+  static constexpr unsigned kSums = sums_of<Stages> | input_planes_of<Input>;
   using Dot = CodeDot<Native, kStored>;
   using Kernel = KernelWithSums<Dot, kSums>;
   using Rows = ArrayRows<Native, X, Input, kSums, wants_row_facts<Stages>>;
@@ -95,6 +139,8 @@ template <class Input, class Stages>
 struct ArrayParts<TiledFloats, float, Input, Stages> {
   static_assert(!wants_facts<Stages>,
                 "lumina::analog_gemm: stages that want sums, or facts of rows, need coded weights");
+  static_assert(!is_random_input<Input>,
+                "lumina::analog_gemm: a NoisyDac or StochasticDac needs coded weights");
   using Kernel = FloatKernel;
   using Rows = ArrayFloatRows<Native, Input>;
   using Sums = FloatTileSums<Native>;
@@ -117,9 +163,10 @@ bool call_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, 
                  const ArrayStages& array_stages, const ArrayObserver& array_observer,
                  const OutputStages& output_stages, const OutputObserver& output_observer,
                  const NoiseKey& key, const Executor& executor) {
-  using Input = decltype(input_of(dac));
+  using Input = decltype(input_of(dac, key));
   using Parts = ArrayParts<Weights, X, Input, ArrayStages>;
   if (!operands_valid(x, weights, y, executor) || !array_dac_valid(dac, Parts::kMaxDacBits) ||
+      !array_sums_fit(dac, weights) ||
       !code_output_valid({x.rows(), x.cols()}, {weights.rows(), weights.cols()}, y,
                          output_stages) ||
       !stage_valid_for(array_stages, y.rows(), y.cols()) ||
@@ -134,7 +181,7 @@ bool call_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, 
     }
   }
   if (y.rows() == 0 || y.cols() == 0) return true;
-  const auto problem = Parts::problem(x, input_of(dac), weights);
+  const auto problem = Parts::problem(x, input_of(dac, key), weights);
   return with_sink<Y>(output_stages, [&](const auto& stages, const auto& sink) {
     const ArrayFinish<Native, ArrayStages, ArrayObserver, std::decay_t<decltype(stages)>,
                       OutputObserver, std::decay_t<decltype(sink)>>

@@ -27,10 +27,12 @@ class TileSums {
  public:
   using Codes = typename Arch::Codes;
   static constexpr std::size_t planes = plane_count(Set);
+  /// Inputs have 16 bits, in two planes.
+  static constexpr bool kFine = (Set & kLowByteSums) != 0;
 
   TileSums(const InputScale& input, const TiledPanels<StoredBits>& panels)
       : panels_(panels),
-        lowest_(input.lowest + Codes::input_bias),
+        lowest_(input.lowest + Codes::input_bias * (kFine ? 257 : 1)),
         unit_(product(input.unit, panels.code_value)),
         offset_(product(input.offset, panels.code_value)) {}
 
@@ -59,8 +61,9 @@ class TileSums {
       }
     }
     [[gnu::always_inline]] Floats operator()(const std::int32_t* sums, std::size_t column) const {
-      Ints sum = Ints::load_aligned(sums + column);
-      if constexpr (StoredBits != 8) sum = sum >> (8 - StoredBits);
+      Ints sum = of_codes(sums + column);
+      // (May wrap on the way.)
+      if constexpr (kFine) sum = (sum << 8) + of_codes(sums + kBlockColumns + column);
       return fused_multiply_add(nearest_floats(sum + Ints::load_aligned(lowest_ + column)),
                                 Floats(unit_), Floats::load_aligned(base_ + column));
     }
@@ -84,6 +87,12 @@ class TileSums {
     }
 
    private:
+    [[gnu::always_inline]] static Ints of_codes(const std::int32_t* sums) {
+      const Ints sum = Ints::load_aligned(sums);
+      if constexpr (StoredBits != 8) return sum >> (8 - StoredBits);
+      return sum;
+    }
+
     float unit_;
     const std::int32_t* sums_;
     const RowNumbers* numbers_;

@@ -44,6 +44,11 @@ struct Blocks {
   constexpr Blocks with_rows_in_groups_of(std::size_t group) const {
     Blocks result = *this;
     for (TileWidth& width : result.tile_widths) width.max_rows = width.max_rows / group * group;
+    if (result.max_tile_rows() != 0) return result;
+    // Not even the narrowest tiles have so many: they get them.
+    std::size_t narrowest = 0;
+    while (narrowest + 1 < 3 && tile_widths[narrowest + 1].max_rows != 0) ++narrowest;
+    result.tile_widths[narrowest].max_rows = group;
     return result;
   }
   /// The same with a group of rows for every row; a task has about twice as many of them then.

@@ -1,7 +1,8 @@
 // Sums that a stage may want beside Σ w·x, from the same panel in the same pass: which there are,
 // and what each multiplies. Every sum has a plane of the inputs, which lies beside the codes' own
 // as another row: plane p of row r is virtual row r·planes + p. Plane 0 has the codes, whose sum
-// is the product; then come those that are asked for, in the order of their constants.
+// is the product (or their high bytes, and then comes a plane of low ones); then come those that
+// are asked for, in the order of their constants.
 #pragma once
 
 #include <bit>
@@ -20,6 +21,9 @@ inline constexpr unsigned kMagnitudeSums = 1;     ///< Σ |w|·|x|
 inline constexpr unsigned kSquaredInputSums = 2;  ///< Σ |w|·x²
 inline constexpr unsigned kSquareSums = 4;        ///< Σ w²·x²
 inline constexpr unsigned kAllExtraSums = kMagnitudeSums | kSquaredInputSums | kSquareSums;
+/// No sum of its own: plane 0 has the high bytes of inputs in 16 bits, and the next one the low
+/// bytes, so the product is 256 times the first sum plus the second.
+inline constexpr unsigned kLowByteSums = 8;
 
 /// What a plane multiplies: codes as they are, their magnitudes or their squares.
 enum class PlaneForm { codes, magnitudes, squares };
@@ -29,25 +33,28 @@ constexpr std::size_t plane_count(unsigned set) {
   return 1 + static_cast<std::size_t>(std::popcount(set));
 }
 /// The plane of a sum that the set has.
-constexpr std::size_t plane_of(unsigned set, unsigned sum) { return plane_count(set & (sum - 1)); }
+constexpr std::size_t plane_of(unsigned set, unsigned sum) {
+  if (sum == kLowByteSums) return 1;
+  return plane_count(set & ((sum - 1) | kLowByteSums));
+}
 /// The sum that is made of a plane; 0: the product.
 constexpr unsigned sum_of_plane(unsigned set, std::size_t plane) {
-  for (unsigned sum = 1; sum <= kAllExtraSums; sum <<= 1) {
+  for (unsigned sum = 1; sum <= kLowByteSums; sum <<= 1) {
     if ((set & sum) != 0 && plane_of(set, sum) == plane) return sum;
   }
   return 0;
 }
 constexpr PlaneForm weights_of_plane(unsigned set, std::size_t plane) {
   const unsigned sum = sum_of_plane(set, plane);
-  return sum == 0             ? PlaneForm::codes
-         : sum == kSquareSums ? PlaneForm::squares
-                              : PlaneForm::magnitudes;
+  return sum == 0 || sum == kLowByteSums ? PlaneForm::codes
+         : sum == kSquareSums            ? PlaneForm::squares
+                                         : PlaneForm::magnitudes;
 }
 constexpr PlaneForm inputs_of_plane(unsigned set, std::size_t plane) {
   const unsigned sum = sum_of_plane(set, plane);
-  return sum == 0                ? PlaneForm::codes
-         : sum == kMagnitudeSums ? PlaneForm::magnitudes
-                                 : PlaneForm::squares;
+  return sum == 0 || sum == kLowByteSums ? PlaneForm::codes
+         : sum == kMagnitudeSums         ? PlaneForm::magnitudes
+                                         : PlaneForm::squares;
 }
 
 /// The set whose planes have the same weights: kernels do not see what inputs are.

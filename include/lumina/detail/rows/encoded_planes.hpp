@@ -21,6 +21,10 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+struct NothingDrawn {
+  static constexpr bool stochastic = false;
+};
+
 /// `X`: float or std::uint8_t, as of EncodedRows. Set: the sums beside the product. A row of x
 /// becomes `planes` virtual rows, one below the other, each with zeros behind its end as
 /// EncodedRows has them; ranges of rows count those of x. Inputs may begin anywhere.
@@ -68,34 +72,43 @@ class EncodedPlanes {
     }
   }
 
- private:
-  using Floats = typename Arch::template Batch<float>;
-  using Words = typename Arch::template Batch<std::uint32_t>;
-
-  /// `count` inputs to all planes; with kSums the result is the sum of their squares.
-  template <bool kSums>
+  /// `count` inputs to all planes; with kSums the result is the sum of their squares. `drawn`: what
+  /// they draw, a RandomInput's Row; planes of extra sums know nothing of noise.
+  template <bool kSums, class Drawn = NothingDrawn>
   static std::uint32_t write_row(const X* x, std::size_t count, const UniformQuantizer& dac_of_row,
-                                 Element* to, std::size_t stride) {
+                                 Element* to, std::size_t stride, Drawn drawn = {}) {
     constexpr bool kMagnitudes = (Set & kMagnitudeSums) != 0;
-    constexpr bool kSquares = (Set & ~kMagnitudeSums) != 0 || kSums;
+    constexpr bool kSquares = (Set & (kSquaredInputSums | kSquareSums)) != 0 || kSums;
+    constexpr bool kFine = (Set & kLowByteSums) != 0;
     const UniformQuantizer dac = dac_of_row;  // writing bytes does not change it
     const InputPlanes input_planes(dac);
-    ByteBlock codes, magnitudes, squares;
+    ByteBlock codes, magnitudes, squares, high, low;
     Words square_sums(0u);
     const auto write = [&](std::size_t first) __attribute__((always_inline)) {
       unroll<planes>([&](auto plane) __attribute__((always_inline)) {
         constexpr PlaneForm form = inputs_of_plane(Set, plane);
-        const ByteBlock& own = form == PlaneForm::codes        ? codes
+        const ByteBlock& own = kFine && plane == 0             ? high
+                               : kFine && plane == 1           ? low
+                               : form == PlaneForm::codes      ? codes
                                : form == PlaneForm::magnitudes ? magnitudes
                                                                : squares;
         Codes::prepare(own.bytes(), row_multiple, to + plane * stride + first);
       });
     };
 
+    const auto make = [&](const X* from) {
+      if constexpr (Drawn::stochastic) {
+        drawn.encode(from, dac, codes);
+      } else {
+        encode(from, dac, codes);
+      }
+      if constexpr (kFine) drawn.add_noise(codes, dac.lowest(), high, low);
+      input_planes.make<Floats, kMagnitudes, kSquares>(codes, magnitudes, squares, square_sums);
+    };
+
     const std::size_t whole = count / row_multiple * row_multiple;
     for (std::size_t i = 0; i < whole; i += row_multiple) {
-      encode(x + i, dac, codes);
-      input_planes.make<Floats, kMagnitudes, kSquares>(codes, magnitudes, squares, square_sums);
+      make(x + i);
       write(i);
     }
     std::uint32_t sum = 0;
@@ -109,9 +122,8 @@ class EncodedPlanes {
 
     X rest[row_multiple] = {};
     std::copy(x + whole, x + count, rest);
-    encode(rest, dac, codes);
-    input_planes.make<Floats, kMagnitudes, kSquares>(codes, magnitudes, squares, square_sums);
-    for (ByteBlock* const block : {&codes, &magnitudes, &squares}) {
+    make(rest);
+    for (ByteBlock* const block : {&codes, &magnitudes, &squares, &high, &low}) {
       std::fill(block->bytes() + (count - whole), block->bytes() + row_multiple, std::uint8_t{0});
     }
     if constexpr (kSums) {
@@ -120,6 +132,10 @@ class EncodedPlanes {
     write(whole);
     return sum;
   }
+
+ private:
+  using Floats = typename Arch::template Batch<float>;
+  using Words = typename Arch::template Batch<std::uint32_t>;
 
   /// A block of inputs to codes.
   [[gnu::always_inline]] static void encode(const X* x, const UniformQuantizer& dac,
