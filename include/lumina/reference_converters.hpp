@@ -97,7 +97,8 @@ InputRandomness input_randomness(const Dac& dac, const RuntimeQuantizer& ideal, 
     result.steps = ideal.is_symmetric() ? 1 << (15 - bits) : 1 << (14 - bits);
     const float codes =
         ideal.is_symmetric() ? static_cast<float>((1 << (bits - 1)) - 1) : range / ideal.step();
-    result.deviation = detail::product(dac.stddev, static_cast<float>(result.steps) * codes);
+    result.deviation = std::fmin(
+        detail::product(dac.stddev, static_cast<float>(result.steps) * codes), 0x1.fffffep127f);
   }
   return result;
 }

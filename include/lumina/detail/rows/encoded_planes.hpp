@@ -21,6 +21,7 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+/// Of inputs that draw no numbers (random_input.hpp).
 struct NothingDrawn {
   static constexpr bool stochastic = false;
 };
@@ -96,7 +97,7 @@ class EncodedPlanes {
       });
     };
 
-    const auto make = [&](const X* from) {
+    const auto make = [&](const X* from) __attribute__((always_inline)) {
       if constexpr (Drawn::stochastic) {
         drawn.encode(from, dac, codes);
       } else {
@@ -123,9 +124,11 @@ class EncodedPlanes {
     X rest[row_multiple] = {};
     std::copy(x + whole, x + count, rest);
     make(rest);
-    for (ByteBlock* const block : {&codes, &magnitudes, &squares, &high, &low}) {
-      std::fill(block->bytes() + (count - whole), block->bytes() + row_multiple, std::uint8_t{0});
-    }
+    const auto clear_end = [&](ByteBlock& block) {
+      std::fill(block.bytes() + (count - whole), block.bytes() + row_multiple, std::uint8_t{0});
+    };
+    for (ByteBlock* const block : {&codes, &magnitudes, &squares}) clear_end(*block);
+    if constexpr (kFine) clear_end(high), clear_end(low);
     if constexpr (kSums) {
       for (std::size_t i = 0; i < count - whole; ++i) sum += squares.bytes()[i];
     }

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "../../border.hpp"
@@ -96,7 +97,9 @@ class RandomInput {
   RandomInput(const Base& base, float stddev, const NoiseKey& call)
       : base_(base), key_(input_key(call)), fine_(FinePoint::steps_of(base.dac())) {
     const float codes = FinePoint::codes_of_range(base.dac(), base.range());
-    deviation_ = product(stddev, static_cast<float>(fine_) * codes);
+    // Finite, so that no normal makes NaN of it.
+    deviation_ = std::min(product(stddev, static_cast<float>(fine_) * codes),
+                          std::numeric_limits<float>::max());
   }
 
   InputScale scale() const {
