@@ -29,6 +29,7 @@
 #include "executor.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
+#include "noisy_dac.hpp"
 #include "quantizer.hpp"
 #include "stage_list.hpp"
 #include "tiled_floats.hpp"
@@ -44,7 +45,7 @@ template <class... Stages>
 constexpr bool currents_before_adc() {
   bool converted = false, right = true;
   ((right = right && !(converted && wants_facts<Stages>),
-    converted = converted || AnyQuantizer<Stages>),
+    converted = converted || Converts<Stages>),
    ...);
   return right;
 }
@@ -115,14 +116,16 @@ concept StagesInArrays = detail::are_in_arrays<T>;
 template <class T>
 concept StagesBehindArrays = detail::are_behind_arrays<T>;
 
-/// What analog_gemm takes in front of the arrays: a quantizer, or a ManagedDac.
+/// What analog_gemm takes in front of the arrays: a quantizer, a ManagedDac, or one of them that is
+/// noisy or rounds at random (noisy_dac.hpp).
 template <class T>
-concept ArrayDac = detail::AnyQuantizer<T> || std::same_as<T, ManagedDac>;
+concept ArrayDac = detail::IdealDac<T> || detail::RandomDac<T>;
 
 /// y = digital(Σ over arrays of r·s·array(ŷ)), each output written once.
 ///
 ///   x       floats, which the DAC encodes, or std::uint8_t, codes already (not with a ManagedDac)
-///   dac     a quantizer of 8 bits at most, r the larger magnitude of its ends; or a ManagedDac
+///   dac     a quantizer of 8 bits at most, r the larger magnitude of its ends; or a ManagedDac; or
+///           either in a NoisyDac or StochasticDac
 ///   weights TiledWeights, or a view of such, multiplied as codes; or TiledFloats, with x of floats
 ///   and DACs of up to
 ///           16 bits, for stages that want nothing but the value
@@ -147,7 +150,7 @@ bool analog_gemm(X&& x, const Dac& dac, const Weights& weights, const InArray& i
 template <int Bits, ArrayDac Dac, StagesInArrays InArray>
 std::size_t analog_workspace_bytes(std::size_t batch, const TiledWeights<Bits>& weights,
                                    const Dac& dac, const InArray&) {
-  using Input = decltype(detail::input_of(dac));
+  using Input = decltype(detail::input_of(dac, NoiseKey()));
   using Parts = detail::ArrayParts<TiledWeights<Bits>, float, Input, decltype(InArray::stages)>;
   return detail::ArrayLayout<typename Parts::Kernel, typename Parts::Rows>::bytes(
       batch, weights.panels().inputs);

@@ -78,10 +78,22 @@ inline ManagedDac read_out_dac(ManagedDac dac) {
   dac.bound_iterations = 0;
   return dac;
 }
+template <IdealDac Dac>
+auto read_out_dac(const StochasticDac<Dac>& random) {
+  return StochasticDac(Dac(read_out_dac(random.dac)));
+}
+template <class Dac>
+auto read_out_dac(const NoisyDac<Dac>& random) {
+  return NoisyDac(Dac(read_out_dac(random.dac)), random.stddev);
+}
 inline float full_input(const UniformQuantizer& dac) {
   return std::max(std::fabs(dac.lo()), std::fabs(dac.hi()));
 }
 inline float full_input(const ManagedDac& dac) { return dac.range; }
+template <RandomDac Dac>
+float full_input(const Dac& random) {
+  return full_input(ideal_dac(random));
+}
 
 template <int Bits>
 std::size_t compensated(const TiledWeights<Bits>& weights, Compensation how) {

@@ -19,6 +19,22 @@ LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
+namespace detail {
+
+/// Those of the first, then of the next, …
+template <std::size_t... Counts>
+constexpr auto joined_flags(const std::array<bool, Counts>&... flags) {
+  std::array<bool, (Counts + ... + 0)> all{};
+  std::size_t next = 0;
+  [[maybe_unused]] const auto append = [&](const auto& some) {
+    for (const bool flag : some) all[next++] = flag;
+  };
+  (append(flags), ...);
+  return all;
+}
+
+}  // namespace detail
+
 /// Stages, applied first to last; itself a stage.
 template <class... Stages>
 class Epilogue {
@@ -30,16 +46,9 @@ class Epilogue {
   static constexpr std::size_t normals_per_element = (detail::normals_of<Stages> + ... + 0);
   static constexpr unsigned sums = (detail::sums_of<Stages> | ... | 0u);
   static constexpr bool row_facts = (detail::wants_row_facts<Stages> || ...);
-  /// For each of the normals, whether it is the row's.
-  static constexpr auto row_draws = [] {
-    std::array<bool, normals_per_element> all{};
-    std::size_t next = 0;
-    [[maybe_unused]] const auto append = [&](const auto& draws) {
-      for (const bool draw : draws) all[next++] = draw;
-    };
-    (append(detail::row_draws_of<Stages>), ...);
-    return all;
-  }();
+  /// For each of the normals, whether it is the row's, and whether it is a uniform number.
+  static constexpr auto row_draws = detail::joined_flags(detail::row_draws_of<Stages>...);
+  static constexpr auto uniform_draws = detail::joined_flags(detail::uniform_draws_of<Stages>...);
 
   constexpr explicit Epilogue(const Stages&... stages) : stages_(stages...) {}
 

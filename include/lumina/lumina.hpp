@@ -11,11 +11,13 @@
 #include "hardware_profile.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
+#include "noisy_dac.hpp"
 #include "quantizer.hpp"
 #include "transposed.hpp"
 
 // Stages.
 #include "array_stages.hpp"
+#include "converters.hpp"
 #include "elementary.hpp"
 #include "epilogue.hpp"
 #include "independent.hpp"

@@ -65,6 +65,7 @@ class UniformQuantizer {
   constexpr float offset() const { return offset_; }
   /// The lowest code: 0, or −top where codes have signs.
   constexpr std::int32_t lowest() const { return static_cast<std::int32_t>(bottom_); }
+  constexpr std::int32_t highest() const { return static_cast<std::int32_t>(top_); }
   constexpr bool is_symmetric() const { return bottom_ != 0.0f; }
 
   /// Codes are counted from the lowest one, which is 0 here also where codes have signs.
@@ -367,6 +368,12 @@ namespace detail {
 /// A DAC or an ADC: the quantizers above and what derives from them.
 template <class T>
 concept AnyQuantizer = std::derived_from<T, UniformQuantizer>;
+
+/// A stage that is an ADC: behind it there are levels from lo() to hi(), and no currents.
+template <class T>
+concept Converts = AnyQuantizer<T> || requires {
+  requires T::converts;
+};
 
 template <int Bits>
 constexpr int bits_of(const Quantizer<Bits>&) {

@@ -100,6 +100,16 @@ float apply(const Stage& stage, const Element& y) {
   return stage.apply(Floats(y.value), at, ActiveLanes{1}, normals).get(0);
 }
 
+/// Number `index` of what a stage draws for an element; `draw`: that of its first number.
+template <class Stage>
+float drawn_by(const NoiseKey& key, std::size_t row, std::size_t column, std::size_t draw,
+               std::size_t index) {
+  if (detail::row_draws_of<Stage>[index]) column = 0;
+  return detail::uniform_draws_of<Stage>[index]
+             ? standard_uniform_at(key, row, column, draw + index)
+             : standard_normal_at(key, row, column, draw + index);
+}
+
 /// The float that goes through the stages, of which the last one may be an ADC that yields a code.
 /// `draw`: that of the first normal.
 template <class Y, class... Stages>
@@ -112,9 +122,9 @@ Y finish(float value, std::size_t row, std::size_t column, const Epilogue<Stages
     constexpr std::size_t count = detail::normals_of<Stage>;
     std::array<float, count + 1> normals{};
     for (std::size_t i = 0; i < count; ++i) {
-      normals[i] =
-          standard_normal_at(key, row, detail::row_draws_of<Stage>[i] ? 0 : column, draw++);
+      normals[i] = drawn_by<Stage>(key, row, column, draw, i);
     }
+    draw += count;
     if constexpr (std::is_base_of_v<detail::UniformQuantizer, Stage>) {
       if (--stages_left == 0 && !std::is_same_v<Y, float>) {
         result = static_cast<Y>(encode(value, stage.lo(), stage.hi(), detail::bits_of(stage)));

@@ -15,6 +15,7 @@
 #include "quantizer.hpp"
 #include "read_noise.hpp"
 #include "reference.hpp"
+#include "reference_converters.hpp"
 #include "reference_sums.hpp"
 #include "tiled_floats.hpp"
 #include "tiled_weights.hpp"
@@ -27,6 +28,7 @@ namespace reference {
 struct RowDac {
   RuntimeQuantizer dac;
   float range;
+  InputRandomness random = {};
 };
 template <class X, detail::AnyQuantizer Dac>
 RowDac row_dac(MatrixView<const X>, std::size_t, std::size_t, std::size_t, const Dac& dac,
@@ -51,9 +53,20 @@ inline RowDac row_dac(MatrixView<const float> x, std::size_t row, std::size_t be
   return {RuntimeQuantizer::symmetric(dac.bits, range), range};
 }
 
+template <detail::RandomDac Dac, class X>
+RowDac row_dac(MatrixView<const X> x, std::size_t row, std::size_t begin, std::size_t count,
+               const Dac& random, std::size_t iteration) {
+  return row_dac(x, row, begin, count, detail::ideal_dac(random), iteration);
+}
+
 inline std::size_t bound_iterations(const detail::UniformQuantizer&) { return 0; }
 inline std::size_t bound_iterations(const ManagedDac& dac) {
   return static_cast<std::size_t>(dac.bound_iterations);
+}
+
+template <detail::RandomDac Dac>
+std::size_t bound_iterations(const Dac& random) {
+  return bound_iterations(detail::ideal_dac(random));
 }
 
 /// The value that goes through the stages of array number `tile` from draw `first_draw` on; whether
@@ -73,10 +86,10 @@ InArray through_array(float value, std::size_t row, std::size_t column, std::siz
     constexpr std::size_t count = detail::normals_of<Stage>;
     std::array<float, count + 1> normals{};
     for (std::size_t i = 0; i < count; ++i) {
-      normals[i] =
-          standard_normal_at(key, row, detail::row_draws_of<Stage>[i] ? 0 : column, draw++);
+      normals[i] = drawn_by<Stage>(key, row, column, draw, i);
     }
-    if constexpr (std::is_base_of_v<detail::UniformQuantizer, Stage>) {
+    draw += count;
+    if constexpr (detail::Converts<Stage>) {
       result.clipped = !(result.value >= stage.lo() && result.value <= stage.hi());
     }
     const Element element{result.value, row, column, key.row_offset + row, normals.data(), tile};
@@ -98,7 +111,7 @@ struct ArrayOutput {
 template <class X, int Bits>
 ArrayOutput array_output(MatrixView<const X> x, const TiledWeights<Bits>& w, std::size_t row,
                          std::size_t column, std::size_t tile, const RowDac& dac) {
-  // x̂ = code·unit + offset.
+  // x̂ = code·unit + offset; of noisy codes each step is so much of a unit.
   const bool symmetric = dac.dac.is_symmetric();
   const float unit =
       symmetric ? 1.0f / static_cast<float>(-dac.dac.lowest()) : dac.dac.step() / dac.range;
@@ -108,10 +121,10 @@ ArrayOutput array_output(MatrixView<const X> x, const TiledWeights<Bits>& w, std
   std::vector<std::int32_t> weights(w.input_count(tile));
   for (std::size_t i = 0; i < w.input_count(tile); ++i) {
     const std::size_t k = w.first_input(tile) + i;
-    const std::int64_t input = input_code(x(row, k), dac.dac);
+    const std::int64_t input = random_code(x(row, k), dac.dac, dac.random, row, k);
     weights[i] = w.code(column, k);
     codes[i] = static_cast<std::uint8_t>(input - dac.dac.lowest());
-    sum += input * weights[i];
+    sum += noisy_code(input, dac.random, row, k) * weights[i];
     code_sum += weights[i];
     norm += square_of_code(dac.dac, codes[i]);
   }
@@ -119,7 +132,8 @@ ArrayOutput array_output(MatrixView<const X> x, const TiledWeights<Bits>& w, std
                                      w.code_value(), TiledWeights<Bits>::stored_bits);
   ArrayOutput result{};
   result.value = std::fma(
-      static_cast<float>(sum), detail::product(unit, w.code_value()),
+      static_cast<float>(sum),
+      detail::product(unit / static_cast<float>(dac.random.steps), w.code_value()),
       detail::product(detail::product(offset, w.code_value()), static_cast<float>(code_sum)));
   result.facts = {extra.magnitudes,
                   extra.squared_inputs,
@@ -178,7 +192,8 @@ void analog_gemm(MatrixView<const X> x, const Dac& dac, const Weights& w,
       for (std::size_t column = 0; column < y.cols(); ++column) {
         float sum = 0.0f;
         for (std::size_t tile = 0; tile < w.tiles(); ++tile) {
-          const RowDac own = row_dac(x, row, w.first_input(tile), w.input_count(tile), dac, i);
+          RowDac own = row_dac(x, row, w.first_input(tile), w.input_count(tile), dac, i);
+          own.random = input_randomness(dac, own.dac, own.range, key, i);
           const ArrayOutput output = array_output(x, w, row, column, tile, own);
           const reference::InArray converted =
               through_array(output.value, row, column, tile, i * draws + tile * kArrayDraws,

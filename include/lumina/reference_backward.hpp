@@ -98,7 +98,7 @@ Walk walk(const Epilogue<Stages...>& epilogue, float value, float grad_y, std::s
     constexpr std::size_t count = detail::normals_of<Stage>;
     std::array<float, count + 1> normals{};
     for (std::size_t i = 0; i < count; ++i) {
-      normals[i] = standard_normal_at(key, row, column, draw + i);
+      normals[i] = drawn_by<Stage>(key, row, column, draw, i);
     }
     const Element y{value, row, column, key.row_offset + row, normals.data()};
     Walk behind =

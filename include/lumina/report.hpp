@@ -121,7 +121,8 @@ bool analog_gemm(X&& x, const Dac& dac, const TiledWeights<Bits>& weights,
   const auto outputs = detail::as_view_of<float, std::uint8_t, std::uint16_t>(y);
   if (!detail::array_dac_valid(dac)) return false;
   detail::ReportBuilder builder(report, outputs.rows(), outputs.cols(), weights.tiles(),
-                                detail::codes_of(dac), detail::codes_of_last(in_array.stages));
+                                detail::codes_of(detail::ideal_dac(dac)),
+                                detail::codes_of_last(in_array.stages));
   if (!builder.has_memory()) return false;
   const detail::ReportScales scales{weights.panels().scales, weights.panels().padded_outputs};
   if (!detail::call_arrays(
@@ -131,7 +132,7 @@ bool analog_gemm(X&& x, const Dac& dac, const TiledWeights<Bits>& weights,
     return false;
   }
   if (!builder.add_sums()) return false;
-  const auto input = detail::input_of(dac);
+  const auto input = detail::input_of(detail::ideal_dac(dac), key);
   for (std::size_t tile = 0; tile < weights.tiles() && outputs.cols() != 0; ++tile) {
     const std::size_t first = weights.first_input(tile), count = weights.input_count(tile);
     for (std::size_t row = 0; row < inputs.rows(); ++row) {

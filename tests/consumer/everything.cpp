@@ -4,6 +4,7 @@
 #include <lumina/lumina.hpp>
 #include <lumina/reference.hpp>
 #include <lumina/reference_backward.hpp>
+#include <lumina/reference_converters.hpp>
 
 #include <array>
 #include <bit>
@@ -254,6 +255,37 @@ void products() {
   hash.print("products");
 }
 
+void converters() {
+  Hash hash;
+  const Operands given;
+  const auto weights = lumina::encode_tiles<8>(given.w, {{16, 512}});
+  const lumina::SymmetricQuantizer<6> ideal(3.0f);
+  const lumina::Mismatch mismatch{0.05f, kKey};
+  std::vector<float> thresholds(62);
+  lumina::Matrix<float> y(kBatch, kOut), bits(6, kOut);
+  lumina::ramp_thresholds(ideal, thresholds);
+  lumina::draw_bit_weights(mismatch, 6, bits);
+  const auto add = [&](const auto& adc) {
+    lumina::analog_gemm(given.x, lumina::SymmetricQuantizer<8>(2.0f), weights, lumina::array(adc),
+                        lumina::digital(), y, kKey);
+    hash.add(y.elements());
+  };
+  add(lumina::StochasticQuantizer(ideal));
+  add(lumina::RampAdc(ideal, thresholds));
+  add(lumina::SarAdc(ideal));
+  add(lumina::SarAdc(ideal, mismatch));
+  add(lumina::SarAdc(ideal, lumina::ColumnVectors{bits}));
+  const auto add_dac = [&](const auto& dac) {
+    lumina::analog_gemm(given.x, dac, weights, lumina::array(lumina::ReadNoise(0.1f)),
+                        lumina::digital(), y, kKey);
+    hash.add(y.elements());
+  };
+  add_dac(lumina::NoisyDac(lumina::ManagedDac{}, 0.1f));
+  add_dac(lumina::StochasticDac(lumina::Quantizer<5>(-2.0f, 2.0f)));
+  add_dac(lumina::NoisyDac(lumina::StochasticDac(lumina::SymmetricQuantizer<8>(2.0f)), 0.1f));
+  hash.print("converters");
+}
+
 template <class Stages>
 void train(Hash& hash, const Operands& given, const Stages& stages) {
   const lumina::CodedWeights<4> coded = lumina::encode_weights<4>(given.w);
@@ -353,6 +385,7 @@ int main() {
   report();
   products();
   photonics();
+  converters();
   training();
   convolutions();
 }

@@ -38,6 +38,12 @@ class Message {
   std::size_t length_ = 0;
 };
 
+/// For checks that say whether all is well.
+inline bool report_false(const Message& message) {
+  report_error(message.c_str());
+  return false;
+}
+
 /// A shape as errors print it: "[rows, cols]".
 struct Shape {
   std::size_t rows, cols;

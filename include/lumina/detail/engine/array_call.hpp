@@ -3,13 +3,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
+#include <utility>
 
 #include "../../border.hpp"
 #include "../../config.hpp"
 #include "../../matrix.hpp"
+#include "../../noisy_dac.hpp"
 #include "../../quantizer.hpp"
 #include "../../stage.hpp"
+#include "../../stages.hpp"
 #include "../../tiled_floats.hpp"
 #include "../../tiled_weights.hpp"
 #include "../../tiled_weights_view.hpp"
@@ -24,6 +28,7 @@
 #include "../rows/array_float_rows.hpp"
 #include "../rows/array_input.hpp"
 #include "../rows/array_rows.hpp"
+#include "../rows/random_input.hpp"
 #include "array_loop.hpp"
 #include "array_problem.hpp"
 #include "call.hpp"
@@ -71,14 +76,57 @@ inline bool array_dac_valid(const ManagedDac& dac, int most_bits = 8) {
   return true;
 }
 
-inline FixedInput input_of(const UniformQuantizer& dac) { return FixedInput(dac); }
-inline ManagedInput input_of(const ManagedDac& dac) { return ManagedInput(dac); }
+template <RandomDac Dac>
+bool array_dac_valid(const Dac& random, int most_bits = 8) {
+  if constexpr (is_noisy_dac<Dac>) {
+    if (!valid_strength(random.stddev, "lumina::NoisyDac: stddev")) return false;
+  }
+  return array_dac_valid(ideal_dac(random), most_bits);
+}
+
+/// Reports arrays whose sums 32 bits have no room for: noisy inputs have 16 bits.
+template <class Dac, template <int> class Weights, int Bits>
+bool array_sums_fit(const Dac&, const Weights<Bits>& weights) {
+  if constexpr (is_noisy_dac<Dac>) {
+    constexpr std::size_t kMost = std::numeric_limits<std::int32_t>::max() /
+                                  (FinePoint::kLargest * ((std::int32_t{1} << (Bits - 1)) - 1));
+    const std::size_t largest = weights.panels().inputs.largest();
+    if (largest > kMost) {
+      return report_false(Message()
+                          << "lumina::analog_gemm: w is " << Shape{weights.rows(), weights.cols()}
+                          << ", an array of which has " << largest
+                          << " inputs; behind a NoisyDac, and with weights of " << std::size_t{Bits}
+                          << " bits, it has " << kMost << " at most");
+    }
+  }
+  return true;
+}
+template <class Dac>
+bool array_sums_fit(const Dac&, const TiledFloats&) {
+  return true;
+}
+
+inline FixedInput input_of(const UniformQuantizer& dac, const NoiseKey&) { return FixedInput(dac); }
+inline ManagedInput input_of(const ManagedDac& dac, const NoiseKey&) { return ManagedInput(dac); }
+template <RandomDac Dac>
+auto input_of(const Dac& random, const NoiseKey& key) {
+  const auto ideal = input_of(ideal_dac(random), key);
+  float stddev = 0.0f;
+  if constexpr (is_noisy_dac<Dac>) stddev = random.stddev;
+  return RandomInput<std::remove_const_t<decltype(ideal)>, is_noisy_dac<Dac>,
+                     rounds_at_random<Dac>>(ideal, stddev, key);
+}
+
+template <class Dac>
+using InputOf = decltype(input_of(std::declval<const Dac&>(), std::declval<const NoiseKey&>()));
 
 /// What a call on arrays is made of, whose stages want these sums.
 template <class Weights, class X, class Input, class Stages>
 struct ArrayParts {
   static constexpr int kStored = Weights::stored_bits;
-  static constexpr unsigned kSums = sums_of<Stages>;
+  static_assert(!(requires { requires Input::Row::stochastic; } && std::is_same_v<X, std::uint8_t>),
+                "lumina::analog_gemm: a StochasticDac takes floats, not codes");
+  static constexpr unsigned kSums = sums_of<Stages> | input_planes_of<Input>;
   using Dot = CodeDot<Native, kStored>;
   using Kernel = KernelWithSums<Dot, kSums>;
   using Rows = ArrayRows<Native, X, Input, kSums, wants_row_facts<Stages>>;
@@ -95,6 +143,8 @@ template <class Input, class Stages>
 struct ArrayParts<TiledFloats, float, Input, Stages> {
   static_assert(!wants_facts<Stages>,
                 "lumina::analog_gemm: stages that want sums, or facts of rows, need coded weights");
+  static_assert(!is_random_input<Input>,
+                "lumina::analog_gemm: a NoisyDac or StochasticDac needs coded weights");
   using Kernel = FloatKernel;
   using Rows = ArrayFloatRows<Native, Input>;
   using Sums = FloatTileSums<Native>;
@@ -114,9 +164,10 @@ struct ArrayParts<TiledFloats, float, Input, Stages> {
 template <class X, class Dac, ArrayWeights Weights, class Y, class ArrayStages, class OutputStages>
 bool array_stages_valid(const Shape& x, const Dac& dac, const Weights& weights, MatrixView<Y> y,
                         const ArrayStages& array_stages, const OutputStages& output_stages) {
-  using Parts = ArrayParts<Weights, X, decltype(input_of(dac)), ArrayStages>;
+  using Parts = ArrayParts<Weights, X, InputOf<Dac>, ArrayStages>;
   const Shape w{weights.rows(), weights.cols()};
-  if (!array_dac_valid(dac, Parts::kMaxDacBits) || !code_output_valid(x, w, y, output_stages) ||
+  if (!array_dac_valid(dac, Parts::kMaxDacBits) || !array_sums_fit(dac, weights) ||
+      !code_output_valid(x, w, y, output_stages) ||
       !stage_valid_for(array_stages, y.rows(), y.cols()) ||
       !stage_valid_for(output_stages, y.rows(), y.cols()) || !weights_aligned(weights)) {
     return false;
@@ -137,9 +188,10 @@ bool run_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, M
                 const ArrayStages& array_stages, const ArrayObserver& array_observer,
                 const OutputStages& output_stages, const OutputObserver& output_observer,
                 const NoiseKey& key, const Executor& executor, const Origin& origin = {}) {
-  using Parts = ArrayParts<Weights, X, decltype(input_of(dac)), ArrayStages>;
+  using Parts = ArrayParts<Weights, X, InputOf<Dac>, ArrayStages>;
   if (y.rows() == 0 || y.cols() == 0) return true;
-  auto problem = Parts::problem(x, input_of(dac), weights);
+  const NoiseKey of_rows{key.seed, key.stream, key.row_offset + origin.row};
+  auto problem = Parts::problem(x, input_of(dac, of_rows), weights);
   problem.origin = origin;
   return with_sink<Y>(output_stages, [&](const auto& stages, const auto& sink) {
     const ArrayFinish<Native, ArrayStages, ArrayObserver, std::decay_t<decltype(stages)>,

@@ -32,11 +32,6 @@ inline constexpr std::size_t kMostCodedInputs =
 
 namespace detail {
 
-inline bool report_false(const Message& message) {
-  report_error(message.c_str());
-  return false;
-}
-
 /// Packed or coded weights themselves, other matrices as views.
 template <class Weights>
 decltype(auto) as_weights(const Weights& weights) {

@@ -148,7 +148,7 @@ struct ArrayProducts {
     return true;
   }
   std::size_t workspace_bytes(std::size_t rows, std::size_t) const {
-    using Parts = ArrayParts<Weights, Element, decltype(input_of(dac)), InArray>;
+    using Parts = ArrayParts<Weights, Element, InputOf<Dac>, InArray>;
     std::size_t most = 0;
     for (const Weights& own : weights) {
       most = std::max(most, ArrayLayout<typename Parts::Kernel, typename Parts::Rows>::bytes(

@@ -16,6 +16,7 @@
 #include "../base/unroll.hpp"
 #include "../random/noise_generator.hpp"
 #include "../simd/vectors.hpp"
+#include "draws.hpp"
 #include "stage_traits.hpp"
 
 namespace lumina {
@@ -64,7 +65,8 @@ class GradientPass {
       for (std::size_t block = 0; block < columns; block += kNormalsPerRound) {
         std::array<typename NoiseGenerator<Arch>::Round, kDraws + 1> normals;
         for (std::size_t draw = 0; draw < kDraws; ++draw) {
-          normals[draw] = generators[draw].next_round();
+          normals[draw] = next_numbers<Epilogue<Stages...>>(generators[draw], draw, fields_[draw],
+                                                            row_offset_ + row);
         }
         unroll<kVectors>([&](auto vector) __attribute__((always_inline)) {
           const std::size_t in_panel = block + vector * Floats::size;

@@ -16,6 +16,7 @@
 #include "../random/noise_field.hpp"
 #include "../random/noise_generator.hpp"
 #include "../simd/vectors.hpp"
+#include "draws.hpp"
 #include "observer.hpp"
 
 namespace lumina {
@@ -44,9 +45,6 @@ class EpilogueLoop {
   using Element = typename Sink::Element;
   using Floats = typename Arch::template Batch<float>;
   static constexpr std::size_t kDraws = normals_of<Stages>;
-  static constexpr auto kRowDraws = row_draws_of<Stages>;
-  static constexpr bool kAnyRowDraws =
-      std::any_of(kRowDraws.begin(), kRowDraws.end(), [](bool draw) { return draw; });
   static constexpr std::size_t kGenerators =
       std::max<std::size_t>(kDraws, 1);  // no empty arrays, no division by 0
 
@@ -172,13 +170,8 @@ class EpilogueLoop {
     typename NoiseGenerator<Arch>::Round normals[Rows][kGenerators];
     repeat<Arch, Rows * kDraws>([&](auto i) __attribute__((always_inline)) {
       const std::size_t row = i / kGenerators, draw = i % kGenerators;
-      if constexpr (kAnyRowDraws) {
-        if (kRowDraws[draw]) {
-          normals[row][draw].fill(normal_of_row(draw, first_row + row));
-          return;
-        }
-      }
-      normals[row][draw] = generators[row][draw].next_round();
+      normals[row][draw] = next_numbers<Stages>(generators[row][draw], draw, fields_[draw],
+                                                row_offset_ + first_row + row);
     });
     repeat<Arch, Rows * kVectors>([&](auto i) __attribute__((always_inline)) {
       const std::size_t row = i / kVectors, vector = i % kVectors;
@@ -202,14 +195,6 @@ class EpilogueLoop {
           apply_observed(stages_, values(own_sums, in_block), at, active, own, facts, observer_);
       sink_.template store<Arch>(result, at, active, y.first + row * y.stride + in_block);
     });
-  }
-
-  /// A row's only normal of a draw: that of its first column.
-  Floats normal_of_row(std::size_t draw, std::size_t row) const {
-    NoiseGenerator<Arch> generator(fields_[draw].row(row_offset_ + row).seed_of(0));
-    alignas(kCacheLine) float first[Floats::size];
-    generator.next_round()[0].store_aligned(first);
-    return Floats(first[0]);
   }
 
   Stages stages_;

@@ -95,6 +95,7 @@ template <class S>
 struct BackwardOf {
   static constexpr std::size_t normals_per_element = normals_of<S>;
   static constexpr auto row_draws = row_draws_of<S>;
+  static constexpr auto uniform_draws = uniform_draws_of<S>;
   S stage;
   std::size_t first_row;
   const float* gradient;

@@ -28,10 +28,12 @@ class TileSums {
  public:
   using Codes = typename Arch::Codes;
   static constexpr std::size_t planes = plane_count(Set);
+  /// Inputs have 16 bits, in two planes.
+  static constexpr bool kFine = (Set & kLowByteSums) != 0;
 
   TileSums(const InputScale& input, const TiledPanels<StoredBits>& panels)
       : panels_(panels),
-        lowest_(input.lowest + Codes::input_bias),
+        lowest_(input.lowest + Codes::input_bias * (kFine ? 257 : 1)),
         unit_(product(input.unit, panels.code_value)),
         offset_(product(input.offset, panels.code_value)) {}
 
@@ -61,8 +63,9 @@ class TileSums {
       }
     }
     [[gnu::always_inline]] Floats operator()(const std::int32_t* sums, std::size_t column) const {
-      Ints sum = Ints::load_aligned(sums + column);
-      if constexpr (StoredBits != 8) sum = sum >> (8 - StoredBits);
+      Ints sum = of_codes(sums + column);
+      // (May wrap on the way.)
+      if constexpr (kFine) sum = (sum << 8) + of_codes(sums + kBlockColumns + column);
       return fused_multiply_add(nearest_floats(sum + Ints::load_aligned(lowest_ + column)),
                                 Floats(unit_), Floats::load_aligned(base_ + column));
     }
@@ -90,10 +93,14 @@ class TileSums {
     [[gnu::always_inline]] Floats positions(const std::int32_t* sums, std::size_t column) const {
       constexpr auto kBias =
           Codes::input_bias - static_cast<std::int32_t>(InputPlanes::kPositionBias);
-      Ints sum = Ints::load_aligned(sums + plane_of(Set, kPositionSums) * kBlockColumns + column);
-      if constexpr (StoredBits != 8) sum = sum >> (8 - StoredBits);
-      sum = sum + Ints::load_aligned(code_sums_ + column) * Ints(kBias);
+      const Ints sum = of_codes(sums + plane_of(Set, kPositionSums) * kBlockColumns + column) +
+                       Ints::load_aligned(code_sums_ + column) * Ints(kBias);
       return product(nearest_floats(sum), Floats(position_unit_));
+    }
+    [[gnu::always_inline]] static Ints of_codes(const std::int32_t* sums) {
+      const Ints sum = Ints::load_aligned(sums);
+      if constexpr (StoredBits != 8) return sum >> (8 - StoredBits);
+      return sum;
     }
 
     float unit_;

@@ -47,6 +47,12 @@ struct PlaneKernel {
 
   static void multiply(const StridedRows<Input>& rows, const PanelView<Word>& panels,
                        const SumBlock<Sum>& sums, bool accumulate, const Ahead& ahead) {
+    if constexpr (Set == kLowByteSums) {
+      // All planes have the same weights, so they are rows like others.
+      Ahead own = ahead;
+      own.columns = 0;
+      return VectorKernel<D>::multiply(rows, panels, sums, accumulate, own);
+    }
     if constexpr (Arch::forms_weights && planes > 1) {
       if (rows.rows > kFewRows) {
         return multiply_plane_by_plane(rows, panels, sums, accumulate, ahead);
@@ -82,14 +88,13 @@ struct PlaneKernel {
       const Range columns{column, kPanelColumns};
       Ahead own = ahead;
       if (columns.end() < panels.columns.end()) own.next_weights_are_far = ahead.weights_are_far;
-      VectorKernel<D>::multiply(rows_of(0, {0, rows.inputs}),
-                                {panel, panels.panel_size, columns, panels.in_call}, sums_of(0),
-                                accumulate, own);
-      if constexpr ((Set & kPositionSums) != 0) {
-        VectorKernel<D>::multiply(rows_of(1, {0, rows.inputs}),
-                                  {panel, panels.panel_size, columns, panels.in_call}, sums_of(1),
-                                  accumulate, nothing);
-      }
+      unroll<planes>([&](auto plane) {
+        if constexpr (weights_of_plane(Set, plane) == PlaneForm::codes) {
+          VectorKernel<D>::multiply(rows_of(plane, {0, rows.inputs}),
+                                    {panel, panels.panel_size, columns, panels.in_call},
+                                    sums_of(plane), accumulate, plane == 0 ? own : nothing);
+        }
+      });
       const auto multiply_form = [&]<PlaneForm kForm>() {
         alignas(kCacheLine) Word part[Arch::unpacked_part_floats];
         std::size_t begin = 0;

@@ -1,8 +1,9 @@
 // Sums that a stage may want beside Σ w·x, from the same panel in the same pass: which there are,
 // and what each multiplies. Every sum has a plane of the inputs, which lies beside the codes' own
 // as another row: plane p of row r is virtual row r·planes + p. Plane 0 has the codes, whose sum
-// is the product; then come those that are asked for, in the order of their constants, but that of
-// positions, which multiplies the same weights, first.
+// is the product (or their high bytes, and then comes a plane of low ones); then come those that
+// are asked for, in the order of their constants, but that of positions, which multiplies the same
+// weights, first.
 #pragma once
 
 #include <bit>
@@ -23,6 +24,9 @@ inline constexpr unsigned kSquareSums = 4;        ///< Σ w²·x²
 inline constexpr unsigned kPositionSums = 8;  ///< Σ w·x·(1 − (1 − k / n)²) over inputs k of n
 /// Those of magnitudes and squares.
 inline constexpr unsigned kAllExtraSums = kMagnitudeSums | kSquaredInputSums | kSquareSums;
+/// No sum of its own: plane 0 has the high bytes of inputs in 16 bits, and the next one the low
+/// bytes, so the product is 256 times the first sum plus the second.
+inline constexpr unsigned kLowByteSums = 16;
 
 /// What a plane multiplies: codes as they are, their magnitudes or their squares; of inputs also
 /// codes weighted by their position.
@@ -34,28 +38,30 @@ constexpr std::size_t plane_count(unsigned set) {
 }
 /// The plane of a sum that the set has.
 constexpr std::size_t plane_of(unsigned set, unsigned sum) {
-  if (sum == kPositionSums) return 1;
-  return plane_count(set & (sum - 1)) + ((set & kPositionSums) != 0 ? 1 : 0);
+  const std::size_t of_codes = ((set & kLowByteSums) != 0 ? 1u : 0u);
+  if (sum == kLowByteSums) return 1;
+  if (sum == kPositionSums) return 1 + of_codes;
+  return plane_count(set & (sum - 1)) + of_codes + ((set & kPositionSums) != 0 ? 1u : 0u);
 }
 /// The sum that is made of a plane; 0: the product.
 constexpr unsigned sum_of_plane(unsigned set, std::size_t plane) {
-  for (unsigned sum = 1; sum <= kPositionSums; sum <<= 1) {
+  for (unsigned sum = 1; sum <= kLowByteSums; sum <<= 1) {
     if ((set & sum) != 0 && plane_of(set, sum) == plane) return sum;
   }
   return 0;
 }
 constexpr PlaneForm weights_of_plane(unsigned set, std::size_t plane) {
   const unsigned sum = sum_of_plane(set, plane);
-  return sum == 0 || sum == kPositionSums ? PlaneForm::codes
-         : sum == kSquareSums             ? PlaneForm::squares
-                                          : PlaneForm::magnitudes;
+  return sum == 0 || sum == kPositionSums || sum == kLowByteSums ? PlaneForm::codes
+         : sum == kSquareSums                                    ? PlaneForm::squares
+                                                                 : PlaneForm::magnitudes;
 }
 constexpr PlaneForm inputs_of_plane(unsigned set, std::size_t plane) {
   const unsigned sum = sum_of_plane(set, plane);
-  return sum == 0                ? PlaneForm::codes
-         : sum == kPositionSums  ? PlaneForm::positions
-         : sum == kMagnitudeSums ? PlaneForm::magnitudes
-                                 : PlaneForm::squares;
+  return sum == 0 || sum == kLowByteSums ? PlaneForm::codes
+         : sum == kPositionSums          ? PlaneForm::positions
+         : sum == kMagnitudeSums         ? PlaneForm::magnitudes
+                                         : PlaneForm::squares;
 }
 
 /// The set whose planes have the same weights: kernels do not see what inputs are.

@@ -42,6 +42,9 @@ class FixedInput {
       : dac_(dac), range_(std::max(std::fabs(dac.lo()), std::fabs(dac.hi()))) {}
 
   InputScale scale() const { return InputScale::of(dac_, range_); }
+  /// A DAC that has the rows' codes, and its r.
+  const UniformQuantizer& dac() const { return dac_; }
+  float range() const { return range_; }
   std::size_t iterations() const { return 0; }
   /// f(the DAC, r) of a row, of inputs that are an array's.
   template <class X, class F>
@@ -59,7 +62,10 @@ class ManagedInput {
  public:
   explicit ManagedInput(const ManagedDac& dac) : dac_(dac) {}
 
-  InputScale scale() const { return InputScale::of(quantizer(dac_.range), dac_.range); }
+  InputScale scale() const { return InputScale::of(dac(), dac_.range); }
+  /// A DAC that has the rows' codes, and its r.
+  RuntimeQuantizer dac() const { return quantizer(dac_.range); }
+  float range() const { return dac_.range; }
   std::size_t iterations() const { return static_cast<std::size_t>(dac_.bound_iterations); }
   /// `iteration`: how often r was doubled.
   template <class F>
@@ -83,6 +89,18 @@ class ManagedInput {
   }
 
   ManagedDac dac_;
+};
+
+/// The planes that an input has beside those of extra sums (kernels/sum_planes.hpp).
+template <class Input>
+inline constexpr unsigned input_planes_of = 0;
+template <class Input>
+requires requires { Input::planes; }
+inline constexpr unsigned input_planes_of<Input> = Input::planes;
+/// Whether it draws numbers (random_input.hpp).
+template <class Input>
+inline constexpr bool is_random_input = requires {
+  typename Input::Row;
 };
 
 }  // namespace detail

@@ -25,13 +25,14 @@ struct RowNumbers {
   std::uint32_t squares;
 };
 
-/// `Input`: FixedInput or ManagedInput. `X`: float, or std::uint8_t for codes already. `Set`: the
-/// planes beside the codes (kernels/sum_planes.hpp); `SumsSquares`: RowNumbers::squares is made.
+/// `Input`: FixedInput, ManagedInput or RandomInput. `X`: float, or std::uint8_t for codes already.
+/// `Set`: the planes beside the codes (kernels/sum_planes.hpp); `SumsSquares`: RowNumbers::squares
+/// is made.
 template <class Arch, class X, class Input, unsigned Set, bool SumsSquares>
 class ArrayRows {
  public:
-  using Codes = std::conditional_t<Set == 0 && !SumsSquares, EncodedRows<Arch, X>,
-                                   EncodedPlanes<Arch, X, Set>>;
+  using Codes = std::conditional_t<Set == 0 && !SumsSquares && !is_random_input<Input>,
+                                   EncodedRows<Arch, X>, EncodedPlanes<Arch, X, Set>>;
   using Element = typename Codes::Element;
   static constexpr std::size_t row_multiple = Codes::row_multiple;
   static constexpr std::size_t planes = plane_count(Set);
@@ -55,7 +56,11 @@ class ArrayRows {
                       [&](const UniformQuantizer& dac, float range) {
                         std::uint32_t squares = 0;
                         const Codes codes = codes_of(dac, of_array);
-                        if constexpr (SumsSquares) {
+                        if constexpr (is_random_input<Input>) {
+                          squares = codes.template write_row<SumsSquares>(
+                              from, inputs, dac, own, stride,
+                              typename Input::Row(input_, from, inputs.begin, iteration));
+                        } else if constexpr (SumsSquares) {
                           codes.read(
                               {from, 1}, inputs, own, stride,
                               [&](std::size_t) -> const UniformQuantizer& { return dac; },

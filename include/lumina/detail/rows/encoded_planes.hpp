@@ -21,6 +21,11 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+/// Of inputs that draw no numbers (random_input.hpp).
+struct NothingDrawn {
+  static constexpr bool stochastic = false;
+};
+
 /// `X`: float or std::uint8_t, as of EncodedRows. Set: the sums beside the product. A row of x
 /// becomes `planes` virtual rows, one below the other, each with zeros behind its end as
 /// EncodedRows has them; ranges of rows count those of x. Inputs may begin anywhere.
@@ -68,27 +73,27 @@ class EncodedPlanes {
     }
   }
 
- private:
-  using Floats = typename Arch::template Batch<float>;
-  using Words = typename Arch::template Batch<std::uint32_t>;
-
-  /// Inputs of a row to all planes; with kSums the result is the sum of their squares.
-  template <bool kSums>
+  /// Inputs of a row to all planes; with kSums the result is the sum of their squares. `drawn`:
+  /// what they draw, a RandomInput's Row; planes of extra sums know nothing of noise.
+  template <bool kSums, class Drawn = NothingDrawn>
   std::uint32_t write_row(std::size_t row, const Range& inputs, const UniformQuantizer& dac_of_row,
-                          Element* to, std::size_t stride) const {
+                          Element* to, std::size_t stride, Drawn drawn = {}) const {
     constexpr bool kMagnitudes = (Set & kMagnitudeSums) != 0;
     constexpr bool kSquares = (Set & (kSquaredInputSums | kSquareSums)) != 0 || kSums;
     constexpr bool kPositions = (Set & kPositionSums) != 0;
+    constexpr bool kFine = (Set & kLowByteSums) != 0;
     const X* const x = x_.row(row) + inputs.begin;
     const std::size_t count = inputs.size;
     const UniformQuantizer dac = dac_of_row;  // writing bytes does not change it
     const InputPlanes input_planes(dac);
-    ByteBlock codes, magnitudes, squares, positions;
+    ByteBlock codes, magnitudes, squares, positions, high, low;
     Words square_sums(0u);
     const auto write = [&](std::size_t first) __attribute__((always_inline)) {
       unroll<planes>([&](auto plane) __attribute__((always_inline)) {
         constexpr PlaneForm form = inputs_of_plane(Set, plane);
-        const ByteBlock& own = form == PlaneForm::codes        ? codes
+        const ByteBlock& own = kFine && plane == 0             ? high
+                               : kFine && plane == 1           ? low
+                               : form == PlaneForm::codes      ? codes
                                : form == PlaneForm::magnitudes ? magnitudes
                                : form == PlaneForm::squares    ? squares
                                                                : positions;
@@ -96,7 +101,14 @@ class EncodedPlanes {
       });
     };
 
-    const auto make = [&](std::size_t first) __attribute__((always_inline)) {
+    const auto make = [&](const X* from, [[maybe_unused]] std::size_t first)
+        __attribute__((always_inline)) {
+      if constexpr (Drawn::stochastic) {
+        drawn.encode(from, dac, codes);
+      } else {
+        encode(from, dac, codes);
+      }
+      if constexpr (kFine) drawn.add_noise(codes, dac.lowest(), high, low);
       input_planes.make<Floats, kMagnitudes, kSquares>(codes, magnitudes, squares, square_sums);
       if constexpr (kPositions) {
         input_planes.make_positions<Floats>(codes, inputs.begin - array_.begin + first, array_.size,
@@ -106,8 +118,7 @@ class EncodedPlanes {
 
     const std::size_t whole = count / row_multiple * row_multiple;
     for (std::size_t i = 0; i < whole; i += row_multiple) {
-      encode(x + i, dac, codes);
-      make(i);
+      make(x + i, i);
       write(i);
     }
     std::uint32_t sum = 0;
@@ -121,17 +132,22 @@ class EncodedPlanes {
 
     X rest[row_multiple] = {};
     std::copy(x + whole, x + count, rest);
-    encode(rest, dac, codes);
-    make(whole);
-    for (ByteBlock* const block : {&codes, &magnitudes, &squares, &positions}) {
-      std::fill(block->bytes() + (count - whole), block->bytes() + row_multiple, std::uint8_t{0});
-    }
+    make(rest, whole);
+    const auto clear_end = [&](ByteBlock& block) {
+      std::fill(block.bytes() + (count - whole), block.bytes() + row_multiple, std::uint8_t{0});
+    };
+    for (ByteBlock* const block : {&codes, &magnitudes, &squares, &positions}) clear_end(*block);
+    if constexpr (kFine) clear_end(high), clear_end(low);
     if constexpr (kSums) {
       for (std::size_t i = 0; i < count - whole; ++i) sum += squares.bytes()[i];
     }
     write(whole);
     return sum;
   }
+
+ private:
+  using Floats = typename Arch::template Batch<float>;
+  using Words = typename Arch::template Batch<std::uint32_t>;
 
   /// A block of inputs to codes.
   [[gnu::always_inline]] static void encode(const X* x, const UniformQuantizer& dac,

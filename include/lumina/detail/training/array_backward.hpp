@@ -206,14 +206,14 @@ bool backward_through_arrays(const Pass& pass, MatrixView<const float> grad_y,
     MatrixView<float> input;
     if (gradients.input.data() != nullptr) input = of_tile(MatrixView<float>(gradients.input));
     with_array_input_gradient(
-        x, pass.dac, input, gradients.input_range, workspace,
+        x, ideal_dac(pass.dac), input, gradients.input_range, workspace,
         [&](const auto& stages, MatrixView<float> to) {
           pack_tile_for_backward(pass.weights, tile, workspace.weights);
           run(float_problem(MatrixRows(by_array), panels_of(workspace.weights)), to, stages,
               NoObserver(), NoiseKey{}, executor);
         });
     if (gradients.weights.data() != nullptr) {
-      if (!pack_array_inputs(x, pass.dac, workspace)) return false;
+      if (!pack_array_inputs(x, ideal_dac(pass.dac), workspace)) return false;
       run(float_problem(TransposedRows(MatrixView<const float>(by_array)),
                         panels_of(workspace.inputs)),
           of_tile(MatrixView<float>(gradients.weights)), weight_stages, NoObserver(),
