@@ -31,6 +31,7 @@
 #include "crosstalk.hpp"
 #include "programmed.hpp"
 #include "quantized_weights.hpp"
+#include "sliced_weights.hpp"
 #include "tiled_floats.hpp"
 #include "tiled_weight_noise.hpp"
 #include "tiled_weights.hpp"
@@ -44,6 +45,7 @@
 
 // Calls.
 #include "analog_gemm.hpp"
+#include "analog_slices.hpp"
 #include "compensation.hpp"
 #include "executor.hpp"
 #include "fused_gemm.hpp"
@@ -52,6 +54,7 @@
 
 // Training.
 #include "adc_calibration.hpp"
+#include "adc_range.hpp"
 #include "analog_linear.hpp"
 #include "analog_pass.hpp"
 #include "backward.hpp"

@@ -34,8 +34,37 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+/// Weights in slices (sliced_weights.hpp), whose calls are SlicedCall (sliced_call.hpp).
 template <class T>
-inline constexpr bool is_tiled = std::is_same_v<T, TiledFloats>;
+concept SlicesOfWeights = requires(const T& weights) {
+  weights.whole();
+  weights.each();
+};
+template <class Weights>
+struct SlicedCall;
+
+/// The weights of the products that a call with these sums up to.
+template <class Weights>
+const auto& whole_weights(const Weights& weights) {
+  if constexpr (SlicesOfWeights<Weights>) {
+    return weights.whole();
+  } else {
+    return weights;
+  }
+}
+
+/// How many arrays have noise and an ADC of their own for each output.
+template <class Weights, class Dac>
+std::size_t array_count(const Weights& weights, [[maybe_unused]] const Dac& dac) {
+  if constexpr (SlicesOfWeights<Weights>) {
+    return SlicedCall<Weights>::conversions(weights, dac);
+  } else {
+    return weights.tiles();
+  }
+}
+
+template <class T>
+inline constexpr bool is_tiled = std::is_same_v<T, TiledFloats> || SlicesOfWeights<T>;
 template <int Bits>
 inline constexpr bool is_tiled<TiledWeights<Bits>> = true;
 template <int Bits>
@@ -110,16 +139,13 @@ struct ArrayParts<TiledFloats, float, Input, Stages> {
   }
 };
 
-/// y = outputs(Σ over arrays of r·s·array(ŷ)).
-template <class X, class Dac, ArrayWeights Weights, class Y, class ArrayStages, class ArrayObserver,
-          class OutputStages, class OutputObserver, class Executor>
-bool call_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, MatrixView<Y> y,
-                 const ArrayStages& array_stages, const ArrayObserver& array_observer,
-                 const OutputStages& output_stages, const OutputObserver& output_observer,
-                 const NoiseKey& key, const Executor& executor) {
-  using Input = decltype(input_of(dac));
-  using Parts = ArrayParts<Weights, X, Input, ArrayStages>;
-  if (!operands_valid(x, weights, y, executor) || !array_dac_valid(dac, Parts::kMaxDacBits) ||
+/// Reports the first thing wrong with a call on arrays.
+template <class X, class Dac, class Weights, class Y, class ArrayStages, class OutputStages,
+          class Executor>
+bool array_call_valid(MatrixView<const X> x, const Dac& dac, int most_dac_bits,
+                      const Weights& weights, MatrixView<Y> y, const ArrayStages& array_stages,
+                      const OutputStages& output_stages, const Executor& executor) {
+  if (!operands_valid(x, weights, y, executor) || !array_dac_valid(dac, most_dac_bits) ||
       !code_output_valid({x.rows(), x.cols()}, {weights.rows(), weights.cols()}, y,
                          output_stages) ||
       !stage_valid_for(array_stages, y.rows(), y.cols()) ||
@@ -133,18 +159,48 @@ bool call_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, 
                           << "; stages that want sums need a TiledWeights here, no view");
     }
   }
-  if (y.rows() == 0 || y.cols() == 0) return true;
-  const auto problem = Parts::problem(x, input_of(dac), weights);
+  return true;
+}
+
+/// Runs a valid call; finish_of(output stages, sink): what becomes of its sums.
+template <class Problem, class Y, class OutputStages, class Executor, class FinishOf>
+bool run_arrays(const Problem& problem, MatrixView<Y> y, const OutputStages& output_stages,
+                const Executor& executor, const FinishOf& finish_of) {
   return with_sink<Y>(output_stages, [&](const auto& stages, const auto& sink) {
-    const ArrayFinish<Native, ArrayStages, ArrayObserver, std::decay_t<decltype(stages)>,
-                      OutputObserver, std::decay_t<decltype(sink)>>
-        finish{array_stages, array_observer, stages, output_observer, sink, key, weights.tiles()};
-    using P = typename Parts::Problem;
-    return with_kernel<P>(y.rows(), executor, [&]<class K>(std::type_identity<K>) {
-      using Call = ArrayLoop<K, P, std::remove_const_t<decltype(finish)>>;
+    const auto finish = finish_of(stages, sink);
+    return with_kernel<Problem>(y.rows(), executor, [&]<class K>(std::type_identity<K>) {
+      using Call = ArrayLoop<K, Problem, std::remove_const_t<decltype(finish)>>;
       return run_call<Call>(problem, y, executor, finish);
     });
   });
+}
+
+/// y = outputs(Σ over arrays of r·s·array(ŷ)).
+template <class X, class Dac, ArrayWeights Weights, class Y, class ArrayStages, class ArrayObserver,
+          class OutputStages, class OutputObserver, class Executor>
+bool call_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, MatrixView<Y> y,
+                 const ArrayStages& array_stages, const ArrayObserver& array_observer,
+                 const OutputStages& output_stages, const OutputObserver& output_observer,
+                 const NoiseKey& key, const Executor& executor) {
+  if constexpr (SlicesOfWeights<Weights>) {
+    return SlicedCall<Weights>::run(x, dac, weights, y, array_stages, array_observer, output_stages,
+                                    output_observer, key, executor);
+  } else {
+    using Input = decltype(input_of(dac));
+    using Parts = ArrayParts<Weights, X, Input, ArrayStages>;
+    if (!array_call_valid(x, dac, Parts::kMaxDacBits, weights, y, array_stages, output_stages,
+                          executor)) {
+      return false;
+    }
+    if (y.rows() == 0 || y.cols() == 0) return true;
+    const auto problem = Parts::problem(x, input_of(dac), weights);
+    return run_arrays(
+        problem, y, output_stages, executor, [&](const auto& stages, const auto& sink) {
+          return ArrayFinish<Native, ArrayStages, ArrayObserver, std::decay_t<decltype(stages)>,
+                             OutputObserver, std::decay_t<decltype(sink)>>{
+              array_stages, array_observer, stages, output_observer, sink, key, weights.tiles()};
+        });
+  }
 }
 
 }  // namespace detail

@@ -17,6 +17,7 @@
 #include "../base/scalar_math.hpp"
 #include "../isa/native.hpp"
 #include "../simd/largest_magnitude.hpp"
+#include "input_digits.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
@@ -42,6 +43,7 @@ class FixedInput {
       : dac_(dac), range_(std::max(std::fabs(dac.lo()), std::fabs(dac.hi()))) {}
 
   InputScale scale() const { return InputScale::of(dac_, range_); }
+  InputDigits digits(const Slices& slices) const { return InputDigits(slices, dac_); }
   std::size_t iterations() const { return 0; }
   /// f(the DAC, r) of a row, of inputs that are an array's.
   template <class X, class F>
@@ -60,6 +62,9 @@ class ManagedInput {
   explicit ManagedInput(const ManagedDac& dac) : dac_(dac) {}
 
   InputScale scale() const { return InputScale::of(quantizer(dac_.range), dac_.range); }
+  InputDigits digits(const Slices& slices) const {
+    return InputDigits(slices, quantizer(dac_.range));
+  }
   std::size_t iterations() const { return static_cast<std::size_t>(dac_.bound_iterations); }
   /// `iteration`: how often r was doubled.
   template <class F>

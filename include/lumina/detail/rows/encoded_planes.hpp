@@ -21,6 +21,17 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+/// A block of inputs, floats or codes already, to codes.
+template <class Arch, class X>
+[[gnu::always_inline]] inline void encode_block(const X* x, const UniformQuantizer& dac,
+                                                ByteBlock& codes) {
+  if constexpr (std::is_same_v<X, std::uint8_t>) {
+    std::memcpy(codes.words, x, ByteBlock::size);
+  } else {
+    encode_floats<Arch>(dac, x, ByteBlock::size, codes.bytes());
+  }
+}
+
 /// `X`: float or std::uint8_t, as of EncodedRows. Set: the sums beside the product. A row of x
 /// becomes `planes` virtual rows, one below the other, each with zeros behind its end as
 /// EncodedRows has them; ranges of rows count those of x. Inputs may begin anywhere.
@@ -94,7 +105,7 @@ class EncodedPlanes {
 
     const std::size_t whole = count / row_multiple * row_multiple;
     for (std::size_t i = 0; i < whole; i += row_multiple) {
-      encode(x + i, dac, codes);
+      encode_block<Arch>(x + i, dac, codes);
       input_planes.make<Floats, kMagnitudes, kSquares>(codes, magnitudes, squares, square_sums);
       write(i);
     }
@@ -109,7 +120,7 @@ class EncodedPlanes {
 
     X rest[row_multiple] = {};
     std::copy(x + whole, x + count, rest);
-    encode(rest, dac, codes);
+    encode_block<Arch>(rest, dac, codes);
     input_planes.make<Floats, kMagnitudes, kSquares>(codes, magnitudes, squares, square_sums);
     for (ByteBlock* const block : {&codes, &magnitudes, &squares}) {
       std::fill(block->bytes() + (count - whole), block->bytes() + row_multiple, std::uint8_t{0});
@@ -119,16 +130,6 @@ class EncodedPlanes {
     }
     write(whole);
     return sum;
-  }
-
-  /// A block of inputs to codes.
-  [[gnu::always_inline]] static void encode(const X* x, const UniformQuantizer& dac,
-                                            ByteBlock& codes) {
-    if constexpr (std::is_same_v<X, std::uint8_t>) {
-      std::memcpy(codes.words, x, row_multiple);
-    } else {
-      encode_floats<Arch>(dac, x, row_multiple, codes.bytes());
-    }
   }
 
   EncodedRows<Arch, X> codes_;
