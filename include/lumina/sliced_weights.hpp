@@ -68,7 +68,7 @@ class SlicedWeights {
   Slices options_;
   std::size_t count_ = 0;
   TiledWeights<Bits> whole_;
-  std::array<TiledWeights<8>, Bits - 1> slices_;
+  std::array<TiledWeights<8>, std::size_t{Bits - 1}> slices_;
 };
 
 namespace detail {

@@ -9,6 +9,7 @@
 
 #include <lumina/fused_gemm.hpp>
 
+#include "golden/check_slices.hpp"
 #include "golden/golden_checks.hpp"
 #include "support/catch.hpp"
 #include "support/shared_kernels.hpp"
@@ -118,4 +119,10 @@ TEST_CASE("Golden: a layer on arrays", "[golden]") {
   check_tiles(findings, memory, weights);
   require(findings,
           std::size(kTiledWords) + 2 * std::size(kTiledScales) + std::size(kTiledOutputs));
+}
+
+TEST_CASE("Golden: a layer on arrays of sliced weights", "[golden]") {
+  Findings findings;
+  golden::check_slices(findings);
+  require(findings, std::size(golden::kSlicedByPulses) + std::size(golden::kSlicedByPasses));
 }

@@ -27,7 +27,8 @@ class InputDigits {
         two_passes_(signs_ && slices.signs == InputSigns::two_passes),
         lowest_(dac.lowest()) {
     // Symmetric codes count to 2m.
-    const int magnitude_bits = std::bit_width(dac.encode(dac.hi())) - (signs_ ? 1 : 0);
+    const auto all_bits = static_cast<int>(std::bit_width(dac.encode(dac.hi())));
+    const int magnitude_bits = all_bits - (signs_ ? 1 : 0);
     bits_ = slices.input_bits == 0 || slices.input_bits > magnitude_bits ? magnitude_bits
                                                                          : slices.input_bits;
     digits_ = static_cast<std::size_t>((magnitude_bits + bits_ - 1) / bits_);
