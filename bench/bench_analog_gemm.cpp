@@ -28,7 +28,8 @@ struct Problem {
       : w(bench::random_matrix(shape.out, shape.in, -1.0f, 1.0f, 1)),
         coded(encode_weights<8>(w)),
         one_array(encode_tiles<8>(w, {{shape.in, shape.out}})),
-        arrays(encode_tiles<8>(w, {{256, 512}})) {
+        arrays(encode_tiles<8>(w, {{256, 512}})),
+        sliced(encode_slices<8>(w, {{shape.in, shape.out}}, {.cell_bits = 2, .input_bits = 1})) {
     for (std::size_t set = 0; set < kSets; ++set) {
       x[set] = bench::random_matrix(shape.batch, shape.in, -1.0f, 1.0f, set + 10);
       y[set] = Matrix<float>(shape.batch, shape.out);
@@ -38,6 +39,7 @@ struct Problem {
   Matrix<float> x[kSets], y[kSets];
   CodedWeights<8> coded;
   TiledWeights<8> one_array, arrays;
+  SlicedWeights<8> sliced;
 };
 
 const SymmetricQuantizer<8> kDac(1.0f), kAdc(10.0f);
@@ -90,6 +92,14 @@ bench::Event calls(const bench::GemmShape& shape) {
   on_arrays("arrays of 256 inputs", true, kDac, array(additive, kAdc));
   on_arrays("arrays of 256 inputs, PCM read noise and output noise as one", true, kDac,
             array(independent(ReadNoise(0.0175f), additive), kAdc));
+  const auto in_slices = [&](const std::string& title, const auto& dac, const auto& in_array) {
+    add(title, [=](Problem& problem, const Matrix<float>& x, Matrix<float>& y, NoiseKey key) {
+      analog_gemm(x, dac, problem.sliced, in_array, digital(), y, key);
+    });
+  };
+  in_slices("4 slices × 8 planes, noise and ADC each", Quantizer<8>(0.0f, 1.0f),
+            array(GaussianNoise{0.4f}, SymmetricQuantizer<8>(127.0f)));
+  in_slices("the same without either: one product", Quantizer<8>(0.0f, 1.0f), array());
   const auto list = [&](const std::string& title, const StageList& stages) {
     add(title, [stages](Problem& problem, const Matrix<float>& x, Matrix<float>& y, NoiseKey key) {
       fused_gemm(x, kDac, problem.coded, y, stages, key);

@@ -153,7 +153,7 @@ std::size_t analog_workspace_bytes(std::size_t batch, const TiledWeights<Bits>& 
   using Input = decltype(detail::input_of(dac, NoiseKey()));
   using Parts = detail::ArrayParts<TiledWeights<Bits>, float, Input, decltype(InArray::stages)>;
   return detail::ArrayLayout<typename Parts::Kernel, typename Parts::Rows>::bytes(
-      batch, weights.panels().inputs);
+      batch, weights.panels().inputs, 1);
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -50,9 +50,8 @@ struct AnalogPass {
 
   /// Bits of a record for each output: those of each array, then those behind them.
   std::size_t array_gates() const { return detail::recorded_gates(in_array.stages); }
-  std::size_t gates() const {
-    return weights.tiles() * array_gates() + detail::recorded_gates(behind.stages);
-  }
+  std::size_t gates() const { return gates_of_arrays() + detail::recorded_gates(behind.stages); }
+  std::size_t gates_of_arrays() const { return detail::array_count(weights, dac) * array_gates(); }
 };
 
 template <detail::CodedInput X, ArrayDac Dac, detail::ArrayWeights Weights, StagesInArrays InArray,
@@ -90,7 +89,7 @@ bool forward_through_arrays(const Pass& pass, MatrixView<float> y, Record&& reco
   }
   const ClipRecorder<std::remove_cvref_t<decltype(pass.in_array.stages)>> in_array(record, 0);
   const ClipRecorder<std::remove_cvref_t<decltype(pass.behind.stages)>> behind(
-      record, pass.weights.tiles() * pass.array_gates());
+      record, pass.gates_of_arrays());
   const bool ran = call_arrays(pass.x, pass.dac, pass.weights, y, pass.in_array.stages, in_array,
                                pass.behind.stages, behind, pass.key, executor);
   if (ran && filled != nullptr) filled->mark_filled();

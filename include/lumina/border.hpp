@@ -91,6 +91,22 @@ struct Mapping {
   TileSplit split = TileSplit::maximal;
 };
 
+/// How digits of inputs, which have no sign, come to those that have one.
+enum class InputSigns {
+  pulses,      ///< pulses of both polarities: a digit has the sign of its input
+  two_passes,  ///< positive inputs by themselves, then negative ones, whose outputs are subtracted
+};
+
+/// How weights and inputs of many bits are cut into digits of few. Each slice of the weights has
+/// arrays of its own and takes each plane of the inputs by itself, with a noise and a conversion of
+/// its own; what these yield is shifted and added digitally (analog_slices.hpp).
+struct Slices {
+  int cell_bits = 2;   ///< of a weight's magnitude in each cell, 1 … 7; weights have signs
+  int input_bits = 1;  ///< of an input in each plane, 1 … 8; 0: all of them at once
+  InputSigns signs = InputSigns::pulses;
+  int count = 0;  ///< how many slices that makes; 0: as many as it takes
+};
+
 /// How the range r of an array's DAC is chosen for a row of inputs, what x̂ = x / r = 1 stands for.
 enum class NoiseManagement {
   none,     ///< as given

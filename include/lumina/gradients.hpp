@@ -61,6 +61,7 @@ struct BackwardWorkspace {
   detail::AlignedBuffer<float> sums;            // [out]
   detail::AlignedBuffer<float> array_gradient;  // [batch, out], of arrays: one after the other
   detail::AlignedBuffer<float> array_inputs;    // [batch, inputs of an array]
+  detail::AlignedBuffer<float> conversions;     // [2, batch, out], of sliced weights
   PackedWeights weights;                        // [out][in]
   PackedWeights inputs;                         // [batch][in]
   detail::Bf16Panels weight_codes;              // as weights and inputs, for Bf16SplitProducts

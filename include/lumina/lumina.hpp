@@ -36,6 +36,7 @@
 #include "photonics.hpp"
 #include "programmed.hpp"
 #include "quantized_weights.hpp"
+#include "sliced_weights.hpp"
 #include "tiled_floats.hpp"
 #include "tiled_weight_noise.hpp"
 #include "tiled_weights.hpp"
@@ -51,6 +52,7 @@
 // Calls.
 #include "analog_gemm.hpp"
 #include "analog_matmul.hpp"
+#include "analog_slices.hpp"
 #include "compensation.hpp"
 #include "convolution.hpp"
 #include "executor.hpp"
@@ -62,6 +64,7 @@
 // Training.
 #include "adc_calibration.hpp"
 #include "analog_conv.hpp"
+#include "adc_range.hpp"
 #include "analog_linear.hpp"
 #include "analog_pass.hpp"
 #include "backward.hpp"

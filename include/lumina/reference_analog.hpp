@@ -180,9 +180,10 @@ inline float apply(const IntensityNoise& stage, const Element& y) {
 
 /// lumina::analog_gemm; arguments are not checked.
 template <class X, class Dac, class Weights, class... InArray, class... Behind, class Y>
-void analog_gemm(MatrixView<const X> x, const Dac& dac, const Weights& w,
-                 const ArrayStages<InArray...>& in_array, const DigitalStages<Behind...>& behind,
-                 MatrixView<Y> y, const NoiseKey& key) {
+requires(!detail::SlicesOfWeights<Weights>)  //
+    void analog_gemm(MatrixView<const X> x, const Dac& dac, const Weights& w,
+                     const ArrayStages<InArray...>& in_array,
+                     const DigitalStages<Behind...>& behind, MatrixView<Y> y, const NoiseKey& key) {
   constexpr std::size_t kArrayDraws = Epilogue<InArray...>::normals_per_element;
   const std::size_t draws = w.tiles() * kArrayDraws + Epilogue<Behind...>::normals_per_element;
   for (std::size_t row = 0; row < y.rows(); ++row) {

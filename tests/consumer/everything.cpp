@@ -286,6 +286,26 @@ void converters() {
   hash.print("converters");
 }
 
+void slices() {
+  Hash hash;
+  const Operands given;
+  const auto weights = lumina::encode_slices<5>(given.w, {{16, 512}}, {.input_bits = 3});
+  const lumina::SymmetricQuantizer<8> dac(2.0f);
+  const auto in_array = lumina::array(
+      lumina::GaussianNoise{0.4f}, lumina::granular_adc(5, lumina::largest_current(weights, dac)));
+  lumina::Matrix<float> y(kBatch, kOut), grad_w(kOut, kIn);
+  lumina::ForwardRecord record;
+  lumina::BackwardWorkspace workspace;
+  const auto pass = lumina::analog_pass(given.x, dac, weights, in_array, lumina::digital(), kKey);
+  lumina::forward(pass, y, record);
+  lumina::Gradients gradients;
+  gradients.weights = grad_w;
+  lumina::backward(pass, y, record, gradients, workspace);
+  hash.add(y.elements());
+  hash.add(grad_w.elements());
+  hash.print("slices");
+}
+
 template <class Stages>
 void train(Hash& hash, const Operands& given, const Stages& stages) {
   const lumina::CodedWeights<4> coded = lumina::encode_weights<4>(given.w);
@@ -386,6 +406,7 @@ int main() {
   products();
   photonics();
   converters();
+  slices();
   training();
   convolutions();
 }

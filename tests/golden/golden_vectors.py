@@ -18,6 +18,7 @@ import gemm_vectors
 import noise_field
 import quantizer_vectors
 import rng_vectors
+import slice_vectors
 import tile_vectors
 import weights_file_vectors
 
@@ -39,6 +40,7 @@ HEADERS = {
     "coded_vectors.hpp": gemm_vectors.coded_text,
     "cell_vectors.hpp": cell_vectors.text,
     "convolution_vectors.hpp": convolution_vectors.text,
+    "slice_vectors.hpp": slice_vectors.text,
     "tile_vectors.hpp": tile_vectors.text,
     "weights_file_vectors.hpp": weights_file_vectors.text,
 }

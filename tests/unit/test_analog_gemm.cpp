@@ -331,7 +331,7 @@ TEST_CASE("Arrays on a matrix unit", "[analog_gemm]") {
       const auto in_array = every_noise();
       using Stages = std::remove_cvref_t<decltype(in_array.stages)>;
       using Parts = ArrayParts<TiledWeights<2>, float, FixedInput, Stages>;
-      const auto problem = Parts::problem(layer.x.constant(), input_of(dac), layer.weights);
+      const auto problem = Parts::problem(layer.x.constant(), input_of(dac, key), layer.weights);
       const ArrayFinish<Native, Stages, NoObserver, Epilogue<>, NoObserver, StoreFloats> finish{
           in_array.stages, {}, epilogue(), {}, {}, key, layer.weights.tiles()};
       using Unit =

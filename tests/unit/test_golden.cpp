@@ -9,6 +9,7 @@
 
 #include <lumina/fused_gemm.hpp>
 
+#include "golden/check_slices.hpp"
 #include "golden/golden_checks.hpp"
 #include "support/catch.hpp"
 #include "support/shared_kernels.hpp"
@@ -136,4 +137,8 @@ TEST_CASE("Golden: a convolution", "[golden]") {
   ConvolutionWorkspace memory;
   check_convolution(findings, memory, weights);
   require(findings, kConvolution.word_count + std::size(kConvolutionOutputs));
+TEST_CASE("Golden: a layer on arrays of sliced weights", "[golden]") {
+  Findings findings;
+  golden::check_slices(findings);
+  require(findings, std::size(golden::kSlicedByPulses) + std::size(golden::kSlicedByPasses));
 }

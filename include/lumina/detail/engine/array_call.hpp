@@ -39,8 +39,37 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+/// Weights in slices (sliced_weights.hpp), whose calls are SlicedCall (sliced_call.hpp).
 template <class T>
-inline constexpr bool is_tiled = std::is_same_v<T, TiledFloats>;
+concept SlicesOfWeights = requires(const T& weights) {
+  weights.whole();
+  weights.each();
+};
+template <class Weights>
+struct SlicedCall;
+
+/// The weights of the products that a call with these sums up to.
+template <class Weights>
+const auto& whole_weights(const Weights& weights) {
+  if constexpr (SlicesOfWeights<Weights>) {
+    return weights.whole();
+  } else {
+    return weights;
+  }
+}
+
+/// How many arrays have noise and an ADC of their own for each output.
+template <class Weights, class Dac>
+std::size_t array_count(const Weights& weights, [[maybe_unused]] const Dac& dac) {
+  if constexpr (SlicesOfWeights<Weights>) {
+    return SlicedCall<Weights>::conversions(weights, dac);
+  } else {
+    return weights.tiles();
+  }
+}
+
+template <class T>
+inline constexpr bool is_tiled = std::is_same_v<T, TiledFloats> || SlicesOfWeights<T>;
 template <int Bits>
 inline constexpr bool is_tiled<TiledWeights<Bits>> = true;
 template <int Bits>
@@ -126,7 +155,7 @@ struct ArrayParts {
   static constexpr int kStored = Weights::stored_bits;
   static_assert(!(requires { requires Input::Row::stochastic; } && std::is_same_v<X, std::uint8_t>),
                 "lumina::analog_gemm: a StochasticDac takes floats, not codes");
-  static constexpr unsigned kSums = sums_of<Stages> | input_planes_of<Input>;
+  static constexpr unsigned kSums = sums_of<Stages> | byte_planes_of<Input>;
   using Dot = CodeDot<Native, kStored>;
   using Kernel = KernelWithSums<Dot, kSums>;
   using Rows = ArrayRows<Native, X, Input, kSums, wants_row_facts<Stages>>;
@@ -160,13 +189,19 @@ struct ArrayParts<TiledFloats, float, Input, Stages> {
   }
 };
 
+/// Bits of a DAC in front of such weights.
+template <class Weights>
+inline constexpr int max_dac_bits = std::is_same_v<Weights, TiledFloats> ? 16 : 8;
+
 /// Reports the first thing wrong with all but the shapes; `x`: of the rows that are multiplied.
-template <class X, class Dac, ArrayWeights Weights, class Y, class ArrayStages, class OutputStages>
+template <class Dac, ArrayWeights Weights, class Y, class ArrayStages, class OutputStages>
 bool array_stages_valid(const Shape& x, const Dac& dac, const Weights& weights, MatrixView<Y> y,
                         const ArrayStages& array_stages, const OutputStages& output_stages) {
-  using Parts = ArrayParts<Weights, X, InputOf<Dac>, ArrayStages>;
   const Shape w{weights.rows(), weights.cols()};
-  if (!array_dac_valid(dac, Parts::kMaxDacBits) || !array_sums_fit(dac, weights) ||
+  if constexpr (SlicesOfWeights<Weights>) {
+    if (!SlicedCall<Weights>::stages_fit(weights, array_stages)) return false;
+  }
+  if (!array_dac_valid(dac, max_dac_bits<Weights>) || !array_sums_fit(dac, weights) ||
       !code_output_valid(x, w, y, output_stages) ||
       !stage_valid_for(array_stages, y.rows(), y.cols()) ||
       !stage_valid_for(output_stages, y.rows(), y.cols()) || !weights_aligned(weights)) {
@@ -181,6 +216,20 @@ bool array_stages_valid(const Shape& x, const Dac& dac, const Weights& weights, 
   return true;
 }
 
+/// Runs a problem; finish_of(output stages, sink): what becomes of its sums.
+template <class Problem, class Y, class OutputStages, class Executor, class FinishOf>
+bool run_array_problem(const Problem& problem, MatrixView<Y> y, const OutputStages& output_stages,
+                       const Executor& executor, const FinishOf& finish_of) {
+  if (y.rows() == 0 || y.cols() == 0) return true;
+  return with_sink<Y>(output_stages, [&](const auto& stages, const auto& sink) {
+    const auto finish = finish_of(stages, sink);
+    return with_kernel<Problem>(y.rows(), executor, [&]<class K>(std::type_identity<K>) {
+      using Call = ArrayLoop<K, Problem, std::remove_const_t<decltype(finish)>>;
+      return run_call<Call>(problem, y, executor, finish);
+    });
+  });
+}
+
 /// What arrays yield, in their stages' and the outputs' place; arguments are not checked.
 template <class X, class Dac, ArrayWeights Weights, class Y, class ArrayStages, class ArrayObserver,
           class OutputStages, class OutputObserver, class Executor>
@@ -188,21 +237,21 @@ bool run_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, M
                 const ArrayStages& array_stages, const ArrayObserver& array_observer,
                 const OutputStages& output_stages, const OutputObserver& output_observer,
                 const NoiseKey& key, const Executor& executor, const Origin& origin = {}) {
-  using Parts = ArrayParts<Weights, X, InputOf<Dac>, ArrayStages>;
-  if (y.rows() == 0 || y.cols() == 0) return true;
-  const NoiseKey of_rows{key.seed, key.stream, key.row_offset + origin.row};
-  auto problem = Parts::problem(x, input_of(dac, of_rows), weights);
-  problem.origin = origin;
-  return with_sink<Y>(output_stages, [&](const auto& stages, const auto& sink) {
-    const ArrayFinish<Native, ArrayStages, ArrayObserver, std::decay_t<decltype(stages)>,
-                      OutputObserver, std::decay_t<decltype(sink)>>
-        finish{array_stages, array_observer, stages, output_observer, sink, key, weights.tiles()};
-    using P = typename Parts::Problem;
-    return with_kernel<P>(y.rows(), executor, [&]<class K>(std::type_identity<K>) {
-      using Call = ArrayLoop<K, P, std::remove_const_t<decltype(finish)>>;
-      return run_call<Call>(problem, y, executor, finish);
-    });
-  });
+  if constexpr (SlicesOfWeights<Weights>) {
+    return SlicedCall<Weights>::run(x, dac, weights, y, array_stages, array_observer, output_stages,
+                                    output_observer, key, executor, origin);
+  } else {
+    using Parts = ArrayParts<Weights, X, InputOf<Dac>, ArrayStages>;
+    const NoiseKey of_rows{key.seed, key.stream, key.row_offset + origin.row};
+    auto problem = Parts::problem(x, input_of(dac, of_rows), weights);
+    problem.origin = origin;
+    return run_array_problem(
+        problem, y, output_stages, executor, [&](const auto& stages, const auto& sink) {
+          return ArrayFinish<Native, ArrayStages, ArrayObserver, std::decay_t<decltype(stages)>,
+                             OutputObserver, std::decay_t<decltype(sink)>>{
+              array_stages, array_observer, stages, output_observer, sink, key, weights.tiles()};
+        });
+  }
 }
 
 /// y = outputs(Σ over arrays of r·s·array(ŷ)).
@@ -213,8 +262,7 @@ bool call_arrays(MatrixView<const X> x, const Dac& dac, const Weights& weights, 
                  const OutputStages& output_stages, const OutputObserver& output_observer,
                  const NoiseKey& key, const Executor& executor) {
   return operands_valid(x, weights, y, executor) &&
-         array_stages_valid<X>({x.rows(), x.cols()}, dac, weights, y, array_stages,
-                               output_stages) &&
+         array_stages_valid({x.rows(), x.cols()}, dac, weights, y, array_stages, output_stages) &&
          run_arrays(x, dac, weights, y, array_stages, array_observer, output_stages,
                     output_observer, key, executor);
 }

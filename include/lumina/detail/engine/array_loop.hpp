@@ -16,6 +16,7 @@
 #include "../kernels/views.hpp"
 #include "../layout/float_panels.hpp"
 #include "../rows/array_rows.hpp"
+#include "../rows/input_digits.hpp"
 #include "array_problem.hpp"
 #include "array_scratch.hpp"
 #include "concepts.hpp"
@@ -41,16 +42,17 @@ class ArrayLoop {
       : problem_(problem),
         finish_(finish),
         y_(y),
-        layout_(y.rows(), problem.panels.inputs),
-        schedule_(Schedule::plan(Layout::chunks(y.rows(), problem.panels.inputs), y.cols(), true,
-                                 problem.panels_of(0).block_bytes(), threads)) {
+        layout_(y.rows(), problem.panels.inputs, digit_planes_of(problem.rows)),
+        schedule_(Schedule::plan(
+            Layout::chunks(y.rows(), problem.panels.inputs, digit_planes_of(problem.rows)),
+            y.cols(), true, problem.block_bytes(), threads)) {
     // Who may compute a row again must have seen all of it.
     if (problem.rows.iterations() != 0) schedule_.groups = 1;
   }
 
   std::size_t tasks() const { return schedule_.tasks(); }
   static std::size_t bytes(const P& problem, std::size_t batch) {
-    return Layout::bytes(batch, problem.panels.inputs);
+    return Layout::bytes(batch, problem.panels.inputs, digit_planes_of(problem.rows));
   }
 
   void run(std::size_t task) const {
@@ -85,30 +87,53 @@ class ArrayLoop {
     float* const partial_sums = reinterpret_cast<float*>(memory + layout_.partial_sums);
     const SumBlock<Sum> sums{reinterpret_cast<Sum*>(memory + layout_.sums), kBlockColumns};
 
-    const typename K::Session session(rows.size * Layout::kPlanes);
+    const typename K::Session session(kernel_rows(rows));
     for (std::size_t block = blocks.begin; block < blocks.end(); ++block) {
       const std::size_t columns = schedule_.columns_of(block);
       for (std::size_t tile = 0; tile < tiles.count; ++tile) {
-        multiply(rows, block, tile, iteration, block == blocks.begin, sums, memory);
         const RowNumbers* const numbers = numbers_of(tile, rows, memory);
-        const typename P::Sums::Values values(problem_.sums, tile, block, sums.first, numbers);
         const Origin& origin = problem_.origin;
-        finish_.array(tile, first_draw, {origin.row + rows.begin, rows.size}, origin.block + block,
-                      columns, sums.first, values,
-                      AddTo{problem_.scales_of(tile), origin.block * kBlockColumns, numbers,
-                            partial_sums, tile == 0},
-                      flags, {&y_(rows.begin, block * kBlockColumns), y_.row_stride()});
+        const Range all_rows{origin.row + rows.begin, rows.size};
+        const AddTo add{problem_.scales_of(tile), origin.block * kBlockColumns, numbers,
+                        partial_sums, tile == 0};
+        const OutputBlock<Element> y{&y_(rows.begin, block * kBlockColumns), y_.row_stride()};
+        if constexpr (Layout::kDigits) {
+          float* const totals = reinterpret_cast<float*>(memory + layout_.totals);
+          for (std::size_t slice = 0; slice < problem_.slices.size(); ++slice) {
+            multiply(rows, block, tile, problem_.panels_of(tile, slice), iteration,
+                     block == blocks.begin && slice == 0, sums, memory);
+            finish_.conversions(problem_, tile, slice, first_draw, all_rows, block, columns,
+                                sums.first, numbers, totals, flags);
+          }
+          const typename P::Totals values(problem_, tile, block);
+          finish_.array(tile, first_draw, all_rows, origin.block + block, columns, totals, values,
+                        add, y);
+        } else {
+          multiply(rows, block, tile, problem_.panels_of(tile), iteration, block == blocks.begin,
+                   sums, memory);
+          const typename P::Sums::Values values(problem_.sums, tile, block, sums.first, numbers);
+          finish_.array(tile, first_draw, all_rows, origin.block + block, columns, sums.first,
+                        values, add, flags, y);
+        }
       }
     }
   }
 
-  /// The sums of an array and a column block. Rows of all arrays are made once, before the first
-  /// block, where there is room; otherwise again for each block, part by part.
-  void multiply(const Range& rows, std::size_t block, std::size_t tile, std::size_t iteration,
-                bool first_block, const SumBlock<Sum>& sums, std::byte* memory) const {
+  /// What a kernel multiplies for these rows.
+  std::size_t kernel_rows(const Range& rows) const {
+    return rows.size * Layout::kPlanes * digit_planes_of(problem_.rows);
+  }
+
+  /// The sums of an array, of its weights `panels` or of a slice of them, and a column block. Rows
+  /// of all arrays are made once, at first, where there is room; otherwise again for each block and
+  /// slice, part by part.
+  template <class Panels>
+  void multiply(const Range& rows, std::size_t block, std::size_t tile, const Panels& panels,
+                std::size_t iteration, bool first, const SumBlock<Sum>& sums,
+                std::byte* memory) const {
     const Tiling& tiles = problem_.panels.inputs;
     const Range own = tiles[tile];
-    const std::size_t kernel_rows = rows.size * Layout::kPlanes;
+    const std::size_t kernel_rows = this->kernel_rows(rows);
     typename Rows::Element* to = reinterpret_cast<typename Rows::Element*>(memory);
     std::size_t part = std::max<std::size_t>(own.size, 1);
     if (layout_.whole_rows) {
@@ -118,12 +143,11 @@ class ArrayLoop {
       part = std::min(part, layout_.inputs);
     }
     const std::size_t columns = panel_count(schedule_.columns_of(block)) * kPanelColumns;
-    const auto panels = problem_.panels_of(tile);
-    typename std::remove_cvref_t<decltype(panels)>::Scratch none;
+    typename Panels::Scratch none;
     for (std::size_t begin = 0; begin == 0 || begin < own.size; begin += part) {
       const Range inputs{begin, std::min(part, own.size - begin)};
       const std::size_t stride = round_up(inputs.size, Rows::row_multiple);
-      if (first_block || !layout_.whole_rows) {
+      if (first || !layout_.whole_rows) {
         problem_.rows.read(rows, {own.begin + begin, inputs.size}, own, iteration, to, stride,
                            numbers_of(tile, rows, memory));
       }
@@ -138,16 +162,16 @@ class ArrayLoop {
 
   RowNumbers* numbers_of(std::size_t tile, const Range& rows, std::byte* memory) const {
     return reinterpret_cast<RowNumbers*>(memory + layout_.numbers) +
-           (layout_.whole_rows ? tile * rows.size : 0);
+           (layout_.whole_rows ? tile * rows.size * digit_planes_of(problem_.rows) : 0);
   }
 
   Ahead ahead(const Range& rows, std::size_t block, Prefetcher& nothing) const {
-    const bool far =
-        rows.begin == 0 || problem_.panels_of(0).block_bytes() > Thresholds::near_bytes;
+    const bool far = rows.begin == 0 || problem_.block_bytes() > Thresholds::near_bytes;
     return {.outputs = reinterpret_cast<const char*>(&y_(rows.begin, block * kBlockColumns)),
             .output_row_bytes = y_.row_stride() * sizeof(Element),
             .output_bytes = sizeof(Element),
-            .columns = schedule_.columns_of(block),
+            // Kernels take rows for those of y, which planes of digits are not.
+            .columns = Layout::kDigits ? 0 : schedule_.columns_of(block),
             .weights_are_far = far,
             .next_weights_are_far = far,
             .rows = &nothing};

@@ -53,6 +53,7 @@ struct ArrayProblem {
   Origin origin = {};
 
   auto panels_of(std::size_t tile) const { return panels_of_tile(panels, tile); }
+  std::size_t block_bytes() const { return panels_of(0).block_bytes(); }
   const float* scales_of(std::size_t tile) const {
     return panels.scales + tile * panels.padded_outputs;
   }
@@ -85,7 +86,7 @@ struct ArrayFinish {
   void array(std::size_t tile, std::size_t first_draw, const Range& rows, std::size_t block,
              std::size_t columns, const Sum* sums, const Values& values, const AddTo& add,
              std::uint8_t* flags, const OutputBlock<Element>& y) const {
-    const auto with = [&](const auto& observer) {
+    with_clip_flags<ArrayStages>(array_observer, flags, rows.begin, [&](const auto& observer) {
       if constexpr (kLastArrayWritesOutputs) {
         if (tile + 1 == arrays) {
           last_array(observer, first_draw, rows, block, columns, sums, values, add, y);
@@ -100,12 +101,7 @@ struct ArrayFinish {
       if (!kLastArrayWritesOutputs && tile + 1 == arrays) {
         outputs(first_draw, rows, block, columns, add.first, y);
       }
-    };
-    if (flags != nullptr) {
-      with(ClipFlags<ArrayStages, ArrayObserver>{array_observer, flags, rows.begin});
-    } else {
-      with(array_observer);
-    }
+    });
   }
 
  private:

@@ -143,7 +143,7 @@ struct ArrayProducts {
   template <class Y>
   bool valid(const Shape& patches, MatrixView<Y> y) const {
     for (const Weights& own : weights) {
-      if (!array_stages_valid<Element>(patches, dac, own, y, in_array, behind)) return false;
+      if (!array_stages_valid(patches, dac, own, y, in_array, behind)) return false;
     }
     return true;
   }

@@ -46,7 +46,24 @@ struct AddTo {
   }
 };
 
-/// The same as a stage between those of the last array and those behind the arrays: the sum of all.
+/// A sink: adds what one conversion of a sliced array yields, times its digits' worth, 2^n or −2^n,
+/// to the array's total, in rows of kBlockColumns.
+struct AddShifted {
+  using Element = float;
+
+  float worth;
+  bool begins;
+
+  template <class Arch, class Floats>
+  [[gnu::always_inline]] void store(const Floats& values, const Coordinates&, const ActiveLanes&,
+                                    float* to) const {
+    const Floats before = begins ? Floats(0.0f) : Floats::load_aligned(to);
+    fused_multiply_add(values, Floats(worth), before).store_aligned(to);
+  }
+};
+
+/// The same as AddTo as a stage between those of the last array and those behind the arrays: the
+/// sum of all.
 struct AddPartialSums {
   static constexpr bool ends_arrays = true;  ///< stages behind it are in no tile
 
@@ -129,6 +146,17 @@ struct ClipFlags<List, Observer> {
     if (stages.is_last_gate(stage)) stage.flag_clipped(entering, flags, first_row);
   }
 };
+
+/// f(the observer, with such flags where there are any: of rows from `first_row` on).
+template <class Stages, class Observer, class F>
+void with_clip_flags(const Observer& observer, std::uint8_t* flags, std::size_t first_row,
+                     const F& f) {
+  if (flags != nullptr) {
+    f(ClipFlags<Stages, Observer>{observer, flags, first_row});
+  } else {
+    f(observer);
+  }
+}
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE

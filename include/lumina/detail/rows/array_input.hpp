@@ -17,6 +17,7 @@
 #include "../base/scalar_math.hpp"
 #include "../isa/native.hpp"
 #include "../simd/largest_magnitude.hpp"
+#include "input_digits.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
@@ -45,6 +46,7 @@ class FixedInput {
   /// A DAC that has the rows' codes, and its r.
   const UniformQuantizer& dac() const { return dac_; }
   float range() const { return range_; }
+  InputDigits digits(const Slices& slices) const { return InputDigits(slices, dac_); }
   std::size_t iterations() const { return 0; }
   /// f(the DAC, r) of a row, of inputs that are an array's.
   template <class X, class F>
@@ -66,6 +68,7 @@ class ManagedInput {
   /// A DAC that has the rows' codes, and its r.
   RuntimeQuantizer dac() const { return quantizer(dac_.range); }
   float range() const { return dac_.range; }
+  InputDigits digits(const Slices& slices) const { return InputDigits(slices, dac()); }
   std::size_t iterations() const { return static_cast<std::size_t>(dac_.bound_iterations); }
   /// `iteration`: how often r was doubled.
   template <class F>
@@ -93,10 +96,10 @@ class ManagedInput {
 
 /// The planes that an input has beside those of extra sums (kernels/sum_planes.hpp).
 template <class Input>
-inline constexpr unsigned input_planes_of = 0;
+inline constexpr unsigned byte_planes_of = 0;
 template <class Input>
 requires requires { Input::planes; }
-inline constexpr unsigned input_planes_of<Input> = Input::planes;
+inline constexpr unsigned byte_planes_of<Input> = Input::planes;
 /// Whether it draws numbers (random_input.hpp).
 template <class Input>
 inline constexpr bool is_random_input = requires {

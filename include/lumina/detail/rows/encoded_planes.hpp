@@ -26,6 +26,17 @@ struct NothingDrawn {
   static constexpr bool stochastic = false;
 };
 
+/// A block of inputs, floats or codes already, to codes.
+template <class Arch, class X>
+[[gnu::always_inline]] inline void encode_block(const X* x, const UniformQuantizer& dac,
+                                                ByteBlock& codes) {
+  if constexpr (std::is_same_v<X, std::uint8_t>) {
+    std::memcpy(codes.words, x, ByteBlock::size);
+  } else {
+    encode_floats<Arch>(dac, x, ByteBlock::size, codes.bytes());
+  }
+}
+
 /// `X`: float or std::uint8_t, as of EncodedRows. Set: the sums beside the product. A row of x
 /// becomes `planes` virtual rows, one below the other, each with zeros behind its end as
 /// EncodedRows has them; ranges of rows count those of x. Inputs may begin anywhere.
@@ -106,7 +117,7 @@ class EncodedPlanes {
       if constexpr (Drawn::stochastic) {
         drawn.encode(from, dac, codes);
       } else {
-        encode(from, dac, codes);
+        encode_block<Arch>(from, dac, codes);
       }
       if constexpr (kFine) drawn.add_noise(codes, dac.lowest(), high, low);
       input_planes.make<Floats, kMagnitudes, kSquares>(codes, magnitudes, squares, square_sums);
@@ -148,16 +159,6 @@ class EncodedPlanes {
  private:
   using Floats = typename Arch::template Batch<float>;
   using Words = typename Arch::template Batch<std::uint32_t>;
-
-  /// A block of inputs to codes.
-  [[gnu::always_inline]] static void encode(const X* x, const UniformQuantizer& dac,
-                                            ByteBlock& codes) {
-    if constexpr (std::is_same_v<X, std::uint8_t>) {
-      std::memcpy(codes.words, x, row_multiple);
-    } else {
-      encode_floats<Arch>(dac, x, row_multiple, codes.bytes());
-    }
-  }
 
   EncodedRows<Arch, X> codes_;
   MatrixView<const X> x_;

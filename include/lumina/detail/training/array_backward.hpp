@@ -163,6 +163,20 @@ void gradient_through(const Stages& stages, const ForwardRecord& record, std::si
             ceil_div(grad.cols(), kBlockColumns), [&](std::size_t block) { pass.run(block); });
 }
 
+/// by_array = the gradient by the outputs of the arrays number `tile`, by_sum the one by the sum of
+/// all. False after an error. (Of sliced weights: sliced_backward.hpp.)
+template <class Weights>
+struct GradientByArrays {
+  template <class Pass, class Executor>
+  static bool make(const Pass& pass, const ForwardRecord& record, std::size_t tile,
+                   MatrixView<const float> by_sum, MatrixView<float> by_array, BackwardWorkspace&,
+                   const Executor& executor) {
+    gradient_through(pass.in_array.stages, record, tile * pass.array_gates(), pass.key, by_sum,
+                     by_array, nullptr, nullptr, executor);
+    return true;
+  }
+};
+
 template <class Pass>
 bool array_backward_valid(const Pass& pass, MatrixView<const float> grad_y,
                           const ForwardRecord& record, const Gradients& gradients) {
@@ -191,7 +205,7 @@ bool backward_through_arrays(const Pass& pass, MatrixView<const float> grad_y,
   const MatrixView<float> by_sum(workspace.gradient.data(), batch, out);
   const MatrixView<float> by_array(workspace.array_gradient.data(), batch, out);
   const std::size_t tiles = pass.weights.tiles();
-  gradient_through(pass.behind.stages, record, tiles * pass.array_gates(), pass.key, grad_y, by_sum,
+  gradient_through(pass.behind.stages, record, pass.gates_of_arrays(), pass.key, grad_y, by_sum,
                    nullptr, gradients.bias.data(), executor);
   if (gradients.input_range != nullptr) *gradients.input_range = {};
   for (std::size_t tile = 0; tile < tiles; ++tile) {
@@ -201,14 +215,16 @@ bool backward_through_arrays(const Pass& pass, MatrixView<const float> grad_y,
                               matrix.row_stride());
     };
     const auto x = of_tile(pass.x);
-    gradient_through(pass.in_array.stages, record, tile * pass.array_gates(), pass.key, by_sum,
-                     by_array, nullptr, nullptr, executor);
+    if (!GradientByArrays<std::remove_cvref_t<decltype(pass.weights)>>::make(
+            pass, record, tile, by_sum, by_array, workspace, executor)) {
+      return false;
+    }
     MatrixView<float> input;
     if (gradients.input.data() != nullptr) input = of_tile(MatrixView<float>(gradients.input));
     with_array_input_gradient(
         x, ideal_dac(pass.dac), input, gradients.input_range, workspace,
         [&](const auto& stages, MatrixView<float> to) {
-          pack_tile_for_backward(pass.weights, tile, workspace.weights);
+          pack_tile_for_backward(whole_weights(pass.weights), tile, workspace.weights);
           run(float_problem(MatrixRows(by_array), panels_of(workspace.weights)), to, stages,
               NoObserver(), NoiseKey{}, executor);
         });
