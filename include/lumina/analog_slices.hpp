@@ -76,7 +76,8 @@ inline constexpr bool are_in_arrays<ArrayStagesOfSlices<InArray>> = true;
 template <int Bits, ArrayDac Dac>
 float steps_of_device(const SlicedWeights<Bits>& weights, const Dac& dac) {
   const int cell = (1 << weights.options().cell_bits) - 1;
-  return static_cast<float>(cell * detail::input_of(dac, NoiseKey()).digits(weights.options()).largest());
+  return static_cast<float>(cell *
+                            detail::input_of(dac, NoiseKey()).digits(weights.options()).largest());
 }
 /// The largest current that a conversion can have, in steps: with all inputs of an array at full
 /// and all devices on.
@@ -100,7 +101,7 @@ requires(!detail::AnyStageList<typename detail::OfOneSlice<decltype(InArray::sta
   using Stages = std::remove_cvref_t<decltype(pass.in_array.stages)>;
   const detail::SliceObserver<Stages, AdcCalibration> observer(
       seen, pass.weights.slices(),
-      detail::input_of(pass.dac).digits(pass.weights.options()).planes());
+      detail::input_of(pass.dac, NoiseKey()).digits(pass.weights.options()).planes());
   return detail::call_arrays(pass.x, pass.dac, pass.weights, y, pass.in_array.stages, observer,
                              pass.behind.stages, detail::NoObserver(), pass.key, executor);
 }

@@ -24,6 +24,7 @@
 
 #include "config.hpp"
 #include "detail/base/aligned_buffer.hpp"
+#include "detail/base/ladder.hpp"
 #include "detail/base/message.hpp"
 #include "detail/base/number.hpp"
 #include "detail/base/wired_tile.hpp"

@@ -137,6 +137,8 @@ TEST_CASE("Golden: a convolution", "[golden]") {
   ConvolutionWorkspace memory;
   check_convolution(findings, memory, weights);
   require(findings, kConvolution.word_count + std::size(kConvolutionOutputs));
+}
+
 TEST_CASE("Golden: a layer on arrays of sliced weights", "[golden]") {
   Findings findings;
   golden::check_slices(findings);

@@ -85,7 +85,6 @@ TEST_CASE("IR drop stands beside stages that want other sums", "[ir_drop]") {
   Engine engine(2);
   for (const std::size_t batch : {2u, 50u}) {
     Layer<8> layer(engine, batch, 100, 140, 64);
-    layer.check(kDac, kDrop, ReadNoise(0.1f));
     layer.check(kDac, kDrop, ReadNoise(0.1f), ProportionalReadNoise(0.1f), ConstantReadNoise(0.1f));
   }
 }

@@ -37,27 +37,6 @@ struct TileOfConductances {
   }
 };
 
-/// A ladder of devices along a wire with resistance r (1/µS) a segment, which ends in node −1: what
-/// each passes to the wire's end. Exact where r is 0. device(k): µS; store(k, µS); `memory` has
-/// room for `count` numbers.
-template <class Device, class Store>
-void pass_ladder(std::size_t count, double r, double* memory, const Device& device,
-                 const Store& store) {
-  // y: what lies behind a segment's far node, seen from there. A segment leaves 1 / (1 + r·y) of
-  // the potential at its near node.
-  double y = 0.0;
-  for (std::size_t k = count; k-- != 0;) {
-    const double share = 1.0 / (1.0 + product(r, y));
-    if (k + 1 != count) memory[k + 1] = share;
-    y = device(k) + (k + 1 != count ? product(y, share) : 0.0);
-  }
-  double potential = 1.0 / (1.0 + product(r, y));
-  for (std::size_t k = 0; k < count; ++k) {
-    if (k != 0) potential = product(potential, memory[k]);
-    store(k, product(device(k), potential));
-  }
-}
-
 /// The nodes at the edges of a block: the near ends of its segments towards drivers and grounds,
 /// and the last nodes of its wires where they go on.
 enum class Edge { driver, row_end, column_end, ground };
