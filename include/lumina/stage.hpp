@@ -10,11 +10,11 @@
 // from a float (all lanes), and is taken by min, max, abs and select(mask, a, b), which argument
 // dependent lookup finds, and by the functions of `lumina::` below. A stage that wants independent
 // N(0, 1) values says how many per element: `static constexpr std::size_t normals_per_element`
-// (none where the member is missing). Two noise stages never share a normal. Where `static constexpr
-// bool draws_uniform = true`, they are uniform numbers in (0, 1] instead: standard_uniform_at
-// (noise.hpp) of the same element and draw. A stage may have
-// `bool valid_for(rows, cols) const`, which reports an error and returns false where it does not
-// fit the output. Built-in stages and quantizers are stages like any other.
+// (none where the member is missing). Two noise stages never share a normal. Where `static
+// constexpr bool draws_uniform = true`, they are uniform numbers in (0, 1] instead:
+// standard_uniform_at (noise.hpp) of the same element and draw. A stage may have `bool
+// valid_for(rows, cols) const`, which reports an error and returns false where it does not fit the
+// output. Built-in stages and quantizers are stages like any other.
 //
 // A stage of an array (analog_gemm.hpp) may want more than the value: other sums of the same
 // weights and inputs, `static constexpr unsigned sums = Sums::magnitudes | …`, or what is known of
