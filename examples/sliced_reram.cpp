@@ -7,6 +7,7 @@
 // the accuracies as a table (sliced_reram.csv) and, where there is gnuplot, as a picture.
 #include <lumina/lumina.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -118,10 +119,11 @@ int main() {
   }
   if (csv != nullptr) std::fclose(csv);
   draw_picture("sliced_reram.png",
-               "set key bottom right\nset xlabel 'bits of each ADC'\n"
+               "set key bottom right\nset title 'dashed: ADCs over all currents'\n"
+               "set xlabel 'bits of each ADC'\n"
                "set ylabel 'accuracy in percent'\ncells = '1 2 4 7'\n"
                "plot for [i=0:3] 'sliced_reram.csv' index i using 1:5 with linespoints lw 2 pt 7 "
                "lc i + 1 title word(cells, i + 1).'-bit cells, calibrated', "
-               "for [i=0:3] '' index i using 1:3 with linespoints dt 2 lc i + 1 notitle");
+               "for [i=0:3] '' index i using 1:3 with linespoints dt 2 pt 7 lc i + 1 notitle");
   return best > ideal - 3.0 && few_bits_calibrated > few_bits_all + 3.0 ? 0 : 1;
 }
