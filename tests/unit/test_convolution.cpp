@@ -299,6 +299,29 @@ TEST_CASE("What is wrong is said with its numbers, and nothing is written", "[co
   CHECK(y.untouched());
 }
 
+TEST_CASE("Patches have zeros behind their ends", "[convolution]") {
+  using namespace detail;
+  const Convolution shape{5, 8, {1, 3, 2}};
+  const Size3 size{1, 6, 7};
+  Engine engine(7);
+  const Images<std::uint8_t> x(engine, 1, 5, size, ImageLayout::channels_last);
+  const ConvolutionPlan plan(shape, size, 1, 100, 10000, 1);
+  const OutputBox box = plan.box(0);
+  const BandBox band_box = plan.band(box);
+  std::vector<std::uint8_t> turned(kTurnedPixels * 5), band(plan.band_elements() + kBehindRuns),
+      patches(box.rows() * 64 + kBehindRuns, 0xee);
+  read_band(x.view(), 0, band_box, CopiedPixels<std::uint8_t>{9}, turned.data(), band.data());
+  gather_patches(shape, shape.product(0), box, band_box, {0, box.rows()},
+                 static_cast<const std::uint8_t*>(band.data()), patches.data(), 64);
+  const Matrix<std::uint8_t> expected = reference::unfold<std::uint8_t>(x.view(), shape);
+  REQUIRE(expected.rows() == box.rows());
+  for (std::size_t row = 0; row < expected.rows(); ++row) {
+    for (std::size_t k = 0; k < 64; ++k) {
+      REQUIRE(patches[row * 64 + k] == (k < 30 ? expected(row, k) : 0));
+    }
+  }
+}
+
 TEST_CASE("Empty images and batches are no work", "[convolution]") {
   const Convolution shape{2, 3, {1, 1, 1}};
   TestMatrix filters(3, 2);

@@ -26,14 +26,17 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-/// The patches of some rows of a box, `stride` apart, from its band.
+/// The patches of some rows of a box, `stride` apart, from its band; zeros behind each, for a
+/// matrix unit reads on, and behind the last panel's weights are those of the next one.
 template <class T>
 void gather_patches(const Convolution& shape, const Convolution::Product& product,
                     const OutputBox& box, const BandBox& band_box, const Range& rows, const T* band,
                     T* to, std::size_t stride) {
   const Patches<T> source(shape, band_box.size, product);
+  const std::size_t depth = shape.taps() * product.channels;
   for_each_output(box, rows, [&](std::size_t d, std::size_t h, std::size_t w) {
     source.gather(band, d, h, w, to);
+    std::fill(to + depth, to + stride, T{});
     to += stride;
   });
 }

@@ -31,8 +31,8 @@ class CodeRows : public FloatRows {
   MatrixView<const std::int8_t> codes_;
 };
 
-/// Codes of inputs as they lie, for a unit that multiplies such. Rows are stride apart, a multiple
-/// of row_multiple, and may hold anything behind their ends: there the weights are 0.
+/// Codes of inputs as they lie, for a unit that multiplies such. Rows are a multiple of
+/// row_multiple apart, with zeros behind their ends.
 template <class Arch>
 class CodesInPlace {
  public:
