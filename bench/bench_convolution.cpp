@@ -47,25 +47,25 @@ struct Shape {
 };
 
 struct Problem {
-  explicit Problem(const Shape& shape)
-      : shape(shape),
-        filters(bench::random_matrix(shape.convolution.outputs, shape.convolution.filter_size(),
-                                     -1.0f, 1.0f, 1)),
+  explicit Problem(const Shape& own)
+      : shape(own),
+        filters(bench::random_matrix(own.convolution.outputs, own.convolution.filter_size(), -1.0f,
+                                     1.0f, 1)),
         weights(convolution_weights(
-            filters, shape.convolution,
+            filters, own.convolution,
             [](MatrixView<const float> w, std::size_t) { return encode_weights<8>(w); })) {
-    const Size3 out = shape.convolution.output_size(shape.size);
-    const std::size_t pixels = shape.size[1] * shape.size[2];
+    const Size3 out = own.convolution.output_size(own.size);
+    const std::size_t pixels = own.size[1] * own.size[2];
     for (std::size_t set = 0; set < kSets; ++set) {
-      x[set] = bench::random_matrix(shape.batch, shape.convolution.channels * pixels, 0.0f, 1.0f,
-                                    set + 10);
-      y[set] = Matrix<float>(shape.batch, shape.convolution.outputs * out[1] * out[2]);
-      if (shape.convolution.groups != 1) continue;
-      Matrix<std::uint8_t> codes(shape.batch, x[set].cols());
+      x[set] =
+          bench::random_matrix(own.batch, own.convolution.channels * pixels, 0.0f, 1.0f, set + 10);
+      y[set] = Matrix<float>(own.batch, own.convolution.outputs * out[1] * out[2]);
+      if (own.convolution.groups != 1) continue;
+      Matrix<std::uint8_t> codes(own.batch, x[set].cols());
       for (std::size_t i = 0; i < codes.elements().size(); ++i) {
         codes.data()[i] = static_cast<std::uint8_t>(kDac.encode(x[set].data()[i]));
       }
-      unfolded[set] = unfold({codes.data(), shape.batch, shape.convolution.channels, shape.size});
+      unfolded[set] = unfold({codes.data(), own.batch, own.convolution.channels, own.size});
     }
   }
   /// Straightforwardly.
@@ -145,19 +145,19 @@ bench::Event convolution(const Shape& shape) {
 #else
   contest->add(bench::not_there(kOneDnn, shape.operations(), "libdnnl-dev"));
 #endif
-  return {contest, [](const bench::Contest& contest, std::ostream& out) {
-            const std::size_t last = contest.contestants().size() - 1;
-            bench::MarkdownTable table({contest.name(), "median µs", "best µs", "Gop/s",
+  return {contest, [](const bench::Contest& run, std::ostream& out) {
+            const std::size_t last = run.contestants().size() - 1;
+            bench::MarkdownTable table({run.name(), "median µs", "best µs", "Gop/s",
                                         "time / unfolded", "oneDNN's time / its"});
             for (std::size_t i = 0; i <= last; ++i) {
-              table.add({contest.contestants()[i].title, bench::number(1e6 * contest.median(i)),
-                         bench::number(1e6 * contest.best(i)),
-                         bench::number(contest.contestants()[i].work / contest.median(i) / 1e9),
-                         i == 0 ? "" : bench::times(contest.time_ratio(i, 0)),
-                         i == last ? "" : bench::times(contest.time_ratio(last, i))});
+              table.add({run.contestants()[i].title, bench::number(1e6 * run.median(i)),
+                         bench::number(1e6 * run.best(i)),
+                         bench::number(run.contestants()[i].work / run.median(i) / 1e9),
+                         i == 0 ? "" : bench::times(run.time_ratio(i, 0)),
+                         i == last ? "" : bench::times(run.time_ratio(last, i))});
             }
             table.print(out);
-            out << contest.rounds() << " rounds.\n\n";
+            out << run.rounds() << " rounds.\n\n";
           }};
 }
 

@@ -27,10 +27,12 @@ struct ArrayLayout {
   static constexpr std::size_t kPlanes = Rows::planes;
   static constexpr bool kDigits = RowsOfDigits<Rows>;
   static constexpr std::size_t kMaxInputPlanes = kDigits ? InputDigits::kMaxPlanes : 1;
-  /// An even number, for rows are cut in pairs (Chunks).
+  /// An even number, for rows are cut in pairs (Chunks). With planes of digits no more than a tile
+  /// has: a matrix unit takes no others.
   static constexpr std::size_t tile_rows(std::size_t input_planes) {
     const std::size_t rows = K::blocks.max_tile_rows() / (kPlanes * input_planes);
-    return round_up(std::max<std::size_t>(1, rows), 2);
+    return kDigits ? std::max<std::size_t>(2, rows / 2 * 2)
+                   : round_up(std::max<std::size_t>(1, rows), 2);
   }
   /// The most rows of a tile times planes of digits.
   static constexpr std::size_t kTileRows = [] {
