@@ -11,6 +11,7 @@
 #include <lumina/reference_slices.hpp>
 
 #include "support/catch.hpp"
+#include "support/emulated_matrix_unit.hpp"
 #include "support/executors.hpp"
 #include "support/expect_error.hpp"
 #include "support/random_matrix.hpp"
@@ -344,4 +345,39 @@ TEST_CASE("What slices cannot be is refused, and nothing is written", "[slices]"
       },
       {"[3, 19]", "[5, 20]"});
   CHECK(is_poison(y(0, 0)));
+}
+
+TEST_CASE("Slices and planes on a matrix unit", "[slices]") {
+  constexpr bool kCodesAreBytes = std::is_same_v<detail::Native::Codes::Input, std::uint8_t> &&
+                                  detail::Native::Codes::input_bias == 0;
+  if constexpr (kCodesAreBytes) {
+    using namespace detail;
+    Engine engine(12);
+    const auto dac = RuntimeQuantizer::symmetric(8, 2.0f);
+    const auto in_array = every_noise();
+    using Stages = std::remove_cvref_t<decltype(in_array.stages)>;
+    using Parts = SlicedParts<8, float, FixedInput, Stages>;
+    using Outputs =
+        ArrayFinish<Native, Epilogue<>, NoObserver, Epilogue<>, NoObserver, StoreFloats>;
+    using Finish = SlicedFinish<Native, Stages, NoObserver, Outputs>;
+    using Unit = MatrixUnitKernel<typename OnUnit<typename Parts::Kernel::Dot>::type, EmulatedUnit>;
+    // As many rows of digits as a tile of the unit has are no multiple of 6 planes, or of 14.
+    for (const Slices& slices :
+         {Slices{.cell_bits = 2, .input_bits = 3, .signs = InputSigns::two_passes},
+          Slices{.cell_bits = 4, .input_bits = 1, .signs = InputSigns::two_passes}}) {
+      Layer<8> layer(engine, {33, 100, 40}, {{72, 64}}, slices);
+      const auto problem = Parts::problem(layer.x.constant(), input_of(dac, key), layer.weights);
+      const Finish finish{in_array.stages,
+                          {},
+                          Outputs{epilogue(), {}, epilogue(), {}, {}, key, layer.weights.tiles()},
+                          key,
+                          SlicedCall<SlicedWeights<8>>::conversions(layer.weights, dac)};
+      TestMatrix y(33, 40), expected(33, 40);
+      using Call = ArrayLoop<Unit, typename Parts::Problem, Finish>;
+      REQUIRE(run_call<Call>(problem, y.view(), Serial(), finish));
+      REQUIRE(analog_gemm(layer.x.constant(), dac, layer.weights, in_array, digital(),
+                          expected.view(), key));
+      CHECK(difference(y, expected) == "");
+    }
+  }
 }
