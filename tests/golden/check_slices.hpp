@@ -1,4 +1,4 @@
-// A layer on arrays of sliced weights. (These allocate: not for firmware.)
+// A layer on arrays of sliced weights. (These allocate.)
 #pragma once
 
 #include <cstddef>
@@ -22,10 +22,10 @@ void check_slices(Report&& report) {
   const MatrixView<const float> x(own_x.data(), kSlicedBatch, kSlicedIn),
       w(own_w.data(), kSlicedOut, kSlicedIn);
   Matrix<float> y(kSlicedBatch, kSlicedOut);
+  SlicedWeights<8> weights;
   const auto check = [&](InputSigns signs, const std::uint32_t* expected) {
-    const auto weights =
-        encode_slices<8>(w, {{kSlicedTile, kSlicedOut}},
-                         {.cell_bits = kCellBits, .input_bits = kInputBits, .signs = signs});
+    encode_slices(w, {{kSlicedTile, kSlicedOut}},
+                  {.cell_bits = kCellBits, .input_bits = kInputBits, .signs = signs}, weights);
     analog_gemm(x, lumina::SymmetricQuantizer<kSlicedDacBits>(kSlicedDac), weights,
                 lumina::array(GaussianNoise{kSlicedAdditive},
                               lumina::SymmetricQuantizer<kSlicedAdcBits>(kSlicedAdc)),

@@ -21,12 +21,17 @@ void* __dso_handle = nullptr;
 
 }  // extern "C"
 
-void* operator new(std::size_t) { board::fail("operator new: there is no heap"); }
-void* operator new(std::size_t, std::align_val_t) { board::fail("operator new: there is no heap"); }
-void operator delete(void*) noexcept { board::fail("operator delete: there is no heap"); }
-void operator delete(void*, std::size_t) noexcept {
+// A program may have its own in their place.
+[[gnu::weak]] void* operator new(std::size_t) { board::fail("operator new: there is no heap"); }
+[[gnu::weak]] void* operator new(std::size_t, std::align_val_t) {
+  board::fail("operator new: there is no heap");
+}
+[[gnu::weak]] void operator delete(void*) noexcept {
   board::fail("operator delete: there is no heap");
 }
-void operator delete(void* pointer, std::align_val_t) noexcept {
+[[gnu::weak]] void operator delete(void*, std::size_t) noexcept {
+  board::fail("operator delete: there is no heap");
+}
+[[gnu::weak]] void operator delete(void* pointer, std::align_val_t) noexcept {
   if (pointer != nullptr) board::fail("operator delete: there is no heap");
 }
