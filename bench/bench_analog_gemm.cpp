@@ -47,7 +47,7 @@ const ManagedDac kManaged{.bits = 8, .noise_management = NoiseManagement::abs_ma
 
 /// One column of times, and their ratios to the first.
 void print(const bench::Contest& contest, std::ostream& out) {
-  bench::MarkdownTable table({contest.name(), "median µs", "best µs", "time / plain"});
+  bench::MarkdownTable table({contest.name(), "median µs", "best µs", "time / first"});
   for (std::size_t i = 0; i < contest.contestants().size(); ++i) {
     table.add({contest.contestants()[i].title, bench::number(1e6 * contest.median(i)),
                bench::number(1e6 * contest.best(i)),
@@ -147,6 +147,24 @@ bench::Event programming() {
   return {contest, print};
 }
 
+bench::Event wires() {
+  const auto contest =
+      std::make_shared<bench::Contest>("wires of an array of 256 × 256", "devices");
+  const auto add = [&](const std::string& title, const Wires& own) {
+    contest->add({title, 65536.0, [own]() -> bench::Call {
+                    const auto g = std::make_shared<Matrix<float>>(
+                        bench::random_matrix(256, 256, 0.0f, 25.0f, 1));
+                    const auto effective = std::make_shared<Matrix<float>>(256, 256);
+                    return [=](std::size_t) {
+                      effective_conductances(*g, own, MatrixView<float>(*effective));
+                    };
+                  }});
+  };
+  add("1 Ω a segment of columns", {0.0f, 1.0f});
+  add("1 Ω a segment", {1.0f, 1.0f});
+  return {contest, print};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -155,5 +173,6 @@ int main(int argc, char** argv) {
     events.push_back(calls(shape));
   }
   events.push_back(programming());
+  events.push_back(wires());
   return bench::run(argc, argv, "Layers on arrays", "", events);
 }
