@@ -281,6 +281,13 @@ TEST_CASE("What is wrong is said with its numbers, and nothing is written", "[co
         filter_matrix(filters, Convolution{4, 6, {1, 3, 2}});
       },
       {"filters are [6, 36]"});
+  // More outputs than there are addresses, of images that nobody has.
+  const std::size_t many = std::size_t{1} << 61;
+  const ImageView<const float> huge{x.view().data, many, 4, {1, 5, 5}};
+  const ImageView<float> outputs{y.view().data, many, 6, {1, 3, 3}};
+  expect_error([&] { fused_convolution(huge, dac, weights, outputs, good, stages); },
+               {"more bytes than memory has addresses", "1 x 3 x 3"});
+  CHECK(y.untouched());
   expect_error(
       [&] {
         fused_convolution(x.view(), Quantizer<12>(0.0f, 1.0f), weights, y.view(), good, stages);
