@@ -289,14 +289,16 @@ bool backward(const AnalogConvolutionPass<X, Dac, Weights, InArray, Behind>& pas
           {own.first_input(tile), own.input_count(tile)},
           [&](PackedWeights& to) { detail::pack_tile_for_backward(own, tile, to); },
           [&](const auto& patches, BackwardWorkspace& to) {
-            return detail::pack_array_inputs(patches, pass.dac, to);
+            return detail::pack_array_inputs(patches, detail::ideal_dac(pass.dac), to);
           },
           epilogue(), NoiseKey{}, executor);
       if (!added) return false;
     }
   }
   by_patch.store_filters();
-  if (pixels != nullptr) detail::store_pixel_gradients(pass.x, pass.dac, pixels, gradients.input);
+  if (pixels != nullptr) {
+    detail::store_pixel_gradients(pass.x, detail::ideal_dac(pass.dac), pixels, gradients.input);
+  }
   return true;
 }
 

@@ -51,6 +51,17 @@ X seen(const ImageView<const X>& x, const Convolution& shape, const OutputPixel&
   return x(at.image, channel, pixel[0], pixel[1], pixel[2]);
 }
 
+/// What padding adds to codes: the code of 0, counted from the lowest one; to floats 0.
+template <class X, class Dac>
+X padding_of(const Dac& dac) {
+  if constexpr (std::is_same_v<X, float>) {
+    return 0.0f;
+  } else {
+    const int max_code = (1 << (detail::bits_of(dac) - 1)) - 1;
+    return static_cast<X>(input_code(0.0f, dac) + (dac.is_symmetric() ? max_code : 0));
+  }
+}
+
 /// The patches of a product [outputs' pixels, taps · channels]: what it multiplies.
 template <class X>
 Matrix<X> unfold(const ImageView<const X>& x, const Convolution& shape, X zero = {},
@@ -124,9 +135,7 @@ void fused_convolution(const ImageView<const X>& x, const Dac& dac, const Code& 
         detail::product(detail::product(offset, scale), static_cast<float>(code_sum));
     return std::fma(static_cast<float>(sum), detail::product(dac.step(), scale), base);
   };
-  X zero{};
-  if constexpr (!std::is_same_v<X, float>) zero = static_cast<X>(dac.encode(0.0f));
-  convolve(x, zero, y, shape, value, epilogue, key);
+  convolve(x, padding_of<X>(dac), y, shape, value, epilogue, key);
 }
 
 }  // namespace reference

@@ -83,9 +83,7 @@ void gate_pixels(const ImageView<const X>& x, const Dac& dac, const ImageView<fl
 template <class Weights, class X, class Dac>
 Matrix<float> multiplied_patches(const ImageView<const X>& x, const Dac& dac,
                                  const Convolution& shape, std::size_t product) {
-  X zero{};
-  if constexpr (!std::is_same_v<X, float>) zero = static_cast<X>(dac.encode(0.0f));
-  const Matrix<X> patches = unfold(x, shape, zero, product);
+  const Matrix<X> patches = unfold(x, shape, padding_of<X>(dac), product);
   Matrix<float> result(patches.rows(), patches.cols());
   for (std::size_t row = 0; row < result.rows(); ++row) {
     for (std::size_t k = 0; k < result.cols(); ++k) {
@@ -125,9 +123,7 @@ void forward_and_backward(const ConvolutionPass<X, Dac, Weights, EpilogueT, Weig
       }
       reference::fused_gemm(patches, w, dots, epilogue(), {});
     } else {
-      X zero{};
-      if constexpr (!std::is_same_v<X, float>) zero = static_cast<X>(pass.dac.encode(0.0f));
-      const Matrix<X> x = unfold(pass.x, shape, zero, index);
+      const Matrix<X> x = unfold(pass.x, shape, padding_of<X>(pass.dac), index);
       reference::fused_gemm(MatrixView<const X>(x), pass.dac, weights, MatrixView<float>(dots),
                             epilogue(), {});
     }
@@ -177,7 +173,7 @@ void forward_and_backward(const AnalogConvolutionPass<X, Dac, Weights, ArrayStag
   for (std::size_t index = 0; index < shape.products(); ++index) {
     const Convolution::Product own = shape.product(index);
     const Weights& w = pass.weights[index];
-    const Matrix<X> x = unfold(pass.x, shape, X{}, index);
+    const Matrix<X> x = unfold(pass.x, shape, padding_of<X>(pass.dac), index);
     patches.push_back(multiplied_patches<Weights>(pass.x, pass.dac, shape, index));
     by_matrix.emplace_back(own.outputs, patches.back().cols());
     for (std::size_t tile = 0; tile < w.tiles(); ++tile) {

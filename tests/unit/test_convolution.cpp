@@ -8,10 +8,14 @@
 #include <span>
 #include <vector>
 
+#include <lumina/analog_slices.hpp>
 #include <lumina/fused_gemm.hpp>
+#include <lumina/noisy_dac.hpp>
 #include <lumina/read_noise.hpp>
 #include <lumina/reference_analog.hpp>
+#include <lumina/reference_converters.hpp>
 #include <lumina/reference_convolution.hpp>
+#include <lumina/reference_slices.hpp>
 
 #include "support/catch.hpp"
 #include "support/executors.hpp"
@@ -140,6 +144,13 @@ TEST_CASE("On arrays each output is analog_gemm's of its patch", "[convolution]"
         [&](MatrixView<const float> w, std::size_t) { return encode_tiles<8>(w, mapping); });
     check(tiled, managed, in_array);
     check(tiled, fixed, in_array);
+    // What inputs draw is each patch's own.
+    check(tiled, NoisyDac(fixed, 0.1f), in_array);
+    const auto sliced = convolution_weights(
+        filters.constant(), problem.shape, [&](MatrixView<const float> w, std::size_t) {
+          return encode_slices<5>(w, mapping, {.cell_bits = 2, .input_bits = 3});
+        });
+    check(sliced, fixed, array(GaussianNoise{0.4f}, SymmetricQuantizer<8>(40.0f)));
     const auto floats = convolution_weights(filters.constant(), problem.shape,
                                             [&](MatrixView<const float> w, std::size_t) {
                                               TiledFloats tiles;
@@ -148,6 +159,29 @@ TEST_CASE("On arrays each output is analog_gemm's of its patch", "[convolution]"
                                             });
     check(floats, fixed, array(GaussianNoise{0.04f}, SymmetricQuantizer<8>(3.0f)));
   }
+}
+
+TEST_CASE("Padding is 0 to codes behind any DAC", "[convolution]") {
+  Engine engine(8);
+  const Convolution shape{3, 5, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}};
+  const Images<std::uint8_t> x(engine, 2, 3, {1, 4, 5}, ImageLayout::channels_last);
+  TestMatrix filters(5, 27);
+  filters.fill_uniform(engine);
+  const auto weights = encode_tiles<8>(filter_matrix(filters, shape), {{10, 512}});
+  const SymmetricQuantizer<8> dac(0.8f);
+  const auto stages = array(GaussianNoise{0.04f}, SymmetricQuantizer<8>(3.0f));
+  const Matrix<std::uint8_t> patches =
+      reference::unfold<std::uint8_t>(x.view(), shape, 127);  // counted from code −127
+  const auto check = [&](const auto& any) {
+    Images<float> y(2, 5, {1, 4, 5}, ImageLayout::channels_last);
+    REQUIRE(fused_convolution(x.view(), any, weights, y.view(), shape, stages, digital(), kKey));
+    Matrix<float> expected(40, 5);
+    reference::analog_gemm<std::uint8_t>(patches, any, weights, stages, digital(),
+                                         MatrixView<float>(expected), kKey);
+    CHECK(difference(MatrixView<const float>(y.view().data, 40, 5), expected) == "");
+  };
+  check(dac);
+  check(NoisyDac(dac, 0.1f));
 }
 
 TEST_CASE("The layout, threads and a split of the batch change no bit", "[convolution]") {

@@ -63,7 +63,7 @@ struct PlainProducts {
     if constexpr (kNoDac) {
       return Pixels{0.0f};
     } else if constexpr (kCodes && !std::is_same_v<X, float>) {
-      return Pixels{static_cast<X>(dac.encode(0.0f))};
+      return Pixels{code_of_zero(dac)};
     } else {
       return Pixels(dac);
     }
@@ -134,10 +134,10 @@ struct ArrayProducts {
   Pixels pixels() const {
     if constexpr (std::is_same_v<Pixels, EncodedPixels>) {
       return Pixels(dac);
-    } else if constexpr (kEncodes) {
-      return Pixels{static_cast<X>(dac.encode(0.0f))};
+    } else if constexpr (!std::is_same_v<X, float>) {
+      return Pixels{code_of_zero(ideal_dac(dac))};
     } else {
-      return Pixels{X{}};
+      return Pixels{0.0f};
     }
   }
   template <class Y>

@@ -29,13 +29,18 @@ struct CopiedPixels {
 
   void operator()(const T* from, std::size_t count, T* to) const { std::copy_n(from, count, to); }
 };
+/// The code, counted from the lowest one, that a DAC makes of 0. (A SymmetricQuantizer's own
+/// encode() has a sign.)
+inline std::uint8_t code_of_zero(const UniformQuantizer& dac) {
+  return static_cast<std::uint8_t>(dac.encode(0.0f));
+}
 struct EncodedPixels {
   using Element = std::uint8_t;
   UniformQuantizer dac;
   std::uint8_t zero;
 
   explicit EncodedPixels(const UniformQuantizer& quantizer)
-      : dac(quantizer), zero(static_cast<std::uint8_t>(quantizer.encode(0.0f))) {}
+      : dac(quantizer), zero(code_of_zero(quantizer)) {}
   void operator()(const float* from, std::size_t count, std::uint8_t* to) const {
     const std::size_t whole = count / kCacheLine * kCacheLine;
     encode_floats<Native>(dac, from, whole, to);
