@@ -18,6 +18,7 @@
 // again from the key. Nothing of the forward pass is kept but the ForwardRecord.
 #pragma once
 
+#include <cstddef>
 #include <type_traits>
 
 #include "config.hpp"
@@ -43,8 +44,36 @@ struct F32Products {};
 /// count and batch split, but not those of F32Products, which takes over where there is no AMX.
 struct Bf16SplitProducts {};
 
+/// Products of backward() in integers, for coded weights: rows of the gradient become fixed point
+/// of 8·Parts bits over each one's largest magnitude, and are multiplied with the codes of weights
+/// and x exactly, so that results have the same bits on every machine, with FMA or without.
+///
+///   Parts   error of each term, over the largest magnitude of its row times the other factor
+///   1       2^-7, rounded at random with gradient_key(the pass's key): right in the mean
+///   2       2^-16
+///   3       2^-24, as accurate as floats
+///
+/// (a little more: docs/numerics.md.) A row is one of the batch, times the weights' scales, in the
+/// gradient by the input, and an output over the batch in the one by the weights; where a row has
+/// an infinity or NaN, all that it yields is NaN. Error: more than 32768 outputs where the gradient
+/// by the input is wanted.
+template <int Parts>
+struct IntegerSplitProducts {
+  static_assert(Parts >= 1 && Parts <= 3, "lumina::IntegerSplitProducts: Parts must be in 1..3");
+  static constexpr std::size_t parts = Parts;
+};
+
+namespace detail {
+
+template <class Products>
+inline constexpr bool is_integer_split = false;
+template <int Parts>
+inline constexpr bool is_integer_split<IntegerSplitProducts<Parts>> = true;
+
+}  // namespace detail
+
 /// The gradients of a pass whose forward() has filled `record`, with the same x, weights and key.
-/// `products`: F32Products or Bf16SplitProducts.
+/// `products`: F32Products, Bf16SplitProducts or IntegerSplitProducts.
 ///
 /// Errors, before anything is written: shapes that do not fit, a record that is not this pass's,
 /// gradients that overlap each other, x or grad_y, missing data, a gradient by the bias where the
@@ -60,9 +89,15 @@ bool backward(const Pass& pass, MatrixView<const float> grad_y, const ForwardRec
       return detail::run_backward<detail::MatrixUnitOf<detail::Native>::type>(
           pass, grad_y, record, gradients, workspace, executor);
     }
+  } else if constexpr (detail::is_integer_split<Products>) {
+    static_assert(detail::are_coded<std::remove_cvref_t<decltype(pass.weights)>>,
+                  "lumina::backward: IntegerSplitProducts need coded weights");
+    return detail::run_backward_in_integers<Products::parts>(pass, grad_y, record, gradients,
+                                                             workspace, executor);
   } else {
     static_assert(std::is_same_v<Products, F32Products>,
-                  "lumina::backward: the products are F32Products or Bf16SplitProducts");
+                  "lumina::backward: the products are F32Products, Bf16SplitProducts or "
+                  "IntegerSplitProducts");
   }
   return detail::run_backward<void>(pass, grad_y, record, gradients, workspace, executor);
 }

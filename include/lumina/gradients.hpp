@@ -2,14 +2,18 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
+#include "border.hpp"
 #include "coded_weights.hpp"
 #include "config.hpp"
 #include "detail/base/kept.hpp"
 #include "detail/base/message.hpp"
 #include "detail/engine/arguments.hpp"
+#include "detail/random/xoshiro.hpp"
 #include "detail/training/bf16_panels.hpp"
+#include "detail/training/code_columns.hpp"
 #include "detail/training/range_gate.hpp"
 #include "epilogue.hpp"
 #include "input_range.hpp"
@@ -46,6 +50,13 @@ struct WeightGate {
   }
 };
 
+/// The key of the numbers that round gradients at random (IntegerSplitProducts<1>, backward.hpp) in
+/// the backward pass of a call with `key`: that of its outputs' noise, its stream changed.
+constexpr NoiseKey gradient_key(const NoiseKey& key) {
+  constexpr std::uint64_t kGradients = 0x6772616469656e74;  // "gradient"
+  return {key.seed, key.stream ^ detail::SplitMix64::mix(kGradients), key.row_offset};
+}
+
 /// Where backward() writes. What has no data is not computed.
 struct Gradients {
   detail::KeptView<float> input = {};     ///< [batch, in]
@@ -66,6 +77,7 @@ struct BackwardWorkspace {
   PackedWeights inputs;                         // [batch][in]
   detail::Bf16Panels weight_codes;              // as weights and inputs, for Bf16SplitProducts
   detail::Bf16Panels input_codes;
+  detail::CodeColumns columns;  // as weights, then as inputs, for IntegerSplitProducts
   detail::AlignedBuffer<detail::RangeSlot> range_slots;  // [batch][in / 128], for an input range
   detail::AlignedBuffer<float> input;                    // [batch, in], where nobody else wants it
 };

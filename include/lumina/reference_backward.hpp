@@ -6,8 +6,10 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <tuple>
 #include <type_traits>
+#include <vector>
 
 #include "backward.hpp"
 #include "config.hpp"
@@ -15,6 +17,7 @@
 #include "detail/epilogue/stage_traits.hpp"
 #include "detail/simd/portable_batch.hpp"
 #include "epilogue.hpp"
+#include "gradients.hpp"
 #include "matrix.hpp"
 #include "noise.hpp"
 #include "quantizer.hpp"
@@ -141,6 +144,100 @@ inline float dot_of_columns(MatrixView<const float> a, std::size_t column_of_a,
   return sum;
 }
 
+/// A row of numbers in fixed point of 8·parts bits: v is worth integers[k]·unit.
+struct FixedRow {
+  std::vector<std::int64_t> integers;
+  float unit;
+};
+
+/// values(k), k < count; uniform(k): the number that rounds at random, of a single part.
+template <class Values, class Uniform>
+FixedRow fixed_row(std::size_t parts, std::size_t count, Values values, Uniform uniform) {
+  const auto most = static_cast<float>((1 << (8 * parts - 1)) - 1);
+  float largest = 0x1p-80f;
+  bool finite = true;
+  for (std::size_t k = 0; k < count; ++k) {
+    finite = finite && std::isfinite(values(k));
+    largest = std::max(largest, std::fabs(values(k)));
+  }
+  FixedRow row{std::vector<std::int64_t>(count), std::numeric_limits<float>::quiet_NaN()};
+  if (!finite) return row;
+  const float scale = most / largest;
+  row.unit = 1.0f / scale;
+  for (std::size_t k = 0; k < count; ++k) {
+    const float at = std::clamp(detail::product(values(k), scale), -most, most);
+    double integer = std::nearbyint(static_cast<double>(at));
+    if (parts == 1) {
+      const float below = std::floor(at);
+      integer = static_cast<double>(uniform(k) <= at - below ? below + 1.0f : below);
+    }
+    row.integers[k] = static_cast<std::int64_t>(integer);
+  }
+  return row;
+}
+
+/// The gradients by x, before the DAC's gate, and by the weights, before their stages, as
+/// IntegerSplitProducts<Parts> have them. g [batch, out].
+template <std::size_t Parts, class Pass>
+void multiply_in_integers(const Pass& pass, MatrixView<const float> g, MatrixView<float> by_input,
+                          MatrixView<float> by_weights) {
+  const NoiseKey key = gradient_key(pass.key);
+  const std::size_t batch = g.rows(), out = g.cols(), in = pass.x.cols();
+  for (std::size_t row = 0; row < batch; ++row) {
+    const FixedRow fixed = fixed_row(
+        Parts, out,
+        [&](std::size_t o) { return detail::product(g(row, o), pass.weights.scales()[o]); },
+        [&](std::size_t o) { return standard_uniform_at(key, row, o, 0); });
+    for (std::size_t k = 0; k < in; ++k) {
+      std::int64_t sum = 0;
+      for (std::size_t o = 0; o < out; ++o) sum += fixed.integers[o] * pass.weights.code(o, k);
+      by_input(row, k) = detail::product(static_cast<float>(sum), fixed.unit);
+    }
+  }
+  constexpr std::size_t kRowsAtOnce =
+      32768;  // each piece with a unit of its own, one after another
+  const NoiseKey of_outputs{key.seed, key.stream, 0};
+  for (std::size_t o = 0; o < out; ++o) {
+    for (std::size_t begin = 0; begin == 0 || begin < batch; begin += kRowsAtOnce) {
+      const std::size_t rows = std::min(kRowsAtOnce, batch - begin);
+      const FixedRow fixed = fixed_row(
+          Parts, rows, [&](std::size_t i) { return g(begin + i, o); },
+          [&](std::size_t i) { return standard_uniform_at(of_outputs, o, begin + i, 1); });
+      std::int64_t all = 0;
+      for (std::size_t i = 0; i < rows; ++i) all += fixed.integers[i];
+      const float base =
+          detail::product(pass.dac.offset(), detail::product(static_cast<float>(all), fixed.unit));
+      for (std::size_t k = 0; k < in; ++k) {
+        std::int64_t sum = 0;
+        for (std::size_t i = 0; i < rows; ++i) {
+          sum += fixed.integers[i] * input_code(pass.x(begin + i, k), pass.dac);
+        }
+        const float value = detail::fused_multiply_add(
+            pass.dac.step(), detail::product(static_cast<float>(sum), fixed.unit), base);
+        by_weights(o, k) = begin == 0 ? value : by_weights(o, k) + value;
+      }
+    }
+  }
+}
+
+/// The same in floats, as F32Products have them. x [batch, in], w [out, in]: what was multiplied.
+inline void multiply_in_floats(MatrixView<const float> x, MatrixView<const float> w,
+                               MatrixView<const float> g, MatrixView<float> by_input,
+                               MatrixView<float> by_weights) {
+  for (std::size_t row = 0; row < g.rows(); ++row) {
+    for (std::size_t k = 0; k < x.cols(); ++k) {
+      float sum = 0.0f;
+      for (std::size_t o = 0; o < g.cols(); ++o) {
+        sum = detail::chain_multiply_add(g(row, o), w(o, k), sum);
+      }
+      by_input(row, k) = sum;
+    }
+  }
+  for (std::size_t o = 0; o < g.cols(); ++o) {
+    for (std::size_t k = 0; k < x.cols(); ++k) by_weights(o, k) = dot_of_columns(g, o, x, k);
+  }
+}
+
 /// The sums for a DAC's range, `gradient` being the one by x before the gate: in each row and 128
 /// inputs sixteen chains, of every sixteenth input, and all of them in double.
 template <class X, class Dac>
@@ -173,11 +270,11 @@ InputRangeSums input_range_sums(MatrixView<const X> x, MatrixView<const float> g
 }
 
 /// lumina::forward to y and lumina::backward, for weights whose values are `w` [out, in].
-/// Arguments are not checked.
-template <class Pass>
+/// `products`: F32Products or IntegerSplitProducts. Arguments are not checked.
+template <class Pass, class Products = F32Products>
 void forward_and_backward(const Pass& pass, MatrixView<const float> w,
                           MatrixView<const float> grad_y, MatrixView<float> y,
-                          const Gradients& gradients) {
+                          const Gradients& gradients, const Products& = {}) {
   using Weights = std::remove_cvref_t<decltype(pass.weights)>;
   const std::size_t batch = y.rows(), out = y.cols(), in = pass.x.cols();
 
@@ -203,16 +300,15 @@ void forward_and_backward(const Pass& pass, MatrixView<const float> w,
     }
   }
 
-  Matrix<float> by_input(batch, in);  // before the DAC's gate
-  for (std::size_t row = 0; row < batch; ++row) {
+  Matrix<float> by_input(batch, in), by_weights(out, in);  // before gates and stages
+  if constexpr (detail::is_integer_split<Products>) {
+    multiply_in_integers<Products::parts>(pass, g, by_input, by_weights);
+  } else {
+    multiply_in_floats(x, w, g, by_input, by_weights);
+  }
+  for (std::size_t row = 0; gradients.input.data() != nullptr && row < batch; ++row) {
     for (std::size_t k = 0; k < in; ++k) {
-      float sum = 0.0f;
-      for (std::size_t o = 0; o < out; ++o) {
-        sum = detail::chain_multiply_add(g(row, o), w(o, k), sum);
-      }
-      by_input(row, k) = sum;
-      if (gradients.input.data() == nullptr) continue;
-      gradients.input(row, k) = input_passes(pass.x(row, k), pass.dac) ? sum : 0.0f;
+      gradients.input(row, k) = input_passes(pass.x(row, k), pass.dac) ? by_input(row, k) : 0.0f;
     }
   }
   if constexpr (!std::is_same_v<decltype(pass.dac), NoDac>) {
@@ -223,7 +319,7 @@ void forward_and_backward(const Pass& pass, MatrixView<const float> w,
   for (std::size_t o = 0; gradients.weights.data() != nullptr && o < out; ++o) {
     for (std::size_t k = 0; k < in; ++k) {
       gradients.weights(o, k) =
-          finish<float>(dot_of_columns(g, o, x, k), o, k, pass.weight_stages, pass.weight_key);
+          finish<float>(by_weights(o, k), o, k, pass.weight_stages, pass.weight_key);
     }
   }
   for (std::size_t o = 0; o < gradients.bias.size(); ++o) {

@@ -62,18 +62,20 @@ inline void check_outputs(LayerOutputs& actual, LayerOutputs& expected, const Wa
 
 /// `w`: the values of the pass's weights. The record and the workspace may have served others. A
 /// gradient by the bias is wanted only where there is one.
-template <class Pass, class Executor = lumina::Serial>
+template <class Pass, class Executor = lumina::Serial, class Products = lumina::F32Products>
 void check_backward(const Pass& pass, lumina::MatrixView<const float> w,
                     lumina::MatrixView<const float> grad_y, std::size_t gap,
                     lumina::ForwardRecord& record, lumina::BackwardWorkspace& workspace,
-                    Wanted wanted = {}, const Executor& executor = {}) {
+                    Wanted wanted = {}, const Executor& executor = {},
+                    const Products& products = {}) {
   wanted.bias = wanted.bias && has_bias<Pass>;
   const LayerShape shape{pass.x.rows(), pass.x.cols(), w.rows(), gap};
   CAPTURE(shape.batch, shape.in, shape.out, gap, wanted.input, wanted.weights, wanted.bias);
   LayerOutputs actual(shape), expected(shape);
   lumina::forward(pass, actual.y, record, executor);
-  lumina::backward(pass, grad_y, record, actual.gradients(wanted), workspace, {}, executor);
-  lumina::reference::forward_and_backward(pass, w, grad_y, expected.y, expected.gradients(wanted));
+  lumina::backward(pass, grad_y, record, actual.gradients(wanted), workspace, products, executor);
+  lumina::reference::forward_and_backward(pass, w, grad_y, expected.y, expected.gradients(wanted),
+                                          products);
   check_outputs(actual, expected, wanted);
 }
 

@@ -61,13 +61,14 @@ concept PanelSource = requires(const S& source, const Range& inputs, std::size_t
 };
 
 /// SUMS to floats, a column block at a time.
-///   values(block)            a function of (sums, column): a vector of floats
+///   values(block)            a function of (sums, column): a vector of floats. For sources of rows
+///                            that keep a Number of each (read() has one more argument)
+///                            values(block, numbers, first sum)
 ///   begin(block, rows, sums) optional: writes what sums begin at; false where that is 0
 template <class S, class K>
-concept SumsToFloats = requires(const S& source, std::size_t block, const typename K::Sum* sums) {
-  {
-    source.values(block)(sums, block)
-    } -> std::convertible_to<typename K::Arch::template Batch<float>>;
+concept SumsToFloats = requires(const S& source, std::size_t block, const typename K::Sum* sums,
+                                const typename S::Values& values) {
+  { values(sums, block) } -> std::convertible_to<typename K::Arch::template Batch<float>>;
 };
 
 /// SINK: stores vectors of values in elements of y, or of what is to become y.

@@ -58,6 +58,30 @@ struct DepthBlocks {
   }
 };
 
+/// What is known of each row that a source makes: its Number, or nothing.
+template <class Rows>
+struct NumberOf {
+  struct type {};
+  static constexpr std::size_t bytes = 0;
+};
+template <class Rows>
+requires requires { typename Rows::Number; }
+struct NumberOf<Rows> {
+  using type = typename Rows::Number;
+  static constexpr std::size_t bytes = sizeof(type);
+};
+
+/// What makes floats of the sums of a column block. `numbers`: of the rows whose sums begin there.
+template <class Sums, class Number, class Sum>
+auto values_of(const Sums& sums, std::size_t block, [[maybe_unused]] const Number* numbers,
+               [[maybe_unused]] const Sum* first) {
+  if constexpr (requires { sums.values(block, numbers, first); }) {
+    return sums.values(block, numbers, first);
+  } else {
+    return sums.values(block);
+  }
+}
+
 /// In memory that begins at a cache line and is as large as the layout says. `P`: a Problem, which
 /// K multiplies.
 template <class K, class P>
@@ -66,7 +90,10 @@ class Scratch {
   using Rows = typename P::Rows;
   using Element = typename Rows::Element;
   using Sum = typename K::Sum;
-  using Values = decltype(std::declval<const typename P::Sums&>().values(std::size_t{}));
+  using Number = typename NumberOf<Rows>::type;
+  using Values =
+      decltype(values_of(std::declval<const typename P::Sums&>(), std::size_t{},
+                         static_cast<const Number*>(nullptr), static_cast<const Sum*>(nullptr)));
   /// The most rows of a task.
   static constexpr std::size_t kMaxRows = K::blocks.max_chunk_rows();
 
@@ -84,15 +111,16 @@ class Scratch {
                       Depth::chunk_tiles(depth, kTileRows, K::blocks.chunk_tiles));
   }
 
-  /// Where the sums, then the values begin, and all of it ends.
+  /// Where the sums, the values, what is known of rows begin, and all of it ends.
   struct Layout {
-    std::size_t sums, values, end;
+    std::size_t sums, values, numbers, end;
 
     /// For `rows` rows that are made in `row_bytes`.
     constexpr Layout(std::size_t row_bytes, std::size_t rows)
         : sums(round_up(row_bytes, kCacheLine)),
           values(sums + round_up(rows * kBlockColumns * sizeof(Sum), kCacheLine)),
-          end(values + round_up(sizeof(Values), kCacheLine)) {}
+          numbers(values + round_up(sizeof(Values), kCacheLine)),
+          end(numbers + round_up(rows * NumberOf<Rows>::bytes, kCacheLine)) {}
 
     /// For the largest task of a call with `batch` rows of `depth` inputs.
     static constexpr Layout of_call(std::size_t batch, std::size_t depth) {
@@ -110,13 +138,18 @@ class Scratch {
   Scratch(std::byte* memory, const Layout& layout)
       : rows_(reinterpret_cast<Element*>(memory)),
         sums_(reinterpret_cast<Sum*>(memory + layout.sums)),
-        values_(memory + layout.values) {}
+        values_(memory + layout.values),
+        numbers_(reinterpret_cast<Number*>(memory + layout.numbers)) {}
 
   /// Rows of the source, in place or made here.
   StridedRows<Element> rows(const Rows& source, const Range& rows, const Range& inputs) const {
     if constexpr (Depth::kMade) {
       const std::size_t stride = round_up(inputs.size, Rows::row_multiple);
-      source.read(rows, inputs, rows_, stride);
+      if constexpr (NumberOf<Rows>::bytes != 0) {
+        source.read(rows, inputs, rows_, stride, numbers_);
+      } else {
+        source.read(rows, inputs, rows_, stride);
+      }
       return {rows_, stride, rows.size, inputs.size};
     } else {
       return source.in_place(rows);
@@ -127,13 +160,15 @@ class Scratch {
   template <class F>
   [[gnu::always_inline]] void with_values(const typename P::Sums& sums, std::size_t block,
                                           F f) const {
-    f(*::new (values_) Values(sums.values(block)));
+    f(*::new (values_) Values(values_of(sums, block, static_cast<const Number*>(numbers_),
+                                        static_cast<const Sum*>(sums_))));
   }
 
  private:
   Element* rows_;
   Sum* sums_;
   std::byte* values_;
+  Number* numbers_;
 };
 
 /// f(the scratch of a task of a call with `batch` rows of `depth` inputs).

@@ -43,13 +43,15 @@ struct Avx2CodeUnit {
 
 struct Avx2 : ArchDefaults, TransposedEights {
   static constexpr const char* name = "avx2";
+  using TransposedEights::transposed_bytes;
   template <class T>
   using Batch = xsimd::batch<T, xsimd::fma3<xsimd::avx2>>;
   using Quad = xsimd::batch<float, xsimd::sse2>;  ///< four floats
 
   // 6 × 16 accumulators are 12 registers, 2 hold weights, 2 inputs.
   static constexpr Blocks blocks{.tile_widths = {{1, 64}, {2, 32}, {6, 16}}, .chunk_tiles = 8};
-  struct Codes : PairDot<Avx2CodeUnit> {
+  using Pairs = Avx2CodeUnit;
+  struct Codes : PairDot<Pairs> {
     static constexpr Blocks blocks = Avx2::blocks;
   };
   static constexpr std::size_t epilogue_rows = 2;
@@ -70,6 +72,18 @@ struct Avx2 : ArchDefaults, TransposedEights {
                                               _mm256_packs_epi32(codes[2], codes[3]));
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permutevar8x32_epi32(bytes, order));
+  }
+
+  /// The lower halves of vectors of integers of 16 bits to memory, side by side.
+  template <std::size_t Count>
+  static void store_halves(const std::array<Batch<std::int32_t>, Count>& integers,
+                           std::int16_t* to) {
+    static_assert(Count % 2 == 0);
+    for (std::size_t i = 0; i < Count; i += 2) {
+      const __m256i halves = _mm256_packs_epi32(integers[i], integers[i + 1]);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 8 * i),
+                          _mm256_permute4x64_epi64(halves, 0xd8));
+    }
   }
 
   /// Lane-wise product modulo 2^64.

@@ -56,6 +56,7 @@ struct Avx512CodeUnit {
 
 struct Avx512 : ArchDefaults, TransposedEights {
   static constexpr const char* name = "avx512";
+  using TransposedEights::transposed_bytes;
   template <class T>
   using Batch = xsimd::batch<T, xsimd::avx512bw>;
   using Quad = xsimd::batch<float, xsimd::sse2>;  ///< four floats
@@ -64,7 +65,8 @@ struct Avx512 : ArchDefaults, TransposedEights {
   // least 8 chains are needed to hide the latency of an FMA, and several panels read at once to
   // load the cache at its full rate.
   static constexpr Blocks blocks{.tile_widths = {{3, 128}, {6, 64}, {12, 32}}, .chunk_tiles = 4};
-  struct Codes : PairDot<Avx512CodeUnit> {
+  using Pairs = Avx512CodeUnit;
+  struct Codes : PairDot<Pairs> {
     static constexpr Blocks blocks = Avx512::blocks;
   };
   static constexpr std::size_t epilogue_rows = 4;
@@ -85,6 +87,16 @@ struct Avx512 : ArchDefaults, TransposedEights {
                                               _mm512_packs_epi32(codes[2], codes[3]));
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, bytes));
+  }
+
+  /// The lower halves of vectors of integers to memory, side by side.
+  template <std::size_t Count>
+  static void store_halves(const std::array<Batch<std::int32_t>, Count>& integers,
+                           std::int16_t* to) {
+    for (std::size_t i = 0; i < Count; ++i) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 16 * i),
+                          _mm512_cvtepi32_epi16(integers[i]));
+    }
   }
 
   template <int Bits>

@@ -1,6 +1,7 @@
 // How the work of a kernel is cut for an architecture's registers.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include "../../config.hpp"
@@ -46,6 +47,19 @@ struct Blocks {
     for (TileWidth& width : result.tile_widths) {
       const bool tallest = width.max_rows == max_tile_rows();
       width.max_rows = tallest && width.max_rows < group ? group : width.max_rows / group * group;
+    }
+    return result;
+  }
+  /// The same for rows of which each is several: as many of these in a task.
+  constexpr Blocks with_rows_in_parts(std::size_t parts) const {
+    Blocks result = *this;
+    if (chunk_tiles >= parts) {
+      result.chunk_tiles /= parts;
+    } else {  // an even number, as rows are cut (split_into_even_sizes)
+      for (TileWidth& width : result.tile_widths) {
+        if (width.max_rows == 0) continue;
+        width.max_rows = std::max<std::size_t>(width.max_rows / parts / 2 * 2, 2);
+      }
     }
     return result;
   }

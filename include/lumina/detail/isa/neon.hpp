@@ -87,6 +87,13 @@ struct Neon : ArchDefaults {
     return transposed_4x4<Quad>(from, row_stride);
   }
 
+  /// Four rows of four bytes each, turned (ArchDefaults).
+  template <bool Pairs>
+  static Batch<std::int32_t> transposed_bytes(const Batch<std::int32_t>& words) {
+    constexpr std::uint8_t kOrder[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+    return vreinterpretq_s32_u8(vqtbl1q_u8(vreinterpretq_u8_s32(words), vld1q_u8(kOrder)));
+  }
+
   /// Lane-wise product modulo 2^64.
   static Batch<std::uint64_t> multiply_low(const Batch<std::uint64_t>& a, std::uint64_t b) {
     // NEON has no 64-bit product; the integer unit has, and two lanes are two instructions.

@@ -22,11 +22,17 @@ inline constexpr const char* kVnniName = "avx512_vnni";
 [[gnu::always_inline]] inline __m512i dot_of_bytes(__m512i x, __m512i w, __m512i sums) {
   return _mm512_dpbusd_epi32(sums, x, w);
 }
+[[gnu::always_inline]] inline __m512i dot_of_pairs(__m512i x, __m512i w, __m512i sums) {
+  return _mm512_dpwssd_epi32(sums, x, w);
+}
 #else
 using BeforeVnni = Avx2;
 inline constexpr const char* kVnniName = "avx_vnni";
 [[gnu::always_inline]] inline __m256i dot_of_bytes(__m256i x, __m256i w, __m256i sums) {
   return _mm256_dpbusd_avx_epi32(sums, x, w);
+}
+[[gnu::always_inline]] inline __m256i dot_of_pairs(__m256i x, __m256i w, __m256i sums) {
+  return _mm256_dpwssd_avx_epi32(sums, x, w);
 }
 #endif
 
@@ -39,8 +45,15 @@ struct VnniCodeUnit {
   }
 };
 
+struct VnniPairUnit : BeforeVnni::Pairs {
+  [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
+    return added_in_order<Sums>(dot_of_pairs(x, w, sums));
+  }
+};
+
 struct Vnni : BeforeVnni {
   static constexpr const char* name = kVnniName;
+  using Pairs = VnniPairUnit;
   struct Codes : ByteDot<VnniCodeUnit> {
     static constexpr Blocks blocks = BeforeVnni::blocks;
   };

@@ -16,9 +16,8 @@
 #include "../base/scalar_math.hpp"
 #include "../isa/native.hpp"
 #include "../kernels/sum_planes.hpp"
-#include "../layout/float_panels.hpp"
+#include "../random/input_numbers.hpp"
 #include "../random/noise_field.hpp"
-#include "../random/noise_generator.hpp"
 #include "../simd/stochastic_code.hpp"
 #include "array_input.hpp"
 #include "input_planes.hpp"
@@ -45,41 +44,6 @@ struct FinePoint {
   static float codes_of_range(const UniformQuantizer& dac, float range) {
     return dac.is_symmetric() ? static_cast<float>(-dac.lowest()) : range / dac.step();
   }
-};
-
-/// The numbers of a draw of a row's inputs, one after the other, from any input on.
-template <bool Uniform>
-class InputNumbers {
- public:
-  InputNumbers(const NoiseField::Row& row, std::size_t first)
-      : row_(row), next_(first), end_(first / kBlockColumns * kBlockColumns) {
-    while (end_ <= next_) draw();
-  }
-
-  void fill(float* to, std::size_t count) {
-    while (count != 0) {
-      if (next_ == end_) draw();
-      const std::size_t own = std::min(end_ - next_, count);
-      std::copy_n(round_ + kNormalsPerRound - (end_ - next_), own, to);
-      next_ += own;
-      to += own;
-      count -= own;
-    }
-  }
-
- private:
-  using Generator = NoiseGenerator<Native>;
-
-  void draw() {
-    if (end_ % kBlockColumns == 0) generator_ = Generator(row_.seed_of(end_ / kBlockColumns));
-    Generator::store(Uniform ? generator_.next_uniform_round() : generator_.next_round(), round_);
-    end_ += kNormalsPerRound;
-  }
-
-  NoiseField::Row row_;
-  std::size_t next_, end_;  ///< round_ has those up to `end_`
-  Generator generator_;
-  float round_[kNormalsPerRound];
 };
 
 /// In the place of those that nobody wants.

@@ -23,6 +23,8 @@ namespace detail {
 ///     writes these rows' inputs to `to`, at a cache line, rows `stride` elements apart: with zeros
 ///     behind a row's end where a kernel reads on (floats: it does not). `inputs` begins at a
 ///     multiple of row_multiple.
+/// Number, read(rows, inputs, to, stride, numbers)
+///     instead, where the sums need to know something of each row
 template <class S>
 concept RowSource = requires(const S& source, const Range& range, typename S::Element* to,
                              std::size_t stride) {
@@ -30,7 +32,11 @@ concept RowSource = requires(const S& source, const Range& range, typename S::El
   { source.depth() } -> std::convertible_to<std::size_t>;
   { S::row_multiple } -> std::convertible_to<std::size_t>;
   { S::elements_per_input } -> std::convertible_to<std::size_t>;
-  source.read(range, range, to, stride);
+  requires requires {
+    source.read(range, range, to, stride);
+  } || requires(typename S::Number * numbers) {
+    source.read(range, range, to, stride, numbers);
+  };
 };
 
 /// Whose rows lie in memory, all of their inputs, so that nothing need be made.

@@ -8,6 +8,7 @@
 #include "../../matrix.hpp"
 #include "../base/range.hpp"
 #include "../base/scalar_math.hpp"
+#include "../simd/largest_magnitude.hpp"
 #include "../simd/vectors.hpp"
 #include "row_source.hpp"
 
@@ -37,6 +38,25 @@ class ScaledRows : public FloatRows {
             .store_aligned(own + i);
       }
       for (; i < inputs.size; ++i) own[i] = product(from[i], factors[i]);
+    }
+  }
+
+  /// Of each of these rows; NaN where one of its elements is, or infinite.
+  void largest_magnitudes(const Range& rows, float* to) const {
+    using Floats = typename Arch::template Batch<float>;
+    for (std::size_t row = 0; row < rows.size; ++row) {
+      const float* const from = matrix_.row(rows.begin + row);
+      LargestMagnitude<Floats> largest;
+      std::size_t i = 0;
+      for (; i + Floats::size <= depth(); i += Floats::size) {
+        largest.add(
+            product(Floats::load_unaligned(from + i), Floats::load_unaligned(&factors_[i])));
+      }
+      if (i < depth()) {
+        largest.add(product(load_first<Floats>(from + i, depth() - i),
+                            load_first<Floats>(&factors_[i], depth() - i)));
+      }
+      to[row] = largest.of_all_lanes();
     }
   }
 

@@ -1,13 +1,17 @@
 // The columns of a matrix as rows.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include "../../config.hpp"
 #include "../../matrix.hpp"
+#include "../base/aligned_buffer.hpp"
 #include "../base/range.hpp"
 #include "../isa/native.hpp"
+#include "../simd/largest_magnitude.hpp"
 #include "../simd/transpose.hpp"
+#include "../simd/vectors.hpp"
 #include "row_source.hpp"
 
 namespace lumina {
@@ -39,6 +43,23 @@ class TransposedRows : public FloatRows {
     }
     for (std::size_t row = 0; row < rows.size; ++row) {
       copy(rows.begin + row, inputs.begin + whole, inputs.size - whole, to + row * stride + whole);
+    }
+  }
+
+  /// Of each of these rows; NaN where one of its elements is, or infinite.
+  void largest_magnitudes(const Range& rows, float* to) const {
+    using Floats = Native::Batch<float>;
+    for (std::size_t row = 0; row < rows.size; row += Floats::size) {
+      const std::size_t count = std::min(Floats::size, rows.size - row);
+      const bool whole = rows.begin + row + Floats::size <= matrix_.cols();
+      LargestMagnitude<Floats> largest;
+      for (std::size_t i = 0; i < depth(); ++i) {
+        const float* const from = matrix_.row(i) + rows.begin + row;
+        largest.add(whole ? Floats::load_unaligned(from) : load_first<Floats>(from, count));
+      }
+      alignas(kCacheLine) float lanes[Floats::size];
+      largest.lanes().store_aligned(lanes);
+      std::copy_n(lanes, count, to + row);
     }
   }
 

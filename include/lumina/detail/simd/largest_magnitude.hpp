@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -14,6 +15,25 @@
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
+
+/// The largest magnitudes of vectors, lane by lane. As bits those of Inf and NaN exceed all others.
+template <class Floats>
+class LargestMagnitude {
+ public:
+  void add(const Floats& values) {
+    bits_ = max(bits_, bits_as<std::int32_t>(values) & Ints(0x7fffffff));
+  }
+  Floats lanes() const { return bits_as<float>(bits_); }
+  float of_all_lanes() const {
+    alignas(kCacheLine) std::int32_t lanes[Ints::size];
+    bits_.store_aligned(lanes);
+    return std::bit_cast<float>(*std::max_element(lanes, lanes + Ints::size));
+  }
+
+ private:
+  using Ints = rebind_t<Floats, std::int32_t>;
+  Ints bits_ = Ints(0);
+};
 
 /// The largest magnitude of `count` floats, as bits: those of Inf and NaN exceed all others.
 template <class Floats>

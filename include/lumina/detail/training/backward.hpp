@@ -30,6 +30,7 @@
 #include "../rows/transposed.hpp"
 #include "bf16_split.hpp"
 #include "checks.hpp"
+#include "integer_split.hpp"
 #include "range_gate.hpp"
 #include "transposed_panels.hpp"
 
@@ -165,31 +166,77 @@ void multiply_backward_split(const Pass& pass, MatrixView<const float> gradient,
   }
 }
 
-/// backward() with a matrix unit, or void for none. The result: whether it ran.
-template <class Unit, class Pass, class Executor>
-bool run_backward(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
-                  const Gradients& gradients, BackwardWorkspace& workspace,
-                  const Executor& executor) {
+/// The same with codes in integers, of Parts bytes. False: there is no memory.
+template <std::size_t Parts, class Pass, class Executor>
+bool multiply_backward_in_integers(const Pass& pass, MatrixView<const float> gradient,
+                                   const Gradients& gradients, BackwardWorkspace& workspace,
+                                   const Executor& executor) {
+  bool ran = true;
+  with_input_gradient(pass, gradients, workspace, [&](const auto& stages, MatrixView<float> input) {
+    ran = split_input_gradient<Parts>(gradient, pass.weights.scales(), pass.weights, input, stages,
+                                      pass.key, workspace.columns, executor);
+  });
+  if (ran && gradients.weights.data() != nullptr) {
+    ran = split_weight_gradient<Parts>(gradient, pass.x, pass.dac, gradients.weights,
+                                       pass.weight_stages, pass.weight_key, pass.key,
+                                       workspace.columns, executor);
+  }
+  return ran;
+}
+
+/// backward() with these checks, and multiply(gradient by the dot products) for its products.
+template <class Pass, class Valid, class Multiply, class Executor>
+bool run_backward_with(const Pass& pass, MatrixView<const float> grad_y,
+                       const ForwardRecord& record, const Gradients& gradients,
+                       BackwardWorkspace& workspace, const Executor& executor, const Valid& valid,
+                       const Multiply& multiply) {
   if (!backward_valid(pass, grad_y, record, gradients)) return false;
   if (!workspace.gradient.grow_to(size_product(grad_y.rows(), grad_y.cols())) ||
       !workspace.sums.grow_to(grad_y.cols())) {
     return false;
   }
   const MatrixView<float> gradient(workspace.gradient.data(), grad_y.rows(), grad_y.cols());
-  if (std::is_void_v<Unit> && !workspace_valid_for_products(pass, gradients, executor)) {
-    return false;
-  }
-  if (!run_gradient_pass(pass, pass.epilogue, grad_y, record, gradient, workspace.sums.data(),
-                         gradients.bias.data(), executor)) {
-    return false;
-  }
-  if constexpr (std::is_void_v<Unit>) {
-    multiply_backward(pass, gradient, gradients, workspace, executor);
-  } else {
-    multiply_backward_split<Unit>(pass, gradient, {workspace.sums.data(), grad_y.cols()}, gradients,
-                                  workspace, executor);
-  }
-  return true;
+  return valid() &&
+         run_gradient_pass(pass, pass.epilogue, grad_y, record, gradient, workspace.sums.data(),
+                           gradients.bias.data(), executor) &&
+         multiply(gradient);
+}
+
+/// backward() with a matrix unit, or void for none. The result: whether it ran.
+template <class Unit, class Pass, class Executor>
+bool run_backward(const Pass& pass, MatrixView<const float> grad_y, const ForwardRecord& record,
+                  const Gradients& gradients, BackwardWorkspace& workspace,
+                  const Executor& executor) {
+  const auto valid = [&] {
+    return !std::is_void_v<Unit> || workspace_valid_for_products(pass, gradients, executor);
+  };
+  return run_backward_with(pass, grad_y, record, gradients, workspace, executor, valid,
+                           [&](MatrixView<const float> gradient) {
+                             if constexpr (std::is_void_v<Unit>) {
+                               multiply_backward(pass, gradient, gradients, workspace, executor);
+                             } else {
+                               multiply_backward_split<Unit>(pass, gradient,
+                                                             {workspace.sums.data(), grad_y.cols()},
+                                                             gradients, workspace, executor);
+                             }
+                             return true;
+                           });
+}
+
+/// backward() with IntegerSplitProducts<Parts>.
+template <std::size_t Parts, class Pass, class Executor>
+bool run_backward_in_integers(const Pass& pass, MatrixView<const float> grad_y,
+                              const ForwardRecord& record, const Gradients& gradients,
+                              BackwardWorkspace& workspace, const Executor& executor) {
+  const auto valid = [&] {
+    return split_outputs_valid(pass, grad_y, gradients) &&
+           workspace_valid_for_split<Parts>(pass, gradients, executor);
+  };
+  return run_backward_with(pass, grad_y, record, gradients, workspace, executor, valid,
+                           [&](MatrixView<const float> gradient) {
+                             return multiply_backward_in_integers<Parts>(pass, gradient, gradients,
+                                                                         workspace, executor);
+                           });
 }
 
 /// The matrix unit of an architecture, or void.

@@ -24,7 +24,6 @@
 
 #include <cstdint>
 #include <span>
-#include <tuple>
 
 #include "../../border.hpp"
 #include "../../config.hpp"
@@ -33,6 +32,7 @@
 #include "../base/scalar_math.hpp"
 #include "../engine/problem.hpp"
 #include "../engine/run.hpp"
+#include "../epilogue/first_stage.hpp"
 #include "../epilogue/observer.hpp"
 #include "../epilogue/sums.hpp"
 #include "../isa/native.hpp"
@@ -75,13 +75,6 @@ struct ValuesOfCodes {
     return fused_multiply_add(Floats(step), sums, Floats(product(offset, row_sums[at.row])));
   }
 };
-
-/// The same stages after one more, which draws no noise.
-template <class First, class... Stages>
-auto with_first_stage(const First& first, const Epilogue<Stages...>& stages) {
-  return std::apply([&](const Stages&... rest) { return epilogue(first, rest...); },
-                    stages.stages());
-}
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE
