@@ -16,6 +16,17 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
+template <class S>
+concept ReadsRows = requires(const S& source, const Range& range, typename S::Element* to,
+                             std::size_t stride) {
+  source.read(range, range, to, stride);
+};
+template <class S>
+concept ReadsNumberedRows = requires(const S& source, const Range& range, typename S::Element* to,
+                                     std::size_t stride, typename S::Number* numbers) {
+  source.read(range, range, to, stride, numbers);
+};
+
 /// Element              what read() writes
 /// row_multiple         a row that is made takes a multiple of so many inputs
 /// elements_per_input   and so many elements for each
@@ -26,18 +37,13 @@ namespace detail {
 /// Number, read(rows, inputs, to, stride, numbers)
 ///     instead, where the sums need to know something of each row
 template <class S>
-concept RowSource = requires(const S& source, const Range& range, typename S::Element* to,
-                             std::size_t stride) {
+concept RowSource = requires(const S& source) {
   { source.rows() } -> std::convertible_to<std::size_t>;
   { source.depth() } -> std::convertible_to<std::size_t>;
   { S::row_multiple } -> std::convertible_to<std::size_t>;
   { S::elements_per_input } -> std::convertible_to<std::size_t>;
-  requires requires {
-    source.read(range, range, to, stride);
-  } || requires(typename S::Number * numbers) {
-    source.read(range, range, to, stride, numbers);
-  };
-};
+}
+&&(ReadsRows<S> || ReadsNumberedRows<S>);
 
 /// Whose rows lie in memory, all of their inputs, so that nothing need be made.
 template <class S>
