@@ -28,15 +28,17 @@ using lumina::Matrix;
 
 constexpr std::size_t kSets = 4;
 
-const std::string kStep = "lumina: step, additive noise";
+const std::string kStep = "lumina: step, gradients of two bytes";
+const std::string kStepOne = "lumina: step, gradients of one byte";
+const std::string kStepThree = "lumina: step, gradients of three bytes";
+const std::string kStepNoisy = "lumina: step, weight noise, gradients of two bytes";
 const std::string kStepOfProfile = "lumina: step under the profile lumina_micro_v1";
-const std::string kStepSplit = "lumina: step, additive noise, bf16-split backward";
+const std::string kStepFloats = "lumina: step, gradients in floats";
+const std::string kStepSplit = "lumina: step, gradients in three bf16";
 const std::string kStepTwice = kStep + ", 2 threads";
 const std::string kOneDnn = "oneDNN: three bare f32 products";
 const std::string kBare = "lumina: three bare f32 products";
 const std::string kPeak = "ceiling: FMA";
-
-using Layer = lumina::AnalogLinear<8>;
 
 /// What all contestants share.
 struct Problem {
@@ -88,13 +90,16 @@ void check(Problem& problem, const bench::GemmShape& shape, float scale, const s
   }
 }
 
-template <class Products = lumina::F32Products, class Executor = lumina::Serial>
+template <class Products = lumina::IntegerSplitProducts<2>, class Executor = lumina::Serial,
+          class WeightNoise = lumina::NoWeightNoise>
 bench::Call step(const std::shared_ptr<Problem>& problem, const bench::GemmShape& shape,
-                 const lumina::Readout& readout, Executor executor = {}) {
+                 const lumina::Readout& readout, Executor executor = {},
+                 const WeightNoise& noise = {}) {
+  using Layer = lumina::AnalogLinear<8, WeightNoise>;
   lumina::AnalogLinearConfig config{shape.in, shape.out};
   config.readout = readout;
   config.adc_range = {-8.0f, 8.0f};
-  const auto layer = std::make_shared<Layer>(config, shape.batch);
+  const auto layer = std::make_shared<Layer>(config, shape.batch, noise);
   bench::Call call = [=](std::size_t turn) {
     const std::size_t set = turn % kSets;
     layer->load(problem->w, problem->bias.elements());
@@ -196,6 +201,18 @@ bench::Event event(const bench::GemmShape& shape) {
   using Data = std::shared_ptr<Problem>;
   const lumina::Readout additive{.noise = kNoise};
   add(kStep, [=](const Data& problem) { return step(problem, shape, additive); });
+  add(kStepOne, [=](const Data& problem) {
+    return step<lumina::IntegerSplitProducts<1>>(problem, shape, additive);
+  });
+  add(kStepThree, [=](const Data& problem) {
+    return step<lumina::IntegerSplitProducts<3>>(problem, shape, additive);
+  });
+  add(kStepNoisy, [=](const Data& problem) {
+    return step<lumina::IntegerSplitProducts<2>>(problem, shape, additive, lumina::Serial{},
+                                                 lumina::AdditiveWeightNoise{0.01f});
+  });
+  add(kStepFloats,
+      [=](const Data& problem) { return step<lumina::F32Products>(problem, shape, additive); });
   add(kStepOfProfile, [=](const Data& problem) {
     return step(problem, shape, lumina::Readout::of(lumina::profiles::lumina_micro_v1));
   });
@@ -209,7 +226,7 @@ bench::Event event(const bench::GemmShape& shape) {
     add(
         kStepTwice,
         [=](const Data& problem) {
-          return step<lumina::F32Products>(problem, shape, additive, lumina::OpenMP{2});
+          return step<lumina::IntegerSplitProducts<2>>(problem, shape, additive, lumina::OpenMP{2});
         },
         2);
   }

@@ -281,6 +281,8 @@ void backward(const Call& call, MatrixMemory<const float> grad_y, const Record& 
   });
 }
 
+GradientProducts gradient_products_in_use() { return active().get()->gradient_products_in_use; }
+
 void product_backward(MatrixMemory<const float> grad_y, MatrixMemory<const float> x,
                       MatrixMemory<const float> w, const GradientViews& gradients,
                       Workspace& workspace, const Executor& executor) {

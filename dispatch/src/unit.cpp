@@ -199,6 +199,28 @@ Gradients gradients_of(const GradientViews& views, std::size_t outputs) {
           {views.output_bias, views.output_bias != nullptr ? outputs : std::size_t{0}}};
 }
 
+/// Where vectors multiply integers that is faster than floats.
+constexpr dispatch::GradientProducts kProductsInUse =
+    detail::Native::Batch<float>::size > 1 && std::string_view(detail::Native::name) != "scalar"
+        ? dispatch::GradientProducts::int16
+        : dispatch::GradientProducts::float32;
+
+/// f(products).
+template <class F>
+void with_products(dispatch::GradientProducts products, const F& f) {
+  using dispatch::GradientProducts;
+  switch (products == GradientProducts::by_machine ? kProductsInUse : products) {
+    case GradientProducts::int8:
+      return f(IntegerSplitProducts<1>{});
+    case GradientProducts::int16:
+      return f(IntegerSplitProducts<2>{});
+    case GradientProducts::int24:
+      return f(IntegerSplitProducts<3>{});
+    default:
+      return f(F32Products{});
+  }
+}
+
 template <class EpilogueT>
 void backward(const Call& call, const PackedTag* packed_tag,
               const MatrixMemory<const float>& grad_y, const RecordTag* record_tag,
@@ -210,9 +232,11 @@ void backward(const Call& call, const PackedTag* packed_tag,
   const Gradients gradients = gradients_of(views, grad_y.cols);
   const ForwardRecord& record = *object(record_tag);
   if (packed.coded()) {
-    with_codes(packed, [&](const auto& weights) {
-      lumina::backward(forward_pass(x, RuntimeQuantizer::of(call.dac), weights, stages, call.key),
-                       gradient, record, gradients, workspace, Bf16SplitProducts{}, executor);
+    with_products(call.gradient_products, [&](const auto& products) {
+      with_codes(packed, [&](const auto& weights) {
+        lumina::backward(forward_pass(x, RuntimeQuantizer::of(call.dac), weights, stages, call.key),
+                         gradient, record, gradients, workspace, products, executor);
+      });
     });
   } else if (call.dac.bits != 0) {
     lumina::backward(
@@ -322,6 +346,7 @@ constexpr dispatch::Unit table = {
     .delete_workspace = [](WorkspaceTag* tag) { delete object(tag); },
     .run = &run,
     .backward = &backward,
+    .gradient_products_in_use = kProductsInUse,
     .product_backward = &product_backward,
     .all_finite = &all_finite,
     .quantize = &quantize,

@@ -56,6 +56,7 @@ struct Unit {
   void (*backward)(const Call& call, const PackedTag* packed,
                    const MatrixMemory<const float>& grad_y, const RecordTag* record,
                    const GradientViews& gradients, WorkspaceTag* workspace, StagePlace& place);
+  GradientProducts gradient_products_in_use;
   void (*product_backward)(const MatrixMemory<const float>& grad_y,
                            const MatrixMemory<const float>& x, const MatrixMemory<const float>& w,
                            const GradientViews& gradients, WorkspaceTag* workspace,

@@ -182,9 +182,9 @@ class AnalogLinear {
         });
   }
 
-  /// The gradients of the last forward(), whose x this is. Errors: see lumina::backward; load()
-  /// since then.
-  template <class Products = F32Products, class Executor = Serial>
+  /// The gradients of the last forward(), whose x this is; in integers, with codes, where no other
+  /// products are chosen (backward.hpp). Errors: see lumina::backward; load() since then.
+  template <class Products = DefaultProducts<Weights>, class Executor = Serial>
   void backward(MatrixView<const float> x, MatrixView<const float> grad_y,
                 const Gradients& gradients, const Products& products = {},
                 const Executor& executor = {}) {

@@ -102,6 +102,11 @@ bool backward(const Pass& pass, MatrixView<const float> grad_y, const ForwardRec
   return detail::run_backward<void>(pass, grad_y, record, gradients, workspace, executor);
 }
 
+/// The products of a layer's backward(), where nobody chooses others.
+template <class Weights>
+using DefaultProducts =
+    std::conditional_t<detail::are_coded<Weights>, IntegerSplitProducts<2>, F32Products>;
+
 /// The gradients of a bare product y = x·wᵀ: grad_y·w and grad_yᵀ·x, in floats. x [batch, in], w
 /// [out, in], grad_y [batch, out]. Errors, before anything is written: as backward()'s; there is no
 /// bias.

@@ -1,9 +1,11 @@
 // What lumina_kernel.nn computes with; not public.
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include <nanobind/stl/tuple.h>
 
@@ -31,6 +33,28 @@ Converter converter(const nb::object& of) {
   return {bits, lo, hi, symmetric};
 }
 
+constexpr std::pair<const char*, dispatch::GradientProducts> kGradientProducts[] = {
+    {"float32", dispatch::GradientProducts::float32},
+    {"int8", dispatch::GradientProducts::int8},
+    {"int16", dispatch::GradientProducts::int16},
+    {"int24", dispatch::GradientProducts::int24}};
+
+/// None: as the machine has it.
+dispatch::GradientProducts gradient_products(const nb::object& name) {
+  if (name.is_none()) return dispatch::GradientProducts::by_machine;
+  const auto text = nb::cast<std::string>(name);
+  for (const auto& [known, products] : kGradientProducts) {
+    if (text == known) return products;
+  }
+  throw nb::value_error("gradient_products must be float32, int8, int16 or int24");
+}
+const char* gradient_products_in_use() {
+  const dispatch::GradientProducts in_use = dispatch::gradient_products_in_use();
+  return std::find_if(std::begin(kGradientProducts), std::end(kGradientProducts),
+                      [&](const auto& known) { return known.second == in_use; })
+      ->first;
+}
+
 /// A call with LayerSettings (nn/interface.py); whether something is kept the caller decides.
 dispatch::Call call_with(nb::handle settings) {
   dispatch::Call call{.x = {}, .weights = nullptr, .y = {}};
@@ -45,6 +69,7 @@ dispatch::Call call_with(nb::handle settings) {
     call.key.seed = nb::cast<std::uint64_t>(key);
   }
   call.track = is_true(attribute<"track">(settings));
+  call.gradient_products = gradient_products(attribute<"gradient_products">(settings));
   return call;
 }
 
@@ -177,6 +202,8 @@ Returns the largest magnitude that entered the ADC where settings.track is True,
       nb::arg("grad_bias").none(), nb::arg("workspace"), nb::arg("threads"),
       R"(Straight-through gradients of the forward() that has filled `record`, written to grad_x
 [batch, in], grad_w [out, in] and grad_bias [out]; those that are None are not computed.)");
+  module.def("gradient_products_in_use", &gradient_products_in_use,
+             "What gradient_products=None is on the instruction set in use.");
   module.def("all_finite", &all_finite, nb::arg("values"),
              "Whether a float32 matrix has no NaN and no infinity.");
 }

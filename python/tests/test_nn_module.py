@@ -175,10 +175,12 @@ def test_copies(backend, copied, noise):
 
 
 def test_extra_repr(backend):
-    assert str(OpticalLinear(784, 512)) == (
+    layer = OpticalLinear(784, 512)
+    assert str(layer) == (
         "OpticalLinear(in_features=784, out_features=512, bias=False, "
         "hardware_profile='lumina_nano_v1', precision=4, noise_level=0.15, temp_drift=0.05, "
-        f"input_range=(0.0, 1.0), output_range=tracked, backend={backend})"
+        "input_range=(0.0, 1.0), output_range=tracked, "
+        f"gradient_products={layer.used_gradient_products}, backend={backend})"
     )
     assert "output_range=(-1.0, 1.0)" in str(make_layer(output_range=RANGE))
     assert selection.backend() == backend

@@ -178,10 +178,30 @@ class Calls {
         valid = false;
         break;
     }
-    const fuzz::AnyOrder executor{input_.byte()};
+    const auto order = input_.byte();
+    with_products(order % 4, [&](const auto& products) {
+      compare(grad_y, *record, gradients, wanted, valid, fuzz::AnyOrder{order}, products);
+    });
+  }
+
+ private:
+  /// f(products): of codes in integers, too.
+  template <class F>
+  static void with_products(int choice, const F& f) {
+    if constexpr (lumina::detail::are_coded<std::remove_cvref_t<decltype(Pass::weights)>>) {
+      if (choice == 1) return f(lumina::IntegerSplitProducts<1>{});
+      if (choice == 2) return f(lumina::IntegerSplitProducts<2>{});
+      if (choice == 3) return f(lumina::IntegerSplitProducts<3>{});
+    }
+    f(lumina::F32Products{});
+  }
+
+  template <class Products>
+  void compare(MatrixView<const float> grad_y, const lumina::ForwardRecord& record,
+               const Gradients& gradients, unsigned wanted, bool valid,
+               const fuzz::AnyOrder& executor, const Products& products) {
     const std::size_t reports = fuzz::reports_of(how_, [&] {
-      lumina::backward(pass_, grad_y, *record, gradients, kept_.workspace, lumina::F32Products{},
-                       executor);
+      lumina::backward(pass_, grad_y, record, gradients, kept_.workspace, products, executor);
     });
     require((reports != 0) == !valid, "backward: what is wrong, and only that, is refused");
     if (reports != 0) {
@@ -191,7 +211,7 @@ class Calls {
 
     Outputs expected(shape_, 0);
     lumina::reference::forward_and_backward(pass_, w_, grad_y_, expected.y,
-                                            expected.gradients(wanted));
+                                            expected.gradients(wanted), products);
     const auto same = [](TestMatrix& a, TestMatrix& b, bool wanted_one, const char* what) {
       if (!wanted_one) return require(a.untouched(), what);
       fuzz::require_same(test::difference(a, b), what);

@@ -327,6 +327,7 @@ class Program {
     }
     TestMatrix y(batch, out), expected_input(batch, in), expected_weights(out, in),
         expected_bias(1, out);
+    using Products = lumina::DefaultProducts<typename Layer::Weights>;
     with_stages(true, adc(last_->limit), [&](const auto& stages) {
       const auto plain =
           lumina::forward_pass(x.view(), config_.config.dac, coded_, stages, last_->key);
@@ -335,9 +336,9 @@ class Program {
       if constexpr (kNoise) {
         lumina::reference::forward_and_backward(
             plain.with_weight_stages(lumina::epilogue(weight_noise_.gradient_stage()), weight_key_),
-            values_, grad_y, y, gradients);
+            values_, grad_y, y, gradients, Products{});
       } else {
-        lumina::reference::forward_and_backward(plain, values_, grad_y, y, gradients);
+        lumina::reference::forward_and_backward(plain, values_, grad_y, y, gradients, Products{});
       }
     });
     fuzz::require_same(test::difference(input, expected_input), "backward: the gradient by x");

@@ -140,7 +140,8 @@ TEST_CASE("A layer's gradients are those of the oracle, weight noise included", 
                    key)
           .with_weight_stages(epilogue(noise.gradient_stage()), weight_key);
   reference::forward_and_backward(pass, coded.decode(), grad_y, expected_y,
-                                  {expected_input, expected_weights, expected_bias.elements()});
+                                  {expected_input, expected_weights, expected_bias.elements()},
+                                  IntegerSplitProducts<2>{});
   CHECK(difference(y, expected_y) == "");
   CHECK(difference(input, expected_input) == "");
   CHECK(difference(weights, expected_weights) == "");

@@ -260,6 +260,12 @@ class Workspace {
 
 // --- Calls ---------------------------------------------------------------------------------------
 
+/// How backward() multiplies the gradient with coded weights and inputs: in floats, or as fixed
+/// point of so many bits, IntegerSplitProducts, with the same bits on every machine.
+enum class GradientProducts { by_machine, float32, int8, int16, int24 };
+/// What by_machine is on the instruction set in use: int16 where vectors multiply integers.
+GradientProducts gradient_products_in_use();
+
 /// y = ADC(readout(DAC(x)·wᵀ)) + output_bias, `bias` being added in the readout; x [batch, in], w
 /// [out, in], y [batch, out].
 struct Call {
@@ -284,6 +290,8 @@ struct Call {
   int bound_iterations = 0;
   NoiseKey key = {};
   Executor executor = {};
+  /// Of backward(), but on arrays. int8 rounds at random, with the key.
+  GradientProducts gradient_products = GradientProducts::by_machine;
   Record* record = nullptr;  ///< to be filled, for backward()
   bool track = false;  ///< run() returns the largest |v| that enters the ADC, or the last gate; not
                        ///< on arrays
@@ -301,7 +309,7 @@ struct GradientViews {
 
 /// lumina::backward: straight-through gradients of a call that has filled `record`. Of the call x,
 /// weights, converters, gain, attenuation and the executor are read; with a list of stages these
-/// and the key. Coded weights: on AMX the products are the bf16 split.
+/// and the key.
 void backward(const Call& call, MatrixMemory<const float> grad_y, const Record& record,
               const GradientViews& gradients, Workspace& workspace);
 

@@ -11,6 +11,10 @@ from ..profiles import Readout
 from .converters import Converter
 
 
+#: In floats, or in integers of so many bits for a gradient.
+GRADIENT_PRODUCTS = ("float32", "int8", "int16", "int24")
+
+
 @dataclass(frozen=True)
 class LayerSettings:
     """What a pass computes of its tensors, as numbers that have been checked:
@@ -24,6 +28,9 @@ class LayerSettings:
     key: Optional[int] = None  #: 0 … 2^63 − 1, from which all noise follows; None: there is none
     keep: bool = False  #: forward() keeps what backward() needs
     track: bool = False  #: forward() looks for the largest |v|
+    #: How backward() multiplies codes with gradients: one of GRADIENT_PRODUCTS; None: as the machine
+    #: does it best
+    gradient_products: Optional[str] = None
 
 
 class Kept(NamedTuple):
@@ -41,6 +48,9 @@ class Computation(Protocol):
     """
 
     NAME: str
+
+    def gradient_products(self, bits: int, wish: Optional[str]) -> str:
+        """What backward() uses for weights of so many bits, where the settings have `wish`."""
 
     def encode(self, weight: Tensor, bits: int) -> Any:
         """What is multiplied with: `weights`. Error: ValueError, it has NaN or Inf."""

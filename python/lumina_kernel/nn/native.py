@@ -27,6 +27,12 @@ def _rows(t: Tensor) -> Tensor:
     return t if t.dim() == 2 else t.reshape(-1, t.shape[-1])
 
 
+def gradient_products(bits: int, wish: Optional[str]) -> str:
+    if bits > _MOST_CODED_BITS:
+        return "float32"
+    return wish or _core.gradient_products_in_use()
+
+
 def encode(weight: Tensor, bits: int) -> Weights:
     kind = CodedWeights if bits <= _MOST_CODED_BITS else PackedWeights
     return kind(_rows(weight), bits)

@@ -17,7 +17,7 @@ from ..profiles import Readout
 from . import selection
 from .converters import Converter
 from .function import refuse_forward_mode
-from .interface import LayerSettings
+from .interface import GRADIENT_PRODUCTS, LayerSettings
 from .noise_keys import drawn
 from .passes import Passes, PassKind
 
@@ -121,17 +121,21 @@ def _refuse_onnx() -> None:
 
 def numbers_of(settings: LayerSettings) -> List[float]:
     """What all passes of a kind have in common."""
-    return [
+    products = settings.gradient_products
+    numbers = [
         float(number)
         for part in (settings.dac, settings.readout, settings.adc)
         for number in part
     ]
+    return [*numbers, -1.0 if products is None else float(GRADIENT_PRODUCTS.index(products))]
 
 
 def _kind(settings: Sequence[float], flags: Sequence[int]) -> PassKind:
-    dac, readout, adc = settings[:4], settings[4:8], settings[8:]
+    dac, readout, adc, products = settings[:4], settings[4:8], settings[8:12], int(settings[12])
     dac, adc = (Converter(int(b), lo, hi, bool(sym)) for b, lo, hi, sym in (dac, adc))
-    return PassKind(LayerSettings(dac, Readout(*readout), adc), *map(bool, flags))
+    wish = None if products < 0 else GRADIENT_PRODUCTS[products]
+    all_settings = LayerSettings(dac, Readout(*readout), adc, gradient_products=wish)
+    return PassKind(all_settings, *map(bool, flags))
 
 
 def _encoded(weight: Tensor, kind: PassKind) -> Any:

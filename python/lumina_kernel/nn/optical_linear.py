@@ -40,6 +40,12 @@ class OpticalLinear(nn.Module):
     zero_preserving   0 is a level of the ADC, and of a DAC with a range (−hi, hi): 2^precision − 1
                       levels instead of 2^precision, of which 0 lies between two. Ranges are then
                       (−hi, hi), or for the DAC (0, hi), which has it anyway
+    gradient_products how backward() multiplies the gradient with the codes of weights and inputs,
+                      for up to 8 bits: "float32", or as integers over each row's largest magnitude,
+                      "int16", "int24" (as accurate as floats) or "int8" (rounded at random with the
+                      noise's key; in a graph of torch.compile always alike). Integers have the same
+                      bits on every machine. None: what is fastest here, `used_gradient_products`
+                      says what
     generator         of the noise
     seed, stream      of the noise: a function of both and of how many passes there were. Without
                       `stream` the layers of a seed are numbered as they are made; one that is made
@@ -74,6 +80,7 @@ class OpticalLinear(nn.Module):
     input_range = option("input_range")
     output_range = option("output_range")
     zero_preserving = option("zero_preserving")
+    gradient_products = option("gradient_products")
     in_features = fixed("_in_features", "make another one")
     out_features = fixed("_out_features", "make another one")
     generator = fixed("_passes.keys.generator", "make another one, or set the generator's state")
@@ -92,6 +99,7 @@ class OpticalLinear(nn.Module):
         input_range: Tuple[float, float] = (0.0, 1.0),
         output_range: Optional[Tuple[float, float]] = None,
         zero_preserving: bool = False,
+        gradient_products: Optional[str] = None,
         noise_in_eval: bool = False,
         generator: Optional[torch.Generator] = None,
         seed: Optional[int] = None,
@@ -115,7 +123,9 @@ class OpticalLinear(nn.Module):
         self.register_parameter("bias", bias_values)
         self.register_buffer("adc_limit", None)
         self._frozen: Optional[FrozenWeights] = None
-        self._take(Options(profile, input_range, output_range, zero_preserving))
+        self._take(
+            Options(profile, input_range, output_range, zero_preserving, gradient_products)
+        )
         self.noise_in_eval = noise_in_eval
         self.reset_parameters()
         self._passes = Passes(NoiseKeys(generator, seed, stream), process_group)
@@ -197,6 +207,11 @@ class OpticalLinear(nn.Module):
             self.adc_limit = torch.zeros((), dtype=torch.float32, device=self.weight.device)
 
     @property
+    def used_gradient_products(self) -> str:
+        """How backward() of this layer multiplies: `gradient_products`, or what None chooses."""
+        return selection.active.gradient_products(self.precision, self.gradient_products)
+
+    @property
     def stream(self) -> Optional[int]:
         return self._passes.keys.stream
 
@@ -269,6 +284,7 @@ class OpticalLinear(nn.Module):
             f"temp_drift={profile.temp_drift:g}, input_range={self.input_range}, "
             f"output_range={self.output_range or 'tracked'}, "
             + "zero_preserving=True, " * self.zero_preserving
+            + f"gradient_products={self.used_gradient_products}, "
             + "frozen=True, " * (self._frozen is not None)
             + f"backend={selection.backend()}"
         )

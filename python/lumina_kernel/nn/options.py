@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Optional, Tuple, Union
 
 from ..profiles import HardwareProfile, hardware_profile as preset
 from .converters import Converter, checked_range, is_symmetric
-from .interface import LayerSettings
+from .interface import GRADIENT_PRODUCTS, LayerSettings
 
 #: Up to so many bits sums of codes are 32-bit integers, in which so many products fit.
 _MOST_CODED_BITS = 8
@@ -31,11 +31,12 @@ class Options(NamedTuple):
     input_range: Tuple[float, float]
     output_range: Optional[Tuple[float, float]]  #: None: tracked
     zero_preserving: bool
+    gradient_products: Optional[str] = None  #: None: as the machine does it best
 
     def checked(self, in_features: int) -> Options:
         """The profile itself, not its name, and ranges in float32. Errors: TypeError or ValueError,
         which name the option."""
-        profile, input_range, output_range, zero_preserving = self
+        profile, input_range, output_range, zero_preserving, products = self
         profile = profile_of(profile)
         bits = profile.bits
         if bits <= _MOST_CODED_BITS and in_features > _MOST_CODED_INPUTS:
@@ -57,15 +58,25 @@ class Options(NamedTuple):
                 raise ValueError(
                     f"with zero_preserving output_range must be (-limit, limit), not {output_range}"
                 )
-        return Options(profile, input_range, output_range, bool(zero_preserving))
+        if products is not None and products not in GRADIENT_PRODUCTS:
+            raise ValueError(
+                f"gradient_products must be one of {', '.join(GRADIENT_PRODUCTS)} or None, not "
+                f"{products!r}"
+            )
+        if products not in (None, "float32") and bits > _MOST_CODED_BITS:
+            raise ValueError(
+                f"gradient_products must be float32 or None with {bits} bits, whose weights are "
+                f"multiplied as floats, not {products!r}"
+            )
+        return Options(profile, input_range, output_range, bool(zero_preserving), products)
 
     def settings(self) -> LayerSettings:
         """Of checked options; the ends of a tracked range are none of any pass."""
-        profile, input_range, output_range, zero_preserving = self
+        profile, input_range, output_range, zero_preserving, products = self
         bits = profile.bits
         dac = Converter(bits, *input_range, zero_preserving and is_symmetric(input_range))
         adc = Converter(bits, *(output_range or (-1.0, 1.0)), zero_preserving)
-        return LayerSettings(dac, profile.readout, adc)
+        return LayerSettings(dac, profile.readout, adc, gradient_products=products)
 
 
 # Attributes of a layer that has its options in `_options` and takes others by _take().

@@ -43,7 +43,8 @@ class PassKind(NamedTuple):
         dac, readout, adc = self.settings.dac, self.settings.readout, self.settings.adc
         if self.tracked:
             adc = Converter(adc.bits, -limit, limit, adc.symmetric)
-        return LayerSettings(dac, readout, adc, key, keep, track)
+        products = self.settings.gradient_products
+        return LayerSettings(dac, readout, adc, key, keep, track, products)
 
 
 class PassResult(NamedTuple):

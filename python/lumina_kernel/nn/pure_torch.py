@@ -50,6 +50,10 @@ def _all_finite(x: Tensor) -> bool:
     return math.isfinite(x.sum().item()) or bool(x.isfinite().all())
 
 
+def gradient_products(bits: int, wish: Optional[str]) -> str:
+    return "float32"
+
+
 def encode(weight: Tensor, bits: int) -> Weights:
     max_code = (1 << (bits - 1)) - 1
     largest = torch.maximum(weight.amax(1), -weight.amin(1))
