@@ -382,13 +382,13 @@ void check_forms(Engine& engine, std::size_t batch, std::size_t in, std::size_t 
       };
   check_product(std::true_type(), ScaledRows<Native>(g, layer.weights.scales()),
                 [&](auto form) {
-                  return columns.pack(layer.weights, {0, out}, form);
+                  return columns.pack(layer.weights, {0, out}, form, Serial{});
                 },
                 batch, {}, {});
   const auto value = [&](auto form) { return CodeColumns::value_of<float>(layer.dac, form); };
   check_product(
       std::false_type(), TransposedRows(g),
-      [&](auto form) { return columns.pack(layer.x.constant(), layer.dac, form); }, out,
+      [&](auto form) { return columns.pack(layer.x.constant(), layer.dac, form, Serial{}); }, out,
       value(CodeColumns::Form::bytes), value(CodeColumns::Form::pairs));
 }
 

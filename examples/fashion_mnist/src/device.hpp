@@ -56,12 +56,16 @@ class Device {
     hidden_.forward(x, h, hidden_key(seed, draw), threads);
     output_.forward(h, y, output_key(seed, draw), threads);
   }
+  using Products = lumina::DefaultProducts<typename lumina::AnalogLinear<Bits>::Weights>;
+
   /// `of_output.input` is [batch, hidden units].
+  template <class AnyProducts = Products>
   void backward(lumina::MatrixView<const float> x, const lumina::Matrix<float>& h,
                 const lumina::Matrix<float>& y_gradient, const lumina::Gradients& of_hidden,
-                const lumina::Gradients& of_output, const Threads& threads) {
-    output_.backward(h, y_gradient, of_output, lumina::F32Products{}, threads);
-    hidden_.backward(x, of_output.input, of_hidden, lumina::F32Products{}, threads);
+                const lumina::Gradients& of_output, const Threads& threads,
+                const AnyProducts& products = {}) {
+    output_.backward(h, y_gradient, of_output, products, threads);
+    hidden_.backward(x, of_output.input, of_hidden, products, threads);
   }
 
  private:

@@ -17,7 +17,8 @@
 
 namespace example {
 
-template <int Bits>
+/// `Products`: of the gradients (lumina/backward.hpp).
+template <int Bits, class Products = typename Device<Bits>::Products>
 class NoiseAwareTrainer {
  public:
   NoiseAwareTrainer(Network& network, Device<Bits>& device, std::size_t batch, std::uint64_t seed,
@@ -39,7 +40,8 @@ class NoiseAwareTrainer {
     constexpr float kTemperature = 1.5f;
     device_.forward(x, h_, scores_, seed_, ++steps_, threads_);
     const float loss = cross_entropy(scores_, labels, kTemperature);
-    device_.backward(x, h_, scores_, hidden_.gradients(), output_.gradients(h_gradient_), threads_);
+    device_.backward(x, h_, scores_, hidden_.gradients(), output_.gradients(h_gradient_), threads_,
+                     Products{});
     output_.apply(network_.output, rate, threads_);
     hidden_.apply(network_.hidden, rate, threads_);
     device_.load(network_);

@@ -17,6 +17,8 @@
 #include "../base/aligned_buffer.hpp"
 #include "../base/range.hpp"
 #include "../base/unroll.hpp"
+#include "../engine/tasks.hpp"
+#include "../engine/thresholds.hpp"
 #include "../epilogue/split_sums.hpp"
 #include "../isa/native.hpp"
 #include "../layout/code_panels.hpp"
@@ -47,18 +49,19 @@ class CodeColumns {
 
   /// The codes of some outputs of weights [out, in], CodedWeights or a WeightTile: out rows, in
   /// columns. `outputs` begins at a multiple of 32. False: no memory, which is reported.
-  template <class Weights>
-  bool pack(const Weights& weights, const Range& outputs, Form form) {
-    if (form == Form::pairs) return pack_weights<true>(weights, outputs);
-    return pack_weights<false>(weights, outputs);
+  template <class Weights, class Executor>
+  bool pack(const Weights& weights, const Range& outputs, Form form, const Executor& executor) {
+    if (form == Form::pairs) return pack_weights<true>(weights, outputs, executor);
+    return pack_weights<false>(weights, outputs, executor);
   }
 
   /// x [batch, in] as codes of the DAC, at most 8 bits: batch rows, in columns. `X`: float, or
   /// std::uint8_t, which are codes already. What the bytes stand for is value_of(dac).
-  template <class X>
-  bool pack(MatrixView<const X> x, const UniformQuantizer& dac, Form form) {
-    if (form == Form::pairs) return pack_inputs<true>(x, dac);
-    return pack_inputs<false>(x, dac);
+  template <class X, class Executor>
+  bool pack(MatrixView<const X> x, const UniformQuantizer& dac, Form form,
+            const Executor& executor) {
+    if (form == Form::pairs) return pack_inputs<true>(x, dac, executor);
+    return pack_inputs<false>(x, dac, executor);
   }
   /// Bytes are codes with their signs; those that need 8 bits without less 128.
   template <class X>
@@ -74,72 +77,85 @@ class CodeColumns {
   static constexpr std::size_t kRowsAtOnce = 16;  ///< panels are written in long enough pieces
   static constexpr std::size_t kVectors = kPanelColumns / Ints::size;
 
+  template <bool Pairs, class Weights, class Executor>
+  bool pack_weights(const Weights& weights, const Range& outputs, const Executor& executor) {
+    if (!reshape<Pairs>(outputs.size, weights.cols())) return false;
+    run_tasks(executor, worth_threads(), panel_count(outputs.size), [&](std::size_t panel) {
+      pack_panel<Pairs>(weights, outputs.begin / kPanelColumns + panel, panel * kPanelColumns);
+    });
+    if constexpr (!Pairs) store_sums(executor);
+    return true;
+  }
+  /// The codes of 32 outputs, rows `row` and those behind it.
   template <bool Pairs, class Weights>
-  bool pack_weights(const Weights& weights, const Range& outputs) {
+  void pack_panel(const Weights& weights, std::size_t panel, std::size_t row) {
     constexpr int kStored = Weights::stored_bits;
     constexpr std::size_t kGroups = kCodesPerWord<kStored> / 4;
     using Quad = rebind_t<Native::Quad, std::int32_t>;
-    if (!reshape<Pairs>(outputs.size, weights.cols())) return false;
-    for (std::size_t out = 0; out < outputs.size; out += kPanelColumns) {
-      const std::int32_t* from = weights.panel((outputs.begin + out) / kPanelColumns);
-      for (std::size_t step = 0; step < weights.steps(); ++step, from += kPanelColumns) {
-        unroll<kGroups>([&](auto group) __attribute__((always_inline)) {
-          const std::size_t column = (step * kGroups + group) * 4;
-          if (column >= columns_) return;
-          std::int32_t* to = row_of_words(out, column);
-          for (std::size_t four = 0; four < kPanelColumns; four += 4) {
-            const Quad codes = Native::transposed_bytes<Pairs>(
-                signed_bytes<kStored>(Quad::load_aligned(from + four), group * kStored));
-            if constexpr (Pairs) {
-              const auto halves = bits_as<std::int16_t>(codes);
-              bits_as<std::int32_t>((halves << 8) >> 8).store_aligned(to);
-              bits_as<std::int32_t>(halves >> 8).store_aligned(to + kPanelColumns);
-              to += 2 * kPanelColumns;
-            } else {
-              codes.store_aligned(to);
-              to += kPanelColumns;
-            }
+    const std::int32_t* from = weights.panel(panel);
+    for (std::size_t step = 0; step < weights.steps(); ++step, from += kPanelColumns) {
+      unroll<kGroups>([&](auto group) __attribute__((always_inline)) {
+        const std::size_t column = (step * kGroups + group) * 4;
+        if (column >= columns_) return;
+        std::int32_t* to = row_of_words(row, column);
+        for (std::size_t four = 0; four < kPanelColumns; four += 4) {
+          const Quad codes = Native::transposed_bytes<Pairs>(
+              signed_bytes<kStored>(Quad::load_aligned(from + four), group * kStored));
+          if constexpr (Pairs) {
+            const auto halves = bits_as<std::int16_t>(codes);
+            bits_as<std::int32_t>((halves << 8) >> 8).store_aligned(to);
+            bits_as<std::int32_t>(halves >> 8).store_aligned(to + kPanelColumns);
+            to += 2 * kPanelColumns;
+          } else {
+            codes.store_aligned(to);
+            to += kPanelColumns;
           }
-        });
-      }
+        }
+      });
     }
-    if constexpr (!Pairs) store_sums();
-    return true;
   }
 
+  template <bool Pairs, class X, class Executor>
+  bool pack_inputs(MatrixView<const X> x, const UniformQuantizer& dac, const Executor& executor) {
+    if (!reshape<Pairs>(x.rows(), x.cols())) return false;
+    run_tasks(executor, worth_threads(), ceil_div(x.rows(), kRowsAtOnce), [&](std::size_t task) {
+      const std::size_t row = task * kRowsAtOnce;
+      pack_rows<Pairs>(x, dac, {row, std::min(kRowsAtOnce, x.rows() - row)});
+    });
+    if constexpr (!Pairs) store_sums(executor);
+    return true;
+  }
   template <bool Pairs, class X>
-  bool pack_inputs(MatrixView<const X> x, const UniformQuantizer& dac) {
+  void pack_rows(MatrixView<const X> x, const UniformQuantizer& dac, const Range& rows) {
     constexpr std::size_t kInWord = Pairs ? 2 : 4;
     constexpr int kBits = 32 / static_cast<int>(kInWord);
-    if (!reshape<Pairs>(x.rows(), x.cols())) return false;
     const UniformQuantizer quantizer = dac;  // writing words does not change it
     const Ints zero(Pairs ? -dac.lowest() : zero_byte_of<X>(dac));
     const Ints mask(Pairs ? 0xffff : 0xff);
-    for (std::size_t row = 0; row < x.rows(); row += kRowsAtOnce) {
-      const std::size_t end = std::min(row + kRowsAtOnce, x.rows());
-      for (std::size_t column = 0; column < x.cols(); column += kPanelColumns) {
-        const std::size_t columns = std::min(kPanelColumns, x.cols() - column);
-        std::int32_t* to = row_of_words(row, column);
-        for (std::size_t first = row; first < end; first += kInWord, to += kPanelColumns) {
-          std::array<Ints, kVectors> words;
-          words.fill(Ints(0));
-          unroll<kInWord>([&](auto i) __attribute__((always_inline)) {
-            if (first + i >= end) return;
-            const auto codes = codes_of(x.row(first + i) + column, columns, quantizer);
-            constexpr int kShift = kBits * static_cast<int>(i);
-            unroll<kVectors>([&](auto v) __attribute__((always_inline)) {
-              words[v] = words[v] | (((codes[v] - zero) & mask) << kShift);
-            });
+    for (std::size_t column = 0; column < x.cols(); column += kPanelColumns) {
+      const std::size_t columns = std::min(kPanelColumns, x.cols() - column);
+      std::int32_t* to = row_of_words(rows.begin, column);
+      for (std::size_t row = rows.begin; row < rows.end(); row += kInWord, to += kPanelColumns) {
+        std::array<Ints, kVectors> words;
+        words.fill(Ints(0));
+        unroll<kInWord>([&](auto i) __attribute__((always_inline)) {
+          if (row + i >= rows.end()) return;
+          const auto codes = codes_of(x.row(row + i) + column, columns, quantizer);
+          constexpr int kShift = kBits * static_cast<int>(i);
+          unroll<kVectors>([&](auto v) __attribute__((always_inline)) {
+            words[v] = words[v] | (((codes[v] - zero) & mask) << kShift);
           });
-          for (std::size_t v = 0; v < kVectors; ++v) words[v].store_aligned(to + v * Ints::size);
-          std::fill(to + columns, to + kPanelColumns, 0);
-        }
+        });
+        for (std::size_t v = 0; v < kVectors; ++v) words[v].store_aligned(to + v * Ints::size);
+        std::fill(to + columns, to + kPanelColumns, 0);
       }
     }
-    if constexpr (!Pairs) store_sums();
-    return true;
   }
 
+  bool worth_threads() const {
+    return static_cast<double>(depth_) * static_cast<double>(columns_) >=
+           static_cast<double>(Thresholds::packing_worth_threads);
+  }
   std::size_t panel_size() const { return panel_size_; }
   /// The word that has this row.
   std::int32_t* row_of_words(std::size_t row, std::size_t column) {
@@ -224,19 +240,22 @@ class CodeColumns {
   }
 
   /// The columns' sums, and zeros behind them.
-  void store_sums() {
-    for (std::size_t column = 0; column < round_up(columns_, kBlockColumns); column += Ints::size) {
-      Ints sum(0);
-      if (column < round_up(columns_, kPanelColumns)) {
+  template <class Executor>
+  void store_sums(const Executor& executor) {
+    std::fill_n(sums_.data(), round_up(columns_, kBlockColumns), 0);
+    run_tasks(executor, worth_threads(), panel_count(columns_), [&](std::size_t panel) {
+      const std::size_t first = panel * kPanelColumns;
+      for (std::size_t column = first; column < first + kPanelColumns; column += Ints::size) {
+        Ints sum(0);
         const std::int32_t* words = row_of_words(0, column);
-        for (std::size_t step = 0; step < padded_depth() / 4; ++step, words += kPanelColumns) {
+        for (std::size_t row = 0; row < padded_depth(); row += 4, words += kPanelColumns) {
           const Ints four = Ints::load_aligned(words);
           sum = sum + (((four << 24) >> 24) + ((four << 16) >> 24)) +
                 (((four << 8) >> 24) + (four >> 24));
         }
+        sum.store_aligned(sums_.data() + column);
       }
-      sum.store_aligned(sums_.data() + column);
-    }
+    });
   }
 
   std::size_t depth_ = 0;

@@ -172,7 +172,7 @@ bool split_input_gradient(MatrixView<const float> gradient, std::span<const floa
                           const Weights& weights, MatrixView<float> input, const Stages& stages,
                           const NoiseKey& key, CodeColumns& panels, const Executor& executor) {
   const CodeColumns::Form form = split_form<Parts>(input.rows(), executor);
-  return panels.pack(weights, {0, weights.rows()}, form) &&
+  return panels.pack(weights, {0, weights.rows()}, form, executor) &&
          run_split<Parts, true>(ScaledRows<Native>(gradient, scales),
                                 split_rounding<Parts>(key, 0, 0), panels, form, {}, input, stages,
                                 NoiseKey{}, executor);
@@ -196,7 +196,8 @@ bool split_weight_gradient(MatrixView<const float> gradient, MatrixView<const X>
     const std::size_t rows = std::min(kMostSplitDepth, x.rows() - row);
     const MatrixView<const float> own(gradient.row(row), rows, gradient.cols(),
                                       gradient.row_stride());
-    if (!panels.pack(MatrixView<const X>(x.row(row), rows, x.cols(), x.row_stride()), dac, form)) {
+    if (!panels.pack(MatrixView<const X>(x.row(row), rows, x.cols(), x.row_stride()), dac, form,
+                     executor)) {
       return false;
     }
     const auto multiply = [&](const auto& stages, const NoiseKey& stages_key) {
