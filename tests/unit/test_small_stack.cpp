@@ -103,6 +103,9 @@ void check_codes(Problem& p) {
       const Gradients gradients{p.grad_x, p.grad_w, {}};
       backward(pass, p.grad_y, p.record, gradients, p.workspace);
       backward(pass, p.grad_y, p.record, gradients, p.workspace, Bf16SplitProducts{});
+      backward(pass, p.grad_y, p.record, gradients, p.workspace, IntegerSplitProducts<1>{});
+      backward(pass, p.grad_y, p.record, gradients, p.workspace, IntegerSplitProducts<2>{});
+      backward(pass, p.grad_y, p.record, gradients, p.workspace, IntegerSplitProducts<3>{});
     });
   }
 }
