@@ -2,6 +2,7 @@
 // than usual.
 #include <lumina/fused_gemm.hpp>
 
+#include <array>
 #include <cstddef>
 
 #include <lumina/reference.hpp>
@@ -17,6 +18,16 @@ using namespace test;
 namespace {
 
 constexpr std::size_t kTileRows = detail::Native::blocks.max_tile_rows();
+
+/// So many threads, whose tasks the calling one runs.
+struct Threads {
+  std::size_t threads;
+
+  template <class Body>
+  void operator()(std::size_t tasks, const Body& body) const {
+    Serial()(tasks, body);
+  }
+};
 
 }  // namespace
 
@@ -37,5 +48,54 @@ TEST_CASE("Float shapes: chunks of different heights behind a DAC, cut along the
     reference::fused_gemm(x, w, expected, stages, {1, 2, 3});
     CAPTURE(in);
     CHECK(difference(y, expected) == "");
+  }
+}
+
+TEST_CASE("Float shapes: rows whose distance is a multiple of 4 KiB", "[float_shapes]") {
+  Engine engine(2);
+  const auto stages = epilogue(GaussianNoise{0.5f});
+  for (const std::size_t rows : {1u, 7u, 8u, 9u, 12u, 13u, 25u, 47u, 50u, 101u}) {
+    for (const std::size_t out : {20u, 32u, 64u, 96u, 128u, 200u, 256u}) {
+      // The last one's panels are too large for wide tiles of few rows.
+      const std::size_t in = rows == 13 ? 3000 : integer(engine, 1, 150);
+      const std::size_t stride = in > 2048 ? 4096 : 1024 * integer(engine, 1, 3);
+      TestMatrix x(rows, in, stride), w(out, in), y(rows, out, 1024), expected(rows, out);
+      x.fill_uniform(engine);
+      w.fill_uniform(engine);
+      const NoiseKey key{engine(), engine(), engine()};
+      CAPTURE(rows, in, out, stride);
+      fused_gemm(x.view(), pack_weights(w), y, stages, key);
+      reference::fused_gemm(x, w, expected, stages, key);
+      CHECK(difference(y, expected) == "");
+      fused_gemm(x.view(), w.view(), y, stages, key);
+      CHECK(difference(y, expected) == "");
+      CHECK(y.gaps_untouched());
+    }
+  }
+}
+
+TEST_CASE("Float shapes: the same bits however many threads share few rows and columns",
+          "[float_shapes]") {
+  Engine engine(3);
+  const auto stages = epilogue(GaussianNoise{0.5f});
+  const Quantizer<12> dac(-0.9f, 0.8f);
+  for (const auto& [batch, in, out] : {std::array{32u, 400u, 128u}, std::array{31u, 200u, 200u},
+                                       std::array{100u, 150u, 300u}, std::array{513u, 300u, 10u}}) {
+    TestMatrix x(batch, in), w(out, in), y(batch, out), expected(batch, out), quantized(batch, out);
+    x.fill_uniform(engine);
+    w.fill_uniform(engine);
+    const PackedWeights packed = pack_weights(w);
+    const NoiseKey key{engine(), engine(), engine()};
+    reference::fused_gemm(x, w, expected, stages, key);
+    fused_gemm(x.view(), dac, packed, quantized, stages, key);
+    for (const std::size_t threads : {1u, 2u, 3u, 5u, 8u, 16u, 33u, 64u}) {
+      CAPTURE(batch, in, out, threads);
+      fused_gemm(x.view(), packed, y, stages, key, Threads{threads});
+      CHECK(difference(y, expected) == "");
+      fused_gemm(x.view(), w.view(), y, stages, key, Threads{threads});
+      CHECK(difference(y, expected) == "");
+      fused_gemm(x.view(), dac, packed, y, stages, key, Threads{threads});
+      CHECK(difference(y, quantized) == "");
+    }
   }
 }
