@@ -74,6 +74,39 @@ TEST_CASE("Float shapes: rows whose distance is a multiple of 4 KiB", "[float_sh
   }
 }
 
+TEST_CASE("Float shapes: few outputs, alone or behind whole panels", "[float_shapes]") {
+  Engine engine(4);
+  const auto stages = epilogue(GaussianNoise{0.5f});
+  const Quantizer<12> dac(-0.9f, 0.8f);
+  const auto check = [&](std::size_t rows, std::size_t in, std::size_t out, std::size_t stride) {
+    TestMatrix x(rows, in, stride), w(out, in), y(rows, out, out + 3), expected(rows, out);
+    x.fill_uniform(engine);
+    w.fill_uniform(engine);
+    const PackedWeights packed = pack_weights(w);
+    const NoiseKey key{engine(), engine(), engine()};
+    CAPTURE(rows, in, out, stride);
+    reference::fused_gemm(x, w, expected, stages, key);
+    fused_gemm(x.view(), packed, y, stages, key);
+    REQUIRE(difference(y, expected) == "");
+    fused_gemm(x.view(), w.view(), y, stages, key);
+    REQUIRE(difference(y, expected) == "");
+    fused_gemm(x.view(), dac, packed, y, stages, key);
+    for (std::size_t row = 0; row < rows; ++row) dac.apply({&x(row, 0), in});
+    reference::fused_gemm(x, w, expected, stages, key);
+    REQUIRE(difference(y, expected) == "");
+    REQUIRE(y.gaps_untouched());
+  };
+  for (std::size_t rows = 1; rows <= 61; ++rows) {
+    for (const std::size_t out : {1u, 4u, 8u, 9u, 16u, 17u, 40u, 129u}) {
+      check(rows, 13, out, rows % 2 == 0 ? 13 : 1024);
+    }
+  }
+  // So deep that rows behind a DAC are cut, and sums go on.
+  for (const std::size_t rows : {8u, 12u, 13u, 24u}) {
+    for (const std::size_t out : {1u, 10u}) check(rows, 6000, out, 6000);
+  }
+}
+
 TEST_CASE("Float shapes: the same bits however many threads share few rows and columns",
           "[float_shapes]") {
   Engine engine(3);
