@@ -58,7 +58,8 @@ struct VectorKernel {
       const std::size_t in_view = column - panels.columns.begin;
       const Word* const first =
           panels.first + in_view / kPanelColumns * panels.panel_size + in_view % kPanelColumns;
-      const auto multiply_rows = [&](TileKernel<Dot> kernel, const Range& own, Prefetch next) {
+      const auto multiply_rows = [&](TileKernel<Dot> kernel, const Range& own, Prefetch next)
+          __attribute__((always_inline)) {
         prefetch_outputs(ahead, own, column, width);
         const TileOperands<Dot> operands{.x = rows.first + own.begin * rows.stride,
                                          .x_stride = rows.stride,
