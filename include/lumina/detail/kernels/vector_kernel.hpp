@@ -72,12 +72,13 @@ struct VectorKernel {
         kernel(operands, sums.first + own.begin * sums.stride + column);
       };
       if constexpr (kTilesOfOneVector) {
-        const std::size_t height =
-            rows.rows < kHigh || most < blocks.max_tile_rows() ? kLow : kHigh;
-        if (end - column <= Dot::Sums::size && rows.rows >= height &&
-            (!accumulate || rows.rows % height == 0)) {
+        // Rows that are left over are multiplied twice, unless sums go on.
+        const auto fits = [&](std::size_t height) {
+          return accumulate ? rows.rows % height == 0 : rows.rows >= height;
+        };
+        const std::size_t height = most == blocks.max_tile_rows() && fits(kHigh) ? kHigh : kLow;
+        if (end - column <= Dot::Sums::size && fits(height)) {
           for (std::size_t row = 0; row < rows.rows; row += height) {
-            // Some rows twice, where they are left over.
             multiply_rows(height == kLow ? &multiply_tile<Dot, kLow, Dot::Sums::size>
                                          : &multiply_tile<Dot, kHigh, Dot::Sums::size>,
                           {std::min(row, rows.rows - height), height}, {});
