@@ -119,9 +119,9 @@ struct VectorKernel {
   /// Columns of the tallest tiles, of which the others' are multiples.
   static constexpr std::size_t kNarrowest = blocks.tile_columns(blocks.max_tile_rows());
 
-  /// The last outputs, where floats have no more of them than a vector: tiles of many rows and one
-  /// vector, for otherwise one output would be as much work as 32.
-  static constexpr bool kTilesOfOneVector = std::is_same_v<Input, float> && Dot::Sums::size >= 8;
+  /// The last outputs, where there are no more of them than a vector has: tiles of many rows and
+  /// one vector, for otherwise one output would be as much work as 32.
+  static constexpr bool kTilesOfOneVector = planes == 1 && Dot::Sums::size >= 8;
   static constexpr std::size_t kHigh = 12, kLow = 8;
 
   /// A first-level cache puts lines whose addresses differ by a multiple of kSetBytes into one set,
