@@ -33,9 +33,9 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 
 /// y = epilogue(x·wᵀ). `weights`: PackedWeights, or a matrix or view w [out, in] of floats. Such a
-/// one is packed on the way: part by part in each task, or, for large batches, once as a whole,
-/// which allocates. Without noise stages the key is unused; with them the default one gives each
-/// call the same noise.
+/// one is packed on the way: part by part in each task, or, for large batches, some outputs at a
+/// time, which allocates. Without noise stages the key is unused; with them the default one gives
+/// each call the same noise.
 template <class Weights, class Epilogue, class Executor = Serial>
 bool fused_gemm(MatrixView<const float> x, const Weights& weights, MatrixView<float> y,
                 const Epilogue& epilogue, const NoiseKey& key = {}, const Executor& executor = {}) {

@@ -126,6 +126,31 @@ TEST_CASE("Weights that nobody packed: the same bits with every executor", "[unp
   }
 }
 
+TEST_CASE("Weights that nobody packed: packed some column blocks at a time", "[unpacked_weights]") {
+  // Of the panels of three blocks two are more than what is near, so that there are three groups,
+  // of which stages and noise see nothing.
+  constexpr std::size_t kRows = kMaxRows + 1, kInputs = 1100, kOutputs = 300;
+  static_assert(2 * kInputs * detail::kBlockColumns * sizeof(float) >
+                detail::Thresholds::near_bytes);
+  Engine engine(7);
+  TestMatrix x(kRows, kInputs), w(kOutputs, kInputs, kInputs + 3), bias(1, kOutputs);
+  TestMatrix y(kRows, kOutputs, kOutputs + 1), expected(kRows, kOutputs);
+  x.fill_uniform(engine);
+  w.fill_uniform(engine);
+  bias.fill_uniform(engine);
+  const auto stages =
+      epilogue(AddBias{{bias.view().data(), kOutputs}}, ShotNoise{0.2f}, GaussianNoise{0.5f});
+  const NoiseKey key{3, 2, 1};
+  fused_gemm(x.view(), pack_weights(w), expected, stages, key);
+  for_each_executor([&](const auto& executor, const char* name) {
+    CAPTURE(name);
+    y.fill([] { return kNaN; });
+    fused_gemm(x.view(), w.view(), y, stages, key, executor);
+    CHECK(difference(y, expected) == "");
+    CHECK(y.gaps_untouched());
+  });
+}
+
 TEST_CASE("Weights that nobody packed: infinities, NaN, denormals and huge numbers",
           "[unpacked_weights]") {
   Engine engine(6);

@@ -67,8 +67,10 @@ bool call_floats(MatrixView<const float> x, const Weights& weights, MatrixView<f
   if (!operands_valid(x, weights, y, executor) || !stage_valid_for(epilogue, y.rows(), y.cols())) {
     return false;
   }
-  return with_panels(weights, x.rows(), executor, [&](const auto& panels) {
-    return run(float_problem(rows_of(x), panels), y, epilogue, observer, key, executor);
+  return with_panels(weights, x.rows(), executor, [&](const auto& panels, const Range& columns) {
+    const MatrixView<float> part(y.data() + columns.begin, y.rows(), columns.size, y.row_stride());
+    const Origin origin{0, columns.begin / kBlockColumns};
+    return run(float_problem(rows_of(x), panels, origin), part, epilogue, observer, key, executor);
   });
 }
 

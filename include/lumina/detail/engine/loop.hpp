@@ -118,10 +118,10 @@ class Loop {
   /// The sums of a chunk and a column block, of some inputs.
   void multiply(const StridedRows<typename K::Input>& input, const Range& inputs, std::size_t block,
                 const SumBlock<Sum>& to, bool accumulate, const Ahead& ahead) const {
-    const std::size_t columns = panel_count(schedule_.columns_of(block)) * kPanelColumns;
     typename P::Panels::Scratch panels;
     problem_.panels.template for_each_part<K>(
-        block, columns, inputs, input.rows, panels, [&](const auto& view, const Range& part) {
+        block, schedule_.columns_of(block), inputs, input.rows, panels,
+        [&](const auto& view, const Range& part) {
           K::multiply({input.first + part.begin, input.stride, input.rows, part.size}, view, to,
                       accumulate || part.begin > 0, ahead);
         });

@@ -1,6 +1,7 @@
 // How a call is run: on which kernel, by whom, in whose memory.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -35,7 +36,9 @@ bool run_call(const P& problem, MatrixView<T> y, const Executor& executor, const
     const Call call(problem, y, 1, parts...);
     Serial()(call.tasks(), [&](std::size_t task) { call.run(task, workspace.data()); });
   } else {
-    const double work = static_cast<double>(y.rows()) * static_cast<double>(y.cols()) *
+    // (Fewer outputs than a few are hardly less work.)
+    const double work = static_cast<double>(y.rows()) *
+                        static_cast<double>(std::max<std::size_t>(y.cols(), 8)) *
                         static_cast<double>(problem.rows.depth());
     const bool worth_threads = work >= Call::worth_threads;
     const Call call(problem, y, worth_threads ? threads_of(executor) : 1, parts...);

@@ -50,10 +50,12 @@ struct DepthBlocks {
     const std::size_t begin = index * block_inputs(rows);
     return {begin, std::min(block_inputs(rows), depth - begin)};
   }
-  /// What they take.
+  /// What chunks of at most so many rows take. Where those are cut, fewer rows, whose blocks are
+  /// longer, may take more: up to all bytes.
   static constexpr std::size_t bytes(std::size_t depth, std::size_t rows) {
     if (!kMade) return 0;
-    const std::size_t row = std::min(round_up(depth, kMultiple), block_inputs(rows));
+    const std::size_t row = round_up(depth, kMultiple);
+    if (row > block_inputs(rows)) return Bytes;
     return rows * row * Rows::elements_per_input * sizeof(Element);
   }
 };

@@ -20,6 +20,18 @@ struct VectorOperations<xsimd::batch<float, xsimd::fma3<xsimd::avx2>>>
   static std::uint32_t bits_of_mask(const Batch::batch_bool_type& mask) {
     return static_cast<std::uint32_t>(_mm256_movemask_ps(mask));
   }
+  static Batch load_first(const float* from, std::size_t count) {
+    return _mm256_maskload_ps(from, first_lanes(count));
+  }
+  static void store_first(const Batch& values, float* to, std::size_t count) {
+    _mm256_maskstore_ps(to, first_lanes(count), values);
+  }
+
+ private:
+  static __m256i first_lanes(std::size_t count) {
+    alignas(64) static constexpr std::int32_t kLanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kLanes + Batch::size - count));
+  }
 };
 
 /// Codes without VNNI: 16-bit pairs.

@@ -34,6 +34,12 @@ struct VectorOperations<xsimd::batch<float, xsimd::avx512bw>>
   static Batch keep_where(std::uint32_t bits, const Batch& values) {
     return _mm512_maskz_mov_ps(static_cast<__mmask16>(bits), values);
   }
+  static Batch load_first(const float* from, std::size_t count) {
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
+  }
+  static void store_first(const Batch& values, float* to, std::size_t count) {
+    _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), values);
+  }
 };
 
 /// Codes without VNNI: 16-bit pairs.

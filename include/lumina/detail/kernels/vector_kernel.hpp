@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 #include "../../config.hpp"
 #include "../base/prefetch.hpp"
@@ -38,7 +39,7 @@ struct VectorKernel {
 
   /// Columns of the tiles of so many rows.
   static constexpr std::size_t tile_columns(std::size_t rows) {
-    return blocks.tile_columns(tile(rows, 0).size);
+    return blocks.tile_columns(tile(rows, ceil_div(rows, blocks.max_tile_rows()), 0).size);
   }
 
   /// While a tile computes, it brings the weights that the next tiles read first into the
@@ -46,32 +47,53 @@ struct VectorKernel {
   /// themselves they would come too late.
   static void multiply(const StridedRows<Input>& rows, const PanelView<Word>& panels,
                        const SumBlock<Sum>& sums, bool accumulate, const Ahead& ahead) {
-    const std::size_t tiles = ceil_div(rows.rows, blocks.max_tile_rows());
     const std::size_t steps = ceil_div(rows.inputs, Dot::inputs_per_step);
-    const std::size_t widest = tile_columns(rows.rows);
-    for (std::size_t column = panels.columns.begin; column < panels.columns.end();) {
+    const std::size_t most = most_tile_rows(rows.stride, panels.columns.size, steps);
+    const std::size_t tiles = ceil_div(rows.rows, most);
+    const std::size_t widest = blocks.tile_columns(tile(rows.rows, tiles, 0).size);
+    const std::size_t end = panels.columns.end();
+    for (std::size_t column = panels.columns.begin; column < end;) {
       std::size_t width = widest;
-      while (column + width > panels.columns.end()) width /= 2;
+      while (column + width > round_up(end, kNarrowest)) width /= 2;
       const std::size_t in_view = column - panels.columns.begin;
       const Word* const first =
           panels.first + in_view / kPanelColumns * panels.panel_size + in_view % kPanelColumns;
-      const bool last = column + width >= panels.columns.end();
+      const auto multiply_rows = [&](TileKernel<Dot> kernel, const Range& own, Prefetch next)
+          __attribute__((always_inline)) {
+        prefetch_outputs(ahead, own, column, width);
+        const TileOperands<Dot> operands{.x = rows.first + own.begin * rows.stride,
+                                         .x_stride = rows.stride,
+                                         .steps = steps,
+                                         .weights = first,
+                                         .panel_size = panels.panel_size,
+                                         .continue_sums = accumulate,
+                                         .sums_stride = sums.stride,
+                                         .next_weights = next};
+        kernel(operands, sums.first + own.begin * sums.stride + column);
+      };
+      if constexpr (kTilesOfOneVector) {
+        // Rows that are left over are multiplied twice, unless sums go on.
+        const auto fits = [&](std::size_t height) {
+          return accumulate ? rows.rows % height == 0 : rows.rows >= height;
+        };
+        const std::size_t height = most == blocks.max_tile_rows() && fits(kHigh) ? kHigh : kLow;
+        if (end - column <= Dot::Sums::size && fits(height)) {
+          for (std::size_t row = 0; row < rows.rows; row += height) {
+            multiply_rows(height == kLow ? &multiply_tile<Dot, kLow, Dot::Sums::size>
+                                         : &multiply_tile<Dot, kHigh, Dot::Sums::size>,
+                          {std::min(row, rows.rows - height), height}, {});
+          }
+          return;
+        }
+      }
+      const bool last = column + width >= end;
       const bool far = last ? ahead.next_weights_are_far : ahead.weights_are_far;
       const std::size_t share = far && panels.in_call ? width * steps / tiles : 0;
       for (std::size_t t = 0; t < tiles; ++t) {
-        const Range own = tile(rows.rows, t);
-        prefetch_outputs(ahead, own, column, width);
-        const TileOperands<Dot> operands{
-            .x = rows.first + own.begin * rows.stride,
-            .x_stride = rows.stride,
-            .steps = steps,
-            .weights = first,
-            .panel_size = panels.panel_size,
-            .continue_sums = accumulate,
-            .sums_stride = sums.stride,
-            .next_weights = Prefetch::spread(first + tiles * share + t * share,
-                                             share * sizeof(Word), steps / Dot::steps_in_round)};
-        tile_kernel<Dot>(own.size, width)(operands, sums.first + own.begin * sums.stride + column);
+        const Range own = tile(rows.rows, tiles, t);
+        multiply_rows(tile_kernel<Dot>(own.size, width), own,
+                      Prefetch::spread(first + tiles * share + t * share, share * sizeof(Word),
+                                       steps / Dot::steps_in_round));
       }
       column += width;
     }
@@ -94,8 +116,34 @@ struct VectorKernel {
   }
 
  private:
-  static constexpr Range tile(std::size_t rows, std::size_t index) {
-    const std::size_t tiles = ceil_div(rows, blocks.max_tile_rows());
+  /// Columns of the tallest tiles, of which the others' are multiples.
+  static constexpr std::size_t kNarrowest = blocks.tile_columns(blocks.max_tile_rows());
+
+  /// The last outputs, where there are no more of them than a vector has: tiles of many rows and
+  /// one vector, for otherwise one output would be as much work as 32.
+  static constexpr bool kTilesOfOneVector = planes == 1 && Dot::Sums::size >= 8;
+  static constexpr std::size_t kHigh = 12, kLow = 8;
+
+  /// A first-level cache puts lines whose addresses differ by a multiple of kSetBytes into one set,
+  /// which holds kSetLines on many machines. Where rows are so far apart, a tile of more of them
+  /// would find none of its inputs there again: fewer and wider ones read weights more often
+  /// instead, which should be near.
+  static constexpr std::size_t kSetBytes = 4096, kSetLines = 8;
+  static constexpr std::size_t kNearBytes = std::size_t{1} << 19;
+
+  static constexpr std::size_t most_tile_rows(std::size_t stride, std::size_t columns,
+                                              std::size_t steps) {
+    constexpr std::size_t kMost = blocks.max_tile_rows(), kWide = 2 * kPanelColumns;
+    if constexpr (std::is_same_v<Input, float> && kMost > kSetLines) {
+      if (stride * sizeof(Input) % kSetBytes == 0) {
+        const bool wide = columns % kWide == 0 && kWide * steps * sizeof(Word) <= kNearBytes;
+        return wide ? blocks.max_rows_of_width(kWide) : kSetLines;
+      }
+    }
+    return kMost;
+  }
+
+  static constexpr Range tile(std::size_t rows, std::size_t tiles, std::size_t index) {
     if constexpr (planes == 1) {
       return split_into_even_sizes(rows, tiles, index);
     } else {

@@ -27,8 +27,8 @@ template <class Word>
 struct PanelView {
   const Word* first;
   std::size_t panel_size;  ///< words from one panel to the next
-  Range columns;           ///< within the block; whole panels
-  bool in_call;            ///< of the whole call's panels: behind them lie the next ones
+  Range columns;  ///< within the block, from a panel's first on; sums behind them do not matter
+  bool in_call;   ///< of the whole call's panels: behind them lie the next ones
 };
 
 /// The same as they lie in w [out, in], which nobody has packed. All of the columns exist.

@@ -37,10 +37,11 @@ inline void pack_panel(MatrixView<const float> w, float* panel) {
           pack_four_inputs(&w(column, k), w.row_stride(), panel + k * kPanelColumns + column);
         }
       }
+      const std::size_t there = std::min(column + kOutputs, w.rows());
       for (; k < end; ++k) {
-        for (std::size_t c = column; c < column + kOutputs; ++c) {
-          panel[k * kPanelColumns + c] = c < w.rows() ? w(c, k) : 0.0f;
-        }
+        float* const to = panel + k * kPanelColumns;
+        if (there < column + kOutputs) Native::Column(0.0f).store_aligned(to + column);
+        for (std::size_t c = column; c < there; ++c) to[c] = w(c, k);
       }
     }
   }

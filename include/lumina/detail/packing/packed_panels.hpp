@@ -28,8 +28,8 @@ class PackedPanels {
     return panel_size_ * (kBlockColumns / kPanelColumns) * sizeof(Word);
   }
 
-  /// f(view, the inputs that it has) with a column block's weights, `columns` of it and whole
-  /// panels; `inputs` begins with a row of words.
+  /// f(view, the inputs that it has) with the first `columns` of a column block's weights; `inputs`
+  /// begins with a row of words.
   template <class Kernel, class F>
   [[gnu::always_inline]] void for_each_part(std::size_t block, std::size_t columns,
                                             const Range& inputs, std::size_t, Scratch&,

@@ -45,7 +45,7 @@ class UnpackedWeights {
       const std::size_t first = block * kBlockColumns + column;
       std::size_t done = 0;
       if constexpr (Native::unpacked_rows > 0) {
-        if (rows <= Native::unpacked_rows && first + now.size <= w_.rows()) {
+        if (rows <= Native::unpacked_rows && now.size % kPanelColumns == 0) {
           done = inputs.size / kUnpackedInputs * kUnpackedInputs;
           const UnpackedView view{w_.row(first) + inputs.begin, w_.row_stride(), now};
           if (done > 0) f(view, Range{0, done});

@@ -81,14 +81,19 @@ class EncodedRows {
       }
     }
     if (whole == count) return;
-    std::uint8_t rest[row_multiple] = {};
+    alignas(kCacheLine) std::uint8_t rest[row_multiple] = {};
+    const std::size_t left = count - whole;
     if constexpr (std::is_same_v<X, std::uint8_t>) {
-      std::copy(x + whole, x + count, rest);
+      std::copy_n(x + whole, left, rest);
     } else {
-      float values[row_multiple] = {};
-      std::copy(x + whole, x + count, values);
+      using Floats = typename Arch::template Batch<float>;
+      alignas(kCacheLine) float values[row_multiple];
+      for (std::size_t i = 0; i < row_multiple; i += Floats::size) {
+        const std::size_t there = std::min(Floats::size, left - std::min(left, i));
+        load_first<Floats>(x + (there > 0 ? whole + i : 0), there).store_aligned(values + i);
+      }
       encode_floats<Arch>(dac_, values, row_multiple, rest);
-      std::fill(rest + (count - whole), rest + row_multiple, std::uint8_t{0});
+      std::fill(rest + left, rest + row_multiple, std::uint8_t{0});
     }
     Codes::prepare(rest, row_multiple, to + whole);
   }
