@@ -20,6 +20,12 @@ struct VectorOperations<xsimd::batch<float, xsimd::fma3<xsimd::avx2>>>
   static std::uint32_t bits_of_mask(const Batch::batch_bool_type& mask) {
     return static_cast<std::uint32_t>(_mm256_movemask_ps(mask));
   }
+  static Batch load_first(const float* from, std::size_t count, float behind) {
+    const __m256i first = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)),
+                                             _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return _mm256_blendv_ps(_mm256_set1_ps(behind), _mm256_maskload_ps(from, first),
+                            _mm256_castsi256_ps(first));
+  }
 };
 
 /// Codes without VNNI: 16-bit pairs.

@@ -41,13 +41,15 @@ struct VectorKernel {
     return blocks.tile_columns(tile(rows, 0).size);
   }
 
-  /// While a tile computes, it brings the weights that the next tiles read first into the
-  /// second-level cache, and before it the lines of y that its results will fill: left to
-  /// themselves they would come too late.
+  /// While a tile computes, it brings into the second-level cache the lines of y that its results
+  /// will fill, and then the weights that the next tiles read first, or, where those are near, the
+  /// rows of the next task: left to themselves they would come too late.
   static void multiply(const StridedRows<Input>& rows, const PanelView<Word>& panels,
                        const SumBlock<Sum>& sums, bool accumulate, const Ahead& ahead) {
     const std::size_t tiles = ceil_div(rows.rows, blocks.max_tile_rows());
     const std::size_t steps = ceil_div(rows.inputs, Dot::inputs_per_step);
+    const std::size_t rounds = steps / Dot::steps_in_round;
+    Prefetch fetches[3];
     const std::size_t widest = tile_columns(rows.rows);
     for (std::size_t column = panels.columns.begin; column < panels.columns.end();) {
       std::size_t width = widest;
@@ -60,17 +62,18 @@ struct VectorKernel {
       const std::size_t share = far && panels.in_call ? width * steps / tiles : 0;
       for (std::size_t t = 0; t < tiles; ++t) {
         const Range own = tile(rows.rows, t);
-        prefetch_outputs(ahead, own, column, width);
-        const TileOperands<Dot> operands{
-            .x = rows.first + own.begin * rows.stride,
-            .x_stride = rows.stride,
-            .steps = steps,
-            .weights = first,
-            .panel_size = panels.panel_size,
-            .continue_sums = accumulate,
-            .sums_stride = sums.stride,
-            .next_weights = Prefetch::spread(first + tiles * share + t * share,
-                                             share * sizeof(Word), steps / Dot::steps_in_round)};
+        if (rounds >= kMinFetchingRounds) {
+          plan_fetches(fetches, ahead, own, {column, width}, rounds, rows.rows,
+                       first + (tiles + t) * share, share);
+        }
+        const TileOperands<Dot> operands{.x = rows.first + own.begin * rows.stride,
+                                         .x_stride = rows.stride,
+                                         .steps = steps,
+                                         .weights = first,
+                                         .panel_size = panels.panel_size,
+                                         .continue_sums = accumulate,
+                                         .sums_stride = sums.stride,
+                                         .ahead = fetches};
         tile_kernel<Dot>(own.size, width)(operands, sums.first + own.begin * sums.stride + column);
       }
       column += width;
@@ -94,6 +97,9 @@ struct VectorKernel {
   }
 
  private:
+  /// Tiles of fewer rounds are done before anything that they fetch.
+  static constexpr std::size_t kMinFetchingRounds = 8;
+
   static constexpr Range tile(std::size_t rows, std::size_t index) {
     const std::size_t tiles = ceil_div(rows, blocks.max_tile_rows());
     if constexpr (planes == 1) {
@@ -104,14 +110,30 @@ struct VectorKernel {
     }
   }
 
-  static void prefetch_outputs(const Ahead& ahead, const Range& rows, std::size_t column,
-                               std::size_t width) {
+  /// What a tile fetches: its outputs' lines; then its share of the next weights, or of the next
+  /// task's rows. (Apart, so that the loop above stays small for tiles of little depth.)
+  [[gnu::noinline]] static void plan_fetches(Prefetch* fetches, const Ahead& ahead,
+                                             const Range& own, const Range& columns,
+                                             std::size_t rounds, std::size_t rows,
+                                             const Word* weights, std::size_t share) {
+    fetches[0] = prefetch_outputs(ahead, own, columns.begin, columns.size);
+    const std::size_t rounds_left = rounds - std::min(rounds, fetches[0].times);
+    fetches[1] = share != 0 ? Prefetch::hints(weights, share * sizeof(Word), rounds_left)
+                            : ahead.rows->share_of_part(own.size * columns.size,
+                                                        rows * kBlockColumns, rounds_left);
+  }
+
+  static Prefetch prefetch_outputs(const Ahead& ahead, const Range& rows, std::size_t column,
+                                   std::size_t width) {
     const std::size_t count = std::min(width, ahead.columns - std::min(ahead.columns, column));
-    for (std::size_t row = rows.begin / planes; row < rows.end() / planes; ++row) {
-      prefetch_for_writing(
-          ahead.outputs + row * ahead.output_row_bytes + column * ahead.output_bytes,
-          count * ahead.output_bytes);
-    }
+    return {
+        .address = ahead.outputs + rows.begin / planes * ahead.output_row_bytes +
+                   column * ahead.output_bytes,
+        .stride = ahead.output_row_bytes,
+        .step = kCacheLine,
+        .lines = ceil_div(count * ahead.output_bytes, kCacheLine),
+        .times = rows.size / planes,
+    };
   }
 };
 

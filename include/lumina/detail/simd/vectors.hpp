@@ -131,20 +131,17 @@ Floats clamp_keeping_nan(const Floats& v, const Floats& lo, const Floats& hi) {
   return min_or_second(hi, max_or_second(lo, v));
 }
 
-/// The first `count` lanes from memory, the others 0; reads nothing behind them.
+/// The first `count` lanes from memory, the others `behind`; reads nothing behind them.
 template <Vector Floats>
-Floats load_first(const float* from, std::size_t count) {
-  alignas(64) float lanes[Floats::size] = {};
-  for (std::size_t i = 0; i < count; ++i) lanes[i] = from[i];
-  return Floats::load_aligned(lanes);
+[[gnu::always_inline]] inline Floats load_first(const float* from, std::size_t count,
+                                                float behind = 0.0f) {
+  return VectorOperations<Floats>::load_first(from, count, behind);
 }
 
 /// The first `count` lanes to memory; writes nothing behind them.
 template <Vector Floats>
-void store_first(const Floats& values, float* to, std::size_t count) {
-  alignas(64) float lanes[Floats::size];
-  values.store_aligned(lanes);
-  for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];
+[[gnu::always_inline]] inline void store_first(const Floats& values, float* to, std::size_t count) {
+  VectorOperations<Floats>::store_first(values, to, count);
 }
 
 /// What any vector can do, if slowly.
@@ -165,6 +162,18 @@ struct LaneOperations {
         1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
     const Ints set = Ints(static_cast<std::int32_t>(bits)) & Ints::load_aligned(kBitOfLane);
     return select(nearest_floats(set) > Floats(0.0f), values, Floats(0.0f));
+  }
+
+  static Floats load_first(const float* from, std::size_t count, float behind) {
+    alignas(64) float lanes[Floats::size];
+    Floats(behind).store_aligned(lanes);
+    for (std::size_t i = 0; i < count; ++i) lanes[i] = from[i];
+    return Floats::load_aligned(lanes);
+  }
+  static void store_first(const Floats& values, float* to, std::size_t count) {
+    alignas(64) float lanes[Floats::size];
+    values.store_aligned(lanes);
+    for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];
   }
 };
 
