@@ -105,8 +105,7 @@ std::vector<float> steps() {
   std::vector<float> result;
   for (const float significand : {1.0f, std::nextafter(1.0f, 2.0f), 1.1f, 4.0f / 3.0f, 1.4142135f,
                                   5.0f / 3.0f, std::nextafter(2.0f, 1.0f)}) {
-    for (const int exponent : {-149, -148, -140, -127, -126, -125, -102, -101, -100, -99, -24, -8,
-                               -1,   0,    1,    99,   100,  101,  110,  124,  125,  126, 127}) {
+    for (const int exponent : {-149, -140, -127, -126, -101, -100, -99, -8, 0, 99, 100, 101, 127}) {
       const float step = std::ldexp(significand, exponent);
       if (step > 0.0f) result.push_back(step);
     }
@@ -121,7 +120,8 @@ TEST_CASE("NearestCode where a quotient is as close to a tie as it can be", "[qu
   std::string wrong;
   for (std::uint64_t k = 0; k < 65535 && wrong.empty(); ++k) {
     for (const HardQuotient& hard : hard_quotients(k)) {
-      for (const int exponent : {-149, -30, 77}) {
+      for (const int exponent : {-30, -149, 77}) {
+        if (exponent != -30 && k % 16 != 0) continue;
         const float step = std::ldexp(static_cast<float>(hard.divisor), exponent);
         const float v = std::ldexp(static_cast<float>(hard.dividend), exponent + hard.exponent);
         if (step == 0.0f || v > kLargest) continue;
@@ -136,7 +136,7 @@ TEST_CASE("NearestCode where a quotient is as close to a tie as it can be", "[qu
     }
   }
   CHECK(wrong == "");
-  CHECK(cases > 3 * 65535);
+  CHECK(cases > 65535);
 }
 
 TEST_CASE("NearestCode around every tie and level of every number of bits", "[quantizer]") {

@@ -61,9 +61,7 @@ struct Prefetch {
 
   /// What hints() had, always in the same way: where a round is short.
   [[gnu::always_inline]] void fetch_hints() {
-#if defined(__GNUC__)
 #pragma GCC unroll 4
-#endif
     for (std::size_t i = 0; i < 3; ++i) prefetch_to_second_level(address + i * step);
     address += stride;
   }
