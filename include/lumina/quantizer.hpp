@@ -30,6 +30,7 @@
 #include "config.hpp"
 #include "detail/base/message.hpp"
 #include "detail/base/scalar_math.hpp"
+#include "detail/simd/nearest_code.hpp"
 #include "detail/simd/vectors.hpp"
 
 LUMINA_FLOATS_AS_WRITTEN
@@ -46,13 +47,6 @@ constexpr float step_of(double range, double codes, double lo) {
   // Differences, not the sum: they are exact where it matters, and a tiny lo decides a tie.
   if (static_cast<double>(step) * codes - kRoundsToInfinity < -lo) return step;
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(step) - 1);
-}
-
-/// clamp(rint(v / step), −top, top) in every lane; NaN stays NaN.
-template <class Floats>
-[[gnu::always_inline]] inline Floats symmetric_code(const Floats& v, const Floats& step,
-                                                    const Floats& top) {
-  return round_half_even(clamp_keeping_nan(quotient(v, step), -top, top));
 }
 
 /// The arithmetic that all quantizers share; codes of at most 16 bits.
@@ -106,29 +100,25 @@ class UniformQuantizer {
   /// operator() in every lane.
   template <class Floats>
   [[gnu::always_inline]] Floats quantize_lanes(const Floats& v) const {
-    const auto clamp = [this](const Floats& position) __attribute__((always_inline)) {
-      return clamp_keeping_nan(position, Floats(bottom_), Floats(top_));
-    };
-    return values_of_lanes(nearest_codes(std::array<Floats, 1>{v}, clamp)[0]);
+    return values_of_lanes(nearest_.code_or_nan(v));
   }
   /// encode in every lane of Count vectors of floats; the codes are vectors of int32.
   template <class Floats, std::size_t Count>
   [[gnu::always_inline]] auto encode_lanes(const std::array<Floats, Count>& values) const {
-    return to_integers(codes_of_lanes(values), lowest());
+    std::array<rebind_t<Floats, std::int32_t>, Count> codes;
+    for (std::size_t i = 0; i < Count; ++i) {
+      codes[i] = bits_as<std::int32_t>(nearest_.raised_code(values[i])) -
+                 rebind_t<Floats, std::int32_t>(kRaisedZero + lowest());
+    }
+    return codes;
   }
   /// The same with signs, where codes have any, as floats.
   template <class Floats, std::size_t Count>
   [[gnu::always_inline]] std::array<Floats, Count> codes_of_lanes(
       const std::array<Floats, Count>& values) const {
-    return nearest_codes(
-        values, [this](const Floats& position) __attribute__((always_inline)) {
-          // What is below 0, NaN too, becomes 0; where codes have signs it is added.
-          const Floats zero(0.0f);
-          const Floats upper = min_or_second(max_or_second(position, zero), Floats(top_));
-          if (!is_symmetric()) [[likely]]
-            return upper;
-          return upper + max_or_second(min_or_second(position, zero), Floats(bottom_));
-        });
+    std::array<Floats, Count> codes;
+    for (std::size_t i = 0; i < Count; ++i) codes[i] = nearest_.code(values[i]);
+    return codes;
   }
   /// What codes with their signs, as floats, stand for.
   template <class Floats>
@@ -150,9 +140,8 @@ class UniformQuantizer {
       reject("lumina::Quantizer: hi - lo must be finite");
     } else if (!(step_ > 0.0f)) {
       reject("lumina::Quantizer: hi - lo is so small that the step is 0");
-    } else {
-      multiply_where_safe();
     }
+    nearest_ = {step_, offset_, bottom_, top_};
   }
   /// Codes −max_code … max_code over [−limit, limit]; should the handler return, the limit is 1.
   constexpr UniformQuantizer(std::int32_t max_code, float limit)
@@ -166,9 +155,8 @@ class UniformQuantizer {
       hi_ = 1.0f;
       step_ = 1.0f / top_;
       report_error("lumina::SymmetricQuantizer: limit must be positive and finite");
-    } else {
-      multiply_where_safe();
     }
+    nearest_ = {step_, offset_, bottom_, top_};
   }
 
   constexpr std::int32_t signed_code(float v) const {
@@ -187,16 +175,6 @@ class UniformQuantizer {
   constexpr float value_of(float code) const { return fused_multiply_add(code, step_, offset_); }
 
  private:
-  /// With more codes ties are near so often that the quotient is faster.
-  static constexpr float kMaxCodesByProduct = 4095.0f;
-
-  constexpr void multiply_where_safe() {
-    if (top_ <= kMaxCodesByProduct && step_ > 0x1p-125f && step_ < 0x1p+125f) {
-      inverse_step_ = 1.0f / step_;
-      surely_nearest_ = 0.5f - top_ * 0x1p-22f;
-    }
-  }
-
   void reject(const char* message) {  // not constexpr: a wrong constant does not compile
     lo_ = 0.0f;
     hi_ = 1.0f;
@@ -205,59 +183,12 @@ class UniformQuantizer {
     report_error(message);
   }
 
-  /// Codes as floats, less `first`, as integers.
-  template <class Floats, std::size_t Count>
-  [[gnu::always_inline]] static auto to_integers(const std::array<Floats, Count>& codes,
-                                                 std::int32_t first) {
-    std::array<rebind_t<Floats, std::int32_t>, Count> result;
-    for (std::size_t i = 0; i < Count; ++i) result[i] = to_small_int(codes[i], first);
-    return result;
-  }
-
-  /// operator(), as nearest_codes() has it, in place.
+  /// operator(), as NearestCode has it, in place.
   template <std::size_t Count>
   void quantize_block(float* values) const {
     const UniformQuantizer q = *this;  // writing floats does not change it
-    const auto nearest = [&q](float position) {
-      const float above = q.bottom_ > position ? q.bottom_ : position;
-      const float clamped = q.top_ < above ? q.top_ : above;
-      return std::array{clamped, round_half_even(clamped)};
-    };
-    float codes[Count];
-    std::uint32_t farthest = 0;  // as bits, whose order is that of the floats; NaN above all
-    for (std::size_t i = 0; i < Count; ++i) {
-      const auto [position, code] = nearest(product(values[i] - q.offset_, q.inverse_step_));
-      codes[i] = code;
-      const auto distance = std::bit_cast<std::uint32_t>(position - code) & 0x7fffffffu;
-      farthest = farthest < distance ? distance : farthest;
-    }
-    if (!(std::bit_cast<float>(farthest) <= q.surely_nearest_)) [[unlikely]] {
-      for (std::size_t i = 0; i < Count; ++i) {
-        codes[i] = nearest((values[i] - q.offset_) / q.step_)[1];
-      }
-    }
-    for (std::size_t i = 0; i < Count; ++i) {
-      values[i] = fused_multiply_add(codes[i], q.step_, q.offset_);
-    }
-  }
-
-  template <class Floats, std::size_t Count, class Clamp>
-  [[gnu::always_inline]] std::array<Floats, Count> nearest_codes(
-      const std::array<Floats, Count>& values, const Clamp& clamp) const {
-    // A product instead of the quotient, where it cannot change a code.
-    std::array<Floats, Count> codes;
-    Floats farthest(0.0f);
-    for (std::size_t i = 0; i < Count; ++i) {
-      const Floats position = clamp(product(values[i] - Floats(offset_), Floats(inverse_step_)));
-      codes[i] = round_half_even(position);
-      farthest = max_or_second(farthest, abs(position - codes[i]));  // NaN where the last one is
-    }
-    if (!all(farthest <= Floats(surely_nearest_))) [[unlikely]] {
-      for (std::size_t i = 0; i < Count; ++i) {
-        codes[i] = round_half_even(clamp(quotient(values[i] - Floats(offset_), Floats(step_))));
-      }
-    }
-    return codes;
+    for (std::size_t i = 0; i < Count; ++i)
+      values[i] = q.value_of(q.nearest_.code_or_nan(values[i]));
   }
 
   float lo_;
@@ -266,11 +197,7 @@ class UniformQuantizer {
   float step_ = 0.0f;
   float bottom_ = 0.0f;
   float top_;
-  // position·inverse_step_ and position/step_ differ by less than 4·2^-24·top: three roundings.
-  // Where the product is farther than that from a tie, both have the same nearest integer. The
-  // values here say that the product is never to be trusted.
-  float inverse_step_ = 0.0f;
-  float surely_nearest_ = -1.0f;
+  NearestCode nearest_;
 };
 
 }  // namespace detail

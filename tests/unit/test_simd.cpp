@@ -2,6 +2,7 @@
 // PortableBatch.
 #include <lumina/detail/simd/vectors.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -173,15 +174,21 @@ void check_partial_vectors() {
   for (std::size_t count = 0; count <= Floats::size; ++count) {
     // Exactly so many floats: a sanitizer sees an access behind them.
     const std::unique_ptr<float[]> from(new float[count]);
-    const std::unique_ptr<float[]> to(new float[count]);
     for (std::size_t i = 0; i < count; ++i) from[i] = static_cast<float>(i + 1);
     const Floats loaded = load_first<Floats>(from.get(), count);
     const auto lanes = lanes_of<Floats>(loaded);
+    const auto lanes_behind = lanes_of<Floats>(load_first<Floats>(from.get(), count, -kInf));
+    float to[Floats::size];
+    std::fill_n(to, Floats::size, -7.0f);
+    store_first(loaded, to, count);
     for (std::size_t i = 0; i < Floats::size; ++i) {
       CHECK(lanes[i] == (i < count ? static_cast<float>(i + 1) : 0.0f));
+      CHECK(lanes_behind[i] == (i < count ? static_cast<float>(i + 1) : -kInf));
+      CHECK(to[i] == (i < count ? static_cast<float>(i + 1) : -7.0f));
     }
-    store_first(loaded, to.get(), count);
-    for (std::size_t i = 0; i < count; ++i) CHECK(to[i] == from[i]);
+    const std::unique_ptr<float[]> exact(new float[count]);
+    store_first(loaded, exact.get(), count);
+    for (std::size_t i = 0; i < count; ++i) CHECK(exact[i] == from[i]);
   }
 }
 

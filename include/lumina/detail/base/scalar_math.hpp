@@ -90,6 +90,7 @@ constexpr double product(double a, double b) {
 /// 1.5·2^23: here a float's last bit is worth 1, so that adding it rounds to an integer, which then
 /// lies in the last bits.
 inline constexpr float kRoundingShift = 12582912.0f;
+inline constexpr auto kRaisedZero = std::bit_cast<std::int32_t>(kRoundingShift);
 
 /// Nearest integer, ties to even, for |v| < 2^22; a result of zero is +0.
 constexpr float round_half_even(float v) { return (v + kRoundingShift) - kRoundingShift; }

@@ -79,6 +79,7 @@ class Loop {
     const std::size_t depth_blocks = Depth::count(depth, rows.size);
 
     const typename K::Session session(rows.size);
+    const bool kernel_fetches = K::fetches(depth) != 0 || !weights_are_far(chunk);
     Prefetcher next_rows = prefetcher(chunk + 1, rows.size, blocks.size);
     StridedRows<typename K::Input> input{};
     for (std::size_t block = blocks.begin; block < blocks.end(); ++block) {
@@ -108,8 +109,7 @@ class Loop {
         epilogue_.template finish<kRowsAtOnce>({origin.row + rows.begin, rows.size},
                                                origin.block + block, columns, to.first, values,
                                                outputs, [&] {
-                                                 if constexpr (K::fetches(1) == 0)
-                                                   next_rows.fetch_part();
+                                                 if (!kernel_fetches) next_rows.fetch_part();
                                                });
       });
     }
@@ -134,15 +134,22 @@ class Loop {
         const std::size_t in_kernel = K::fetches(problem_.rows.depth());
         return problem_.rows.prefetcher(
             schedule_.chunks.rows_of(next_chunk),
-            blocks * (in_kernel != 0 ? in_kernel : ceil_div(rows, kRowsAtOnce)));
+            blocks * (in_kernel != 0                    ? in_kernel
+                      : weights_are_far(next_chunk - 1) ? ceil_div(rows, kRowsAtOnce)
+                                                        : 1));
       }
     }
     return {};
   }
 
+  /// Then they are what the vector kernel fetches, not the next task's rows.
+  bool weights_are_far(std::size_t chunk) const {
+    return chunk == 0 || problem_.panels.block_bytes() > Thresholds::near_bytes;
+  }
+
   Ahead ahead(std::size_t chunk, const Range& rows, std::size_t block, bool last_block,
               Prefetcher& next_rows) const {
-    const bool far = chunk == 0 || problem_.panels.block_bytes() > Thresholds::near_bytes;
+    const bool far = weights_are_far(chunk);
     const bool last_chunk = chunk + 1 == schedule_.chunks.count;
     return {.outputs = reinterpret_cast<const char*>(&y_(rows.begin, block * kBlockColumns)),
             .output_row_bytes = y_.row_stride() * sizeof(Element),

@@ -20,8 +20,10 @@ struct VectorOperations<xsimd::batch<float, xsimd::fma3<xsimd::avx2>>>
   static std::uint32_t bits_of_mask(const Batch::batch_bool_type& mask) {
     return static_cast<std::uint32_t>(_mm256_movemask_ps(mask));
   }
-  static Batch load_first(const float* from, std::size_t count) {
-    return _mm256_maskload_ps(from, first_lanes(count));
+  static Batch load_first(const float* from, std::size_t count, float behind) {
+    const __m256i first = first_lanes(count);
+    return _mm256_blendv_ps(_mm256_set1_ps(behind), _mm256_maskload_ps(from, first),
+                            _mm256_castsi256_ps(first));
   }
   static void store_first(const Batch& values, float* to, std::size_t count) {
     _mm256_maskstore_ps(to, first_lanes(count), values);

@@ -34,12 +34,15 @@ struct VectorOperations<xsimd::batch<float, xsimd::avx512bw>>
   static Batch keep_where(std::uint32_t bits, const Batch& values) {
     return _mm512_maskz_mov_ps(static_cast<__mmask16>(bits), values);
   }
-  static Batch load_first(const float* from, std::size_t count) {
-    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
+  static Batch load_first(const float* from, std::size_t count, float behind) {
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(behind), first(count), from);
   }
   static void store_first(const Batch& values, float* to, std::size_t count) {
-    _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), values);
+    _mm512_mask_storeu_ps(to, first(count), values);
   }
+
+ private:
+  static __mmask16 first(std::size_t count) { return static_cast<__mmask16>((1u << count) - 1); }
 };
 
 /// Codes without VNNI: 16-bit pairs.

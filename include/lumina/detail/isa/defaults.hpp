@@ -20,8 +20,9 @@ struct ArchDefaults {
   static constexpr std::size_t epilogue_rows = 1;
   /// With at most so many rows, weights that are not packed are multiplied as they lie.
   static constexpr std::size_t unpacked_rows = 0;
-  /// What a task has on its stack for the rows of x in the form that kernels read.
-  static constexpr std::size_t row_scratch_bytes = std::size_t{1} << 17;
+  /// What a task has for the rows of x in the form that kernels read: 48 rows of 4096 bytes, for
+  /// where there is more than one chunk of rows, each group of weights makes them again.
+  static constexpr std::size_t row_scratch_bytes = std::size_t{3} << 16;
   /// Whether loops over the vectors of a block of noise are written out (unroll.hpp).
   static constexpr bool unrolls_vectors = true;
   /// What a task has on its stack for parts of weights that are not packed: a third of the

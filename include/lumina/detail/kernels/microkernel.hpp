@@ -28,7 +28,9 @@ struct TileOperands {
   std::size_t panel_size;  ///< words from one panel to the next
   bool continue_sums;      ///< add to the sums that are there
   std::size_t sums_stride;
-  Prefetch next_weights;
+  /// What it fetches, one after the other: outputs, then weights or rows; the end has no times.
+  /// (In the caller's memory, for all registers are taken.)
+  Prefetch* ahead;
 };
 
 /// The same pointer, of which the compiler no longer knows how it was computed. Without this it
@@ -51,7 +53,10 @@ void multiply_tile(const TileOperands<Dot>& operands, typename Dot::Sum* sums) {
   constexpr std::size_t vectors = Columns / Sums::size;
 
   const std::size_t x_stride = operands.x_stride, sums_stride = operands.sums_stride;
-  Prefetch next_weights = operands.next_weights;
+  // Few rows are of little work: of all that, weights are what they wait for.
+  constexpr bool only_weights = Rows <= 3 * Dot::planes;
+  Prefetch* ahead = operands.ahead;
+  Prefetch next_weights = only_weights ? ahead[1] : Prefetch{};
 
   // A pointer for every three rows: p, p + stride and p + 2·stride are addresses that x86 forms
   // itself, so that all rows fit into the general registers.
@@ -120,12 +125,10 @@ void multiply_tile(const TileOperands<Dot>& operands, typename Dot::Sum* sums) {
   };
   std::size_t s = 0;
   for (; s + Dot::steps_in_round <= operands.steps; s += Dot::steps_in_round) {
-    if (next_weights.bytes != 0) {
-#pragma GCC unroll 4
-      for (std::size_t i = 0; i < 3; ++i) {
-        prefetch_to_second_level(next_weights.address + i * next_weights.bytes);
-      }
-      next_weights.address += 3 * next_weights.bytes;
+    if constexpr (only_weights) {
+      if (next_weights.times != 0) next_weights.fetch_hints();
+    } else {
+      if (ahead->times != 0) ahead = ahead->fetch_round();
     }
 #pragma GCC unroll 4
     for (std::size_t i = 0; i < Dot::steps_in_round; ++i) step(i);

@@ -42,12 +42,14 @@ struct VectorKernel {
     return blocks.tile_columns(tile(rows, ceil_div(rows, blocks.max_tile_rows()), 0).size);
   }
 
-  /// While a tile computes, it brings the weights that the next tiles read first into the
-  /// second-level cache, and before it the lines of y that its results will fill: left to
-  /// themselves they would come too late.
+  /// While a tile computes, it brings into the second-level cache the lines of y that its results
+  /// will fill, and then the weights that the next tiles read first, or, where those are near, the
+  /// rows of the next task: left to themselves they would come too late.
   static void multiply(const StridedRows<Input>& rows, const PanelView<Word>& panels,
                        const SumBlock<Sum>& sums, bool accumulate, const Ahead& ahead) {
     const std::size_t steps = ceil_div(rows.inputs, Dot::inputs_per_step);
+    const std::size_t rounds = steps / Dot::steps_in_round;
+    Prefetch fetches[3];
     const std::size_t most = most_tile_rows(rows.stride, panels.columns.size, steps);
     const std::size_t tiles = ceil_div(rows.rows, most);
     const std::size_t widest = blocks.tile_columns(tile(rows.rows, tiles, 0).size);
@@ -58,9 +60,11 @@ struct VectorKernel {
       const std::size_t in_view = column - panels.columns.begin;
       const Word* const first =
           panels.first + in_view / kPanelColumns * panels.panel_size + in_view % kPanelColumns;
-      const auto multiply_rows = [&](TileKernel<Dot> kernel, const Range& own, Prefetch next)
-          __attribute__((always_inline)) {
-        prefetch_outputs(ahead, own, column, width);
+      const auto multiply_rows = [&](TileKernel<Dot> kernel, const Range& own, const Word* next,
+                                     std::size_t share) __attribute__((always_inline)) {
+        if (rounds >= kMinFetchingRounds) {
+          plan_fetches(fetches, ahead, own, {column, width}, rounds, rows.rows, next, share);
+        }
         const TileOperands<Dot> operands{.x = rows.first + own.begin * rows.stride,
                                          .x_stride = rows.stride,
                                          .steps = steps,
@@ -68,7 +72,7 @@ struct VectorKernel {
                                          .panel_size = panels.panel_size,
                                          .continue_sums = accumulate,
                                          .sums_stride = sums.stride,
-                                         .next_weights = next};
+                                         .ahead = fetches};
         kernel(operands, sums.first + own.begin * sums.stride + column);
       };
       if constexpr (kTilesOfOneVector) {
@@ -81,7 +85,7 @@ struct VectorKernel {
           for (std::size_t row = 0; row < rows.rows; row += height) {
             multiply_rows(height == kLow ? &multiply_tile<Dot, kLow, Dot::Sums::size>
                                          : &multiply_tile<Dot, kHigh, Dot::Sums::size>,
-                          {std::min(row, rows.rows - height), height}, {});
+                          {std::min(row, rows.rows - height), height}, nullptr, 0);
           }
           return;
         }
@@ -91,9 +95,7 @@ struct VectorKernel {
       const std::size_t share = far && panels.in_call ? width * steps / tiles : 0;
       for (std::size_t t = 0; t < tiles; ++t) {
         const Range own = tile(rows.rows, tiles, t);
-        multiply_rows(tile_kernel<Dot>(own.size, width), own,
-                      Prefetch::spread(first + tiles * share + t * share, share * sizeof(Word),
-                                       steps / Dot::steps_in_round));
+        multiply_rows(tile_kernel<Dot>(own.size, width), own, first + (tiles + t) * share, share);
       }
       column += width;
     }
@@ -116,6 +118,9 @@ struct VectorKernel {
   }
 
  private:
+  /// Tiles of fewer rounds are done before anything that they fetch.
+  static constexpr std::size_t kMinFetchingRounds = 8;
+
   /// Columns of the tallest tiles, of which the others' are multiples.
   static constexpr std::size_t kNarrowest = blocks.tile_columns(blocks.max_tile_rows());
 
@@ -152,14 +157,30 @@ struct VectorKernel {
     }
   }
 
-  static void prefetch_outputs(const Ahead& ahead, const Range& rows, std::size_t column,
-                               std::size_t width) {
+  /// What a tile fetches: its outputs' lines; then its share of the next weights, or of the next
+  /// task's rows. (Apart, so that the loop above stays small for tiles of little depth.)
+  [[gnu::noinline]] static void plan_fetches(Prefetch* fetches, const Ahead& ahead,
+                                             const Range& own, const Range& columns,
+                                             std::size_t rounds, std::size_t rows,
+                                             const Word* weights, std::size_t share) {
+    fetches[0] = prefetch_outputs(ahead, own, columns.begin, columns.size);
+    const std::size_t rounds_left = rounds - std::min(rounds, fetches[0].times);
+    fetches[1] = share != 0 ? Prefetch::hints(weights, share * sizeof(Word), rounds_left)
+                            : ahead.rows->share_of_part(own.size * columns.size,
+                                                        rows * kBlockColumns, rounds_left);
+  }
+
+  static Prefetch prefetch_outputs(const Ahead& ahead, const Range& rows, std::size_t column,
+                                   std::size_t width) {
     const std::size_t count = std::min(width, ahead.columns - std::min(ahead.columns, column));
-    for (std::size_t row = rows.begin / planes; row < rows.end() / planes; ++row) {
-      prefetch_for_writing(
-          ahead.outputs + row * ahead.output_row_bytes + column * ahead.output_bytes,
-          count * ahead.output_bytes);
-    }
+    return {
+        .address = ahead.outputs + rows.begin / planes * ahead.output_row_bytes +
+                   column * ahead.output_bytes,
+        .stride = ahead.output_row_bytes,
+        .step = kCacheLine,
+        .lines = ceil_div(count * ahead.output_bytes, kCacheLine),
+        .times = rows.size / planes,
+    };
   }
 };
 

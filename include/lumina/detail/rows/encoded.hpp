@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "../../config.hpp"
@@ -34,6 +35,28 @@ template <class Arch>
       values[j] = Floats::load_unaligned(x + i + j * Floats::size);
     });
     Arch::store_code_bytes(dac.encode_lanes(values), to + i);
+  }
+}
+
+/// The same for less than 64; zeros behind them, up to 64.
+template <class Arch>
+[[gnu::always_inline]] inline void encode_last_floats(const UniformQuantizer& dac, const float* x,
+                                                      std::size_t count, std::uint8_t* to) {
+  using Floats = typename Arch::template Batch<float>;
+  constexpr std::size_t kVectors = 4;
+  for (std::size_t i = 0; i < kCacheLine; i += kVectors * Floats::size) {
+    std::array<typename Arch::template Batch<std::int32_t>, kVectors> codes;
+    unroll<kVectors>([&](auto j) __attribute__((always_inline)) {
+      const std::size_t first = i + j * Floats::size;
+      codes[j] = typename Arch::template Batch<std::int32_t>(0);
+      if (first >= count) return;
+      // The code of what is lowest is 0 here, also where codes have signs.
+      const std::array<Floats, 1> values{
+          load_first<Floats>(x + first, std::min(Floats::size, count - first),
+                             -std::numeric_limits<float>::infinity())};
+      codes[j] = dac.encode_lanes(values)[0];
+    });
+    Arch::store_code_bytes(codes, to + i);
   }
 }
 
@@ -86,14 +109,7 @@ class EncodedRows {
     if constexpr (std::is_same_v<X, std::uint8_t>) {
       std::copy_n(x + whole, left, rest);
     } else {
-      using Floats = typename Arch::template Batch<float>;
-      alignas(kCacheLine) float values[row_multiple];
-      for (std::size_t i = 0; i < row_multiple; i += Floats::size) {
-        const std::size_t there = std::min(Floats::size, left - std::min(left, i));
-        load_first<Floats>(x + (there > 0 ? whole + i : 0), there).store_aligned(values + i);
-      }
-      encode_floats<Arch>(dac_, values, row_multiple, rest);
-      std::fill(rest + left, rest + row_multiple, std::uint8_t{0});
+      encode_last_floats<Arch>(dac_, x + whole, left, rest);
     }
     Codes::prepare(rest, row_multiple, to + whole);
   }

@@ -131,10 +131,11 @@ Floats clamp_keeping_nan(const Floats& v, const Floats& lo, const Floats& hi) {
   return min_or_second(hi, max_or_second(lo, v));
 }
 
-/// The first `count` lanes from memory, the others 0; reads nothing behind them.
+/// The first `count` lanes from memory, the others `behind`; reads nothing behind them.
 template <Vector Floats>
-[[gnu::always_inline]] inline Floats load_first(const float* from, std::size_t count) {
-  return VectorOperations<Floats>::load_first(from, count);
+[[gnu::always_inline]] inline Floats load_first(const float* from, std::size_t count,
+                                                float behind = 0.0f) {
+  return VectorOperations<Floats>::load_first(from, count, behind);
 }
 
 /// The first `count` lanes to memory; writes nothing behind them.
@@ -163,8 +164,9 @@ struct LaneOperations {
     return select(nearest_floats(set) > Floats(0.0f), values, Floats(0.0f));
   }
 
-  static Floats load_first(const float* from, std::size_t count) {
-    alignas(64) float lanes[Floats::size] = {};
+  static Floats load_first(const float* from, std::size_t count, float behind) {
+    alignas(64) float lanes[Floats::size];
+    Floats(behind).store_aligned(lanes);
     for (std::size_t i = 0; i < count; ++i) lanes[i] = from[i];
     return Floats::load_aligned(lanes);
   }
