@@ -53,7 +53,7 @@ void check_against_linear(const WeightNoise& noise, const HardwareProfile& profi
   }
   REQUIRE(conv.backward(x.view(), grad_y.view(), {input.view(), filters.view(), by_bias}));
   linear.backward(x_rows, grad_rows,
-                  {expected_input.view(), expected_filters.view(), expected_bias});
+                  {expected_input.view(), expected_filters.view(), expected_bias}, F32Products());
   CHECK(difference(MatrixView<const float>(input.view().data, kBatch, kIn),
                    expected_input.constant()) == "");
   CHECK(difference(filters.constant(), expected_filters.constant()) == "");
