@@ -154,15 +154,25 @@ class AnalogConv {
           });
         });
   }
-  /// The gradients of the last forward(), whose x this is. The result: whether it ran.
-  template <class Executor = Serial>
+  /// The gradients of the last forward(), whose x this is. `products`: F32Products, or
+  /// The gradients of the last forward(), whose x this is; in integers, with codes, where no other
+  /// products are chosen (backward.hpp). The result: whether it ran.
+  template <class Products, class Executor = Serial>
+  requires detail::are_products<Products>
   bool backward(const ImageView<const float>& x, const ImageView<const float>& grad_y,
-                const ImageGradients& gradients, const Executor& executor = {}) {
+                const ImageGradients& gradients, const Products& products,
+                const Executor& executor = {}) {
     return readout_.usable() &&
            readout_.with_stages(readout_.adc(), true, bias_, [&](const auto& stages) {
              return lumina::backward(pass(x, stages, key_), grad_y, record_, gradients, workspace_,
-                                     executor);
+                                     products, executor);
            });
+  }
+  template <class Executor = Serial>
+  requires(!detail::are_products<Executor>)  //
+      bool backward(const ImageView<const float>& x, const ImageView<const float>& grad_y,
+                    const ImageGradients& gradients, const Executor& executor = {}) {
+    return backward(x, grad_y, gradients, DefaultProducts<Weights>(), executor);
   }
   /// Without noise of the readout. Error: a tracked range that no training has set.
   template <class Executor = Serial>

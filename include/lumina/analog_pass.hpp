@@ -17,6 +17,7 @@
 
 #include "adc_calibration.hpp"
 #include "analog_gemm.hpp"
+#include "backward.hpp"
 #include "border.hpp"
 #include "config.hpp"
 #include "detail/engine/arguments.hpp"
@@ -113,26 +114,76 @@ bool forward(
   return detail::forward_through_arrays(pass, y, record, record, executor);
 }
 
+namespace detail {
+
+/// What backward() takes as products, or anything else.
+template <class T>
+inline constexpr bool are_products =
+    std::is_same_v<T, F32Products> || std::is_same_v<T, Bf16SplitProducts> || is_integer_split<T>;
+
+/// The Parts of IntegerSplitProducts of weights that are codes or are not; 0 of F32Products.
+template <class Products, bool AreCodes>
+constexpr std::size_t parts_of_products() {
+  static_assert(!std::is_same_v<Products, Bf16SplitProducts>,
+                "lumina::backward: arrays and convolutions have no Bf16SplitProducts");
+  static_assert(AreCodes || std::is_same_v<Products, F32Products>,
+                "lumina::backward: IntegerSplitProducts need coded weights");
+  if constexpr (is_integer_split<Products>) {
+    return Products::parts;
+  } else {
+    return 0;
+  }
+}
+
+}  // namespace detail
+
 /// The gradients of a pass whose forward() has filled `record`, with the same x, weights and key.
-/// Errors, before anything is written: as those of lumina::backward. The result: whether it ran.
-template <class X, class Dac, class Weights, class InArray, class Behind, class Executor = Serial>
+/// `products`: F32Products or IntegerSplitProducts, of each array (not of TiledFloats). Errors,
+/// before anything is written: as those of lumina::backward. The result: whether it ran.
+template <class X, class Dac, class Weights, class InArray, class Behind, class Products,
+          class Executor = Serial>
+requires detail::are_products<Products>
 bool backward(const AnalogPass<X, Dac, Weights, InArray, Behind>& pass,
               MatrixView<const float> grad_y, const ForwardRecord& record,
-              const Gradients& gradients, BackwardWorkspace& workspace,
+              const Gradients& gradients, BackwardWorkspace& workspace, const Products&,
               const Executor& executor = {}) {
-  return detail::backward_through_arrays(pass, grad_y, record, gradients, workspace, epilogue(),
-                                         NoiseKey{}, executor);
+  constexpr std::size_t kParts =
+      detail::parts_of_products<Products, detail::CodesOnArrays<Weights>>();
+  return detail::backward_through_arrays<kParts>(pass, grad_y, record, gradients, workspace,
+                                                 epilogue(), NoiseKey{}, executor);
+}
+template <class X, class Dac, class Weights, class InArray, class Behind, class Executor = Serial>
+requires(!detail::are_products<Executor>)  //
+    bool backward(const AnalogPass<X, Dac, Weights, InArray, Behind>& pass,
+                  MatrixView<const float> grad_y, const ForwardRecord& record,
+                  const Gradients& gradients, BackwardWorkspace& workspace,
+                  const Executor& executor = {}) {
+  return backward(pass, grad_y, record, gradients, workspace, F32Products(), executor);
 }
 /// The same where the weights were encoded with this noise and key (tiled_weight_noise.hpp): the
 /// gradient by the weights goes through the noise's gradient_stage().
 template <class X, class Dac, class Weights, class InArray, class Behind, WeightNoise Noise,
-          class Executor = Serial>
+          class Products, class Executor = Serial>
+requires detail::are_products<Products>
 bool backward(const AnalogPass<X, Dac, Weights, InArray, Behind>& pass,
               MatrixView<const float> grad_y, const ForwardRecord& record,
               const Gradients& gradients, BackwardWorkspace& workspace, const Noise& noise,
-              const NoiseKey& noise_key, const Executor& executor = {}) {
-  return detail::backward_through_arrays(pass, grad_y, record, gradients, workspace,
-                                         epilogue(noise.gradient_stage()), noise_key, executor);
+              const NoiseKey& noise_key, const Products&, const Executor& executor = {}) {
+  constexpr std::size_t kParts =
+      detail::parts_of_products<Products, detail::CodesOnArrays<Weights>>();
+  return detail::backward_through_arrays<kParts>(pass, grad_y, record, gradients, workspace,
+                                                 epilogue(noise.gradient_stage()), noise_key,
+                                                 executor);
+}
+template <class X, class Dac, class Weights, class InArray, class Behind, WeightNoise Noise,
+          class Executor = Serial>
+requires(!detail::are_products<Executor>)  //
+    bool backward(const AnalogPass<X, Dac, Weights, InArray, Behind>& pass,
+                  MatrixView<const float> grad_y, const ForwardRecord& record,
+                  const Gradients& gradients, BackwardWorkspace& workspace, const Noise& noise,
+                  const NoiseKey& noise_key, const Executor& executor = {}) {
+  return backward(pass, grad_y, record, gradients, workspace, noise, noise_key, F32Products(),
+                  executor);
 }
 
 /// y = the pass's call, and what enters the last gate of the arrays' stages, their ADC, counted for

@@ -8,6 +8,7 @@
 #include "detail/base/aligned_buffer.hpp"
 #include "detail/base/kept.hpp"
 #include "detail/engine/arguments.hpp"
+#include "detail/training/code_columns.hpp"
 #include "gradients.hpp"
 
 namespace lumina {
@@ -21,10 +22,11 @@ struct ImageGradients {
 };
 
 /// Its memory. Grows where it must, so later calls of the same shapes allocate nothing. Of patches
-/// there is a piece at a time, of 2^20 inputs or of one row; channels that lie apart take grad_y's
+/// there is a piece at a time, of 2^18 inputs or of one row; channels that lie apart take grad_y's
 /// and x's size besides.
 struct ConvolutionBackwardWorkspace {
   BackwardWorkspace products;
+  detail::CodeColumns weights;                   // of a product, for IntegerSplitProducts
   detail::AlignedBuffer<float> grad_y;           // [rows, outputs] where channels are turned
   detail::AlignedBuffer<float> filters;          // the products' matrices
   detail::AlignedBuffer<std::byte> band;         // of a piece

@@ -9,6 +9,7 @@
 
 #include "analog_gemm.hpp"
 #include "analog_pass.hpp"
+#include "backward.hpp"
 #include "config.hpp"
 #include "convolution.hpp"
 #include "convolution_gradients.hpp"
@@ -183,15 +184,20 @@ bool forward(const AnalogConvolutionPass<X, Dac, Weights, InArray, Behind>& pass
 /// The gradients of a pass whose forward() has filled `record`, with the same x, weights and key:
 /// straight through converters where they did not clip. Each filter's weight is one chain of FMA
 /// over the rows of outputs in ascending order; each pixel adds up what its patches bring, of
-/// ascending outputs (on arrays: array by array). Errors, before anything is written: those of the
-/// call; gradients of other shapes, or that overlap; a record that is not this pass's; a gradient
-/// by the bias without an AddBias. The result: whether it ran.
-template <class X, class Dac, class Weights, class EpilogueT, class WeightStages,
+/// ascending outputs (on arrays: array by array). That is of F32Products; `products` may be
+/// IntegerSplitProducts where weights are codes: some patches at a time have their own fixed point,
+/// and add up (docs/numerics.md). Errors, before anything is written: those of the call; gradients
+/// of other shapes, or that overlap; a record that is not this pass's; a gradient by the bias
+/// without an AddBias; more than 32768 outputs of a product where IntegerSplitProducts are to make
+/// the gradient by the input. The result: whether it ran.
+template <class X, class Dac, class Weights, class EpilogueT, class WeightStages, class Products,
           class Executor = Serial>
+requires detail::are_products<Products>
 bool backward(const ConvolutionPass<X, Dac, Weights, EpilogueT, WeightStages>& pass,
               const ImageView<const float>& grad_y, const ForwardRecord& record,
               const ImageGradients& gradients, ConvolutionBackwardWorkspace& workspace,
-              const Executor& executor = {}) {
+              const Products&, const Executor& executor = {}) {
+  constexpr std::size_t kParts = detail::parts_of_products<Products, detail::are_coded<Weights>>();
   static_assert(!detail::BringsWorkspace<Executor>,
                 "lumina::backward: convolutions have a workspace of their own");
   const detail::NoObserver nobody;
@@ -203,7 +209,8 @@ bool backward(const ConvolutionPass<X, Dac, Weights, EpilogueT, WeightStages>& p
                       MatrixView<float>(nullptr, rows, cols)) ||
       !detail::image_gradients_valid(pass.x, grad_y, pass.shape, gradients,
                                      detail::takes_bias(pass.epilogue),
-                                     detail::recorded_gates(pass.epilogue), record)) {
+                                     detail::recorded_gates(pass.epilogue), record) ||
+      (kParts != 0 && !detail::split_outputs_valid(pass.shape, gradients))) {
     return false;
   }
   float* pixels = nullptr;
@@ -222,18 +229,27 @@ bool backward(const ConvolutionPass<X, Dac, Weights, EpilogueT, WeightStages>& p
   for (std::size_t i = 0; i < pass.weights.size(); ++i) {
     const Weights& own = pass.weights[i];
     const Convolution::Product product = pass.shape.product(i);
-    const bool added = by_patch.add(
-        i, {gradient.data() + product.first_output, rows, product.outputs, cols}, {0, own.cols()},
-        [&](PackedWeights& to) { detail::pack_for_backward(own, to); },
-        [&](const auto& patches, BackwardWorkspace& to) {
-          if constexpr (decltype(products)::kCodes) {
-            detail::pack_quantized_rows(patches, pass.dac, to.inputs);
-          } else {
-            detail::pack_rows(patches, to.inputs, [](const auto& values) { return values; });
-          }
-          return true;
-        },
-        pass.weight_stages, detail::key_of_output(pass.weight_key, product.first_output), executor);
+    const auto add = [&](auto&& multiply) {
+      return by_patch.add(i, {gradient.data() + product.first_output, rows, product.outputs, cols},
+                          {0, own.cols()}, multiply, pass.weight_stages,
+                          detail::key_of_output(pass.weight_key, product.first_output), executor);
+    };
+    bool added = false;
+    if constexpr (kParts != 0) {
+      added = add(detail::SplitPatchProducts<kParts, Weights, Dac>(
+          own, own.scales(), pass.dac, {pass.key, 0, product.first_output}, workspace));
+    } else {
+      const auto pack_weights = [&](PackedWeights& to) { detail::pack_for_backward(own, to); };
+      const auto pack_inputs = [&](const auto& patches, BackwardWorkspace& to) {
+        if constexpr (decltype(products)::kCodes) {
+          detail::pack_quantized_rows(patches, pass.dac, to.inputs);
+        } else {
+          detail::pack_rows(patches, to.inputs, [](const auto& values) { return values; });
+        }
+        return true;
+      };
+      added = add(detail::FloatPatchProducts(pack_weights, pack_inputs, workspace));
+    }
     if (!added) return false;
   }
   by_patch.store_filters();
@@ -241,11 +257,15 @@ bool backward(const ConvolutionPass<X, Dac, Weights, EpilogueT, WeightStages>& p
   return true;
 }
 /// On arrays.
-template <class X, class Dac, class Weights, class InArray, class Behind, class Executor = Serial>
+template <class X, class Dac, class Weights, class InArray, class Behind, class Products,
+          class Executor = Serial>
+requires detail::are_products<Products>
 bool backward(const AnalogConvolutionPass<X, Dac, Weights, InArray, Behind>& pass,
               const ImageView<const float>& grad_y, const ForwardRecord& record,
               const ImageGradients& gradients, ConvolutionBackwardWorkspace& workspace,
-              const Executor& executor = {}) {
+              const Products&, const Executor& executor = {}) {
+  constexpr std::size_t kParts =
+      detail::parts_of_products<Products, detail::CodesOnArrays<Weights>>();
   static_assert(!detail::BringsWorkspace<Executor>,
                 "lumina::backward: convolutions have a workspace of their own");
   const detail::NoObserver nobody;
@@ -259,7 +279,8 @@ bool backward(const AnalogConvolutionPass<X, Dac, Weights, InArray, Behind>& pas
       !detail::array_stages_straight(pass.behind.stages) ||
       !detail::image_gradients_valid(pass.x, grad_y, pass.shape, gradients,
                                      detail::takes_bias(pass.behind.stages), pass.gates(),
-                                     record)) {
+                                     record) ||
+      (kParts != 0 && !detail::split_outputs_valid(pass.shape, gradients))) {
     return false;
   }
   float* pixels = nullptr;
@@ -284,14 +305,30 @@ bool backward(const AnalogConvolutionPass<X, Dac, Weights, InArray, Behind>& pas
       const Weights& own = pass.weights[i];
       if (tile >= own.tiles()) continue;
       const Convolution::Product product = pass.shape.product(i);
-      const bool added = by_patch.add(
-          i, {by_array.data() + product.first_output, rows, product.outputs, cols},
-          {own.first_input(tile), own.input_count(tile)},
-          [&](PackedWeights& to) { detail::pack_tile_for_backward(own, tile, to); },
-          [&](const auto& patches, BackwardWorkspace& to) {
-            return detail::pack_array_inputs(patches, detail::ideal_dac(pass.dac), to);
-          },
-          epilogue(), NoiseKey{}, executor);
+      const auto add = [&](auto&& multiply) {
+        return by_patch.add(i,
+                            {by_array.data() + product.first_output, rows, product.outputs, cols},
+                            {own.first_input(tile), own.input_count(tile)}, multiply, epilogue(),
+                            NoiseKey{}, executor);
+      };
+      const auto& dac = detail::ideal_dac(pass.dac);
+      bool added = false;
+      if constexpr (kParts != 0) {
+        const detail::WeightTile array(detail::whole_weights(own), tile);
+        const auto scales = detail::scales_of_tile(array, workspace.products.sums);
+        added = scales.size() == own.rows() &&
+                add(detail::SplitPatchProducts<kParts, std::remove_const_t<decltype(array)>,
+                                               std::remove_cvref_t<decltype(dac)>>(
+                    array, scales, dac, {pass.key, tile, product.first_output}, workspace));
+      } else {
+        const auto pack_weights = [&](PackedWeights& to) {
+          detail::pack_tile_for_backward(own, tile, to);
+        };
+        const auto pack_inputs = [&](const auto& patches, BackwardWorkspace& to) {
+          return detail::pack_array_inputs(patches, dac, to);
+        };
+        added = add(detail::FloatPatchProducts(pack_weights, pack_inputs, workspace));
+      }
       if (!added) return false;
     }
   }
@@ -300,6 +337,14 @@ bool backward(const AnalogConvolutionPass<X, Dac, Weights, InArray, Behind>& pas
     detail::store_pixel_gradients(pass.x, detail::ideal_dac(pass.dac), pixels, gradients.input);
   }
   return true;
+}
+/// Either with F32Products.
+template <class Pass, class Executor = Serial>
+requires(!detail::are_products<Executor>)  //
+    bool backward(const Pass& pass, const ImageView<const float>& grad_y,
+                  const ForwardRecord& record, const ImageGradients& gradients,
+                  ConvolutionBackwardWorkspace& workspace, const Executor& executor = {}) {
+  return backward(pass, grad_y, record, gradients, workspace, F32Products(), executor);
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

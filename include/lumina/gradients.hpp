@@ -78,6 +78,8 @@ struct BackwardWorkspace {
   detail::Bf16Panels weight_codes;              // as weights and inputs, for Bf16SplitProducts
   detail::Bf16Panels input_codes;
   detail::CodeColumns columns;  // as weights, then as inputs, for IntegerSplitProducts
+  detail::AlignedBuffer<std::uint8_t> array_codes;  // as array_inputs, of rows with own ranges,
+  detail::AlignedBuffer<float> row_steps;           // [batch], what their code 1 is worth
   detail::AlignedBuffer<detail::RangeSlot> range_slots;  // [batch][in / 128], for an input range
   detail::AlignedBuffer<float> input;                    // [batch, in], where nobody else wants it
 };

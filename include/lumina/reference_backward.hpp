@@ -13,6 +13,7 @@
 
 #include "backward.hpp"
 #include "config.hpp"
+#include "detail/base/range.hpp"
 #include "detail/base/scalar_math.hpp"
 #include "detail/epilogue/stage_traits.hpp"
 #include "detail/simd/portable_batch.hpp"
@@ -176,48 +177,91 @@ FixedRow fixed_row(std::size_t parts, std::size_t count, Values values, Uniform 
   return row;
 }
 
-/// The gradients by x, before the DAC's gate, and by the weights, before their stages, as
-/// IntegerSplitProducts<Parts> have them. g [batch, out].
-template <std::size_t Parts, class Pass>
-void multiply_in_integers(const Pass& pass, MatrixView<const float> g, MatrixView<float> by_input,
-                          MatrixView<float> by_weights) {
-  const NoiseKey key = gradient_key(pass.key);
-  const std::size_t batch = g.rows(), out = g.cols(), in = pass.x.cols();
-  for (std::size_t row = 0; row < batch; ++row) {
+/// What a gradient in integers is multiplied of: gradient(row, o) of o < outputs, the first of
+/// which has the number first_output where numbers are drawn, with gradient_key() of the pass's
+/// key.
+template <class Gradient>
+struct IntegerGradient {
+  Gradient gradient;
+  std::size_t outputs;
+  NoiseKey key;
+  std::size_t array = 0;  ///< which along the inputs
+  std::size_t first_output = 0;
+};
+
+/// The gradient by inputs, before the DAC's gate, as IntegerSplitProducts<Parts> have it, for
+/// weights code(o, k)·scale(o).
+template <std::size_t Parts, class Gradient, class Scale, class Code>
+void integer_input_gradient(const IntegerGradient<Gradient>& g, const Scale& scale,
+                            const Code& code, MatrixView<float> by_input) {
+  for (std::size_t row = 0; row < by_input.rows(); ++row) {
     const FixedRow fixed = fixed_row(
-        Parts, out,
-        [&](std::size_t o) { return detail::product(g(row, o), pass.weights.scales()[o]); },
-        [&](std::size_t o) { return standard_uniform_at(key, row, o, 0); });
-    for (std::size_t k = 0; k < in; ++k) {
+        Parts, g.outputs,
+        [&](std::size_t o) { return detail::product(g.gradient(row, o), scale(o)); },
+        [&](std::size_t o) {
+          return standard_uniform_at(g.key, row, g.first_output + o, 2 * g.array);
+        });
+    for (std::size_t k = 0; k < by_input.cols(); ++k) {
       std::int64_t sum = 0;
-      for (std::size_t o = 0; o < out; ++o) sum += fixed.integers[o] * pass.weights.code(o, k);
+      for (std::size_t o = 0; o < g.outputs; ++o) sum += fixed.integers[o] * code(o, k);
       by_input(row, k) = detail::product(static_cast<float>(sum), fixed.unit);
     }
   }
-  constexpr std::size_t kRowsAtOnce =
-      32768;  // each piece with a unit of its own, one after another
-  const NoiseKey of_outputs{key.seed, key.stream, 0};
-  for (std::size_t o = 0; o < out; ++o) {
-    for (std::size_t begin = 0; begin == 0 || begin < batch; begin += kRowsAtOnce) {
-      const std::size_t rows = std::min(kRowsAtOnce, batch - begin);
-      const FixedRow fixed = fixed_row(
-          Parts, rows, [&](std::size_t i) { return g(begin + i, o); },
-          [&](std::size_t i) { return standard_uniform_at(of_outputs, o, begin + i, 1); });
-      std::int64_t all = 0;
-      for (std::size_t i = 0; i < rows; ++i) all += fixed.integers[i];
-      const float base =
-          detail::product(pass.dac.offset(), detail::product(static_cast<float>(all), fixed.unit));
-      for (std::size_t k = 0; k < in; ++k) {
-        std::int64_t sum = 0;
-        for (std::size_t i = 0; i < rows; ++i) {
-          sum += fixed.integers[i] * input_code(pass.x(begin + i, k), pass.dac);
-        }
-        const float value = detail::fused_multiply_add(
-            pass.dac.step(), detail::product(static_cast<float>(sum), fixed.unit), base);
-        by_weights(o, k) = begin == 0 ? value : by_weights(o, k) + value;
+}
+
+/// The gradient by weights [outputs, in], before their stages, of one piece of the batch, added to
+/// what those before it have; inputs are offset + step·code(row, k).
+template <std::size_t Parts, class Gradient, class Code>
+void add_integer_weight_gradient(const IntegerGradient<Gradient>& g, const Code& code, float step,
+                                 float offset, const detail::Range& rows,
+                                 MatrixView<float> by_weights) {
+  const NoiseKey of_outputs{g.key.seed, g.key.stream, 0};
+  for (std::size_t o = 0; o < g.outputs; ++o) {
+    const FixedRow fixed = fixed_row(
+        Parts, rows.size, [&](std::size_t i) { return g.gradient(rows.begin + i, o); },
+        [&](std::size_t i) {
+          return standard_uniform_at(of_outputs, g.first_output + o, rows.begin + i,
+                                     2 * g.array + 1);
+        });
+    std::int64_t all = 0;
+    for (std::size_t i = 0; i < rows.size; ++i) all += fixed.integers[i];
+    const float base =
+        detail::product(offset, detail::product(static_cast<float>(all), fixed.unit));
+    for (std::size_t k = 0; k < by_weights.cols(); ++k) {
+      std::int64_t sum = 0;
+      for (std::size_t i = 0; i < rows.size; ++i) {
+        sum += fixed.integers[i] * code(rows.begin + i, k);
       }
+      const float value = detail::fused_multiply_add(
+          step, detail::product(static_cast<float>(sum), fixed.unit), base);
+      by_weights(o, k) = rows.begin == 0 ? value : by_weights(o, k) + value;
     }
   }
+}
+/// Of a whole batch: each piece of rows with a unit of its own, one after another.
+template <std::size_t Parts, class Gradient, class Code>
+void integer_weight_gradient(const IntegerGradient<Gradient>& g, const Code& code, float step,
+                             float offset, std::size_t batch, MatrixView<float> by_weights) {
+  constexpr std::size_t kRowsAtOnce = 32768;
+  for (std::size_t begin = 0; begin == 0 || begin < batch; begin += kRowsAtOnce) {
+    const detail::Range rows{begin, std::min(kRowsAtOnce, batch - begin)};
+    add_integer_weight_gradient<Parts>(g, code, step, offset, rows, by_weights);
+  }
+}
+
+/// The gradients by x and by the weights of a plain pass. g [batch, out].
+template <std::size_t Parts, class Pass>
+void multiply_in_integers(const Pass& pass, MatrixView<const float> g, MatrixView<float> by_input,
+                          MatrixView<float> by_weights) {
+  const auto gradient = [&](std::size_t row, std::size_t o) { return g(row, o); };
+  const IntegerGradient<decltype(gradient)> integers{gradient, g.cols(), gradient_key(pass.key)};
+  integer_input_gradient<Parts>(
+      integers, [&](std::size_t o) { return pass.weights.scales()[o]; },
+      [&](std::size_t o, std::size_t k) { return pass.weights.code(o, k); }, by_input);
+  integer_weight_gradient<Parts>(
+      integers,
+      [&](std::size_t row, std::size_t k) { return input_code(pass.x(row, k), pass.dac); },
+      pass.dac.step(), pass.dac.offset(), g.rows(), by_weights);
 }
 
 /// The same in floats, as F32Products have them. x [batch, in], w [out, in]: what was multiplied.

@@ -303,6 +303,8 @@ void slices() {
   lumina::backward(pass, y, record, gradients, workspace);
   hash.add(y.elements());
   hash.add(grad_w.elements());
+  lumina::backward(pass, y, record, gradients, workspace, lumina::IntegerSplitProducts<2>{});
+  hash.add(grad_w.elements());
   hash.print("slices");
 }
 
@@ -379,6 +381,9 @@ void convolutions() {
   layer.load(filters, {}, kKey);
   layer.forward(images, outputs, kKey);
   layer.backward(images, outputs, {{grad_x.data(), 3, 6, size}, grad_filters, {}});
+  hash.add(grad_filters.elements());
+  layer.backward(images, outputs, {{grad_x.data(), 3, 6, size}, grad_filters, {}},
+                 lumina::IntegerSplitProducts<1>{});
   hash.add(y.elements());
   hash.add(grad_x.elements());
   hash.add(grad_filters.elements());

@@ -159,7 +159,7 @@ TEST_CASE("Gradients are those of finite differences", "[convolution]") {
 
 TEST_CASE("Threads change no bit of gradients, and pieces are many", "[convolution]") {
   Engine engine(3);
-  // 2^20 inputs of patches are 400 rows: several pieces an image.
+  // 2^18 inputs of patches are 97 rows: several pieces an image.
   const Convolution shape{64, 40, {1, 7, 6}, {1, 1, 1}, {0, 3, 2}};
   const Size3 size{1, 40, 33};
   const Images<float> x(engine, 2, 64, size, ImageLayout::channels_last);

@@ -112,6 +112,22 @@ class ConvolutionPlan {
                out_[2] +
            box.outputs[2].begin;
   }
+  /// Some tasks, whose outputs are one piece of y, and their rows of it.
+  struct Piece {
+    Range tasks, rows;
+  };
+  /// The task number `first` and those behind it, as long as they have at most `most_rows` rows
+  /// together.
+  Piece piece(std::size_t first, std::size_t most_rows) const {
+    Piece result{{first, 0}, {first_row(box(first)), 0}};
+    while (result.tasks.end() < tasks()) {
+      const std::size_t rows = result.rows.size + box(result.tasks.end()).rows();
+      if (rows > most_rows && result.tasks.size != 0) break;
+      result.rows.size = rows;
+      ++result.tasks.size;
+    }
+    return result;
+  }
   std::size_t rows_of_image() const { return out_[0] * out_[1] * out_[2]; }
 
  private:

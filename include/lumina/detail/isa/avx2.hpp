@@ -88,6 +88,12 @@ struct Avx2 : ArchDefaults, TransposedEights {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permutevar8x32_epi32(bytes, order));
   }
 
+  /// A vector of codes that lie side by side.
+  template <class Ints>
+  static Ints load_code_bytes(const std::uint8_t* codes) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes)));
+  }
+
   /// The lower halves of vectors of integers of 16 bits to memory, side by side.
   template <std::size_t Count>
   static void store_halves(const std::array<Batch<std::int32_t>, Count>& integers,

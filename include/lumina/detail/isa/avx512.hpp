@@ -98,6 +98,12 @@ struct Avx512 : ArchDefaults, TransposedEights {
     _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, bytes));
   }
 
+  /// A vector of codes that lie side by side.
+  template <class Ints>
+  static Ints load_code_bytes(const std::uint8_t* codes) {
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+  }
+
   /// The lower halves of vectors of integers to memory, side by side.
   template <std::size_t Count>
   static void store_halves(const std::array<Batch<std::int32_t>, Count>& integers,

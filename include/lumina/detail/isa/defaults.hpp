@@ -133,6 +133,14 @@ struct ArchDefaults {
   static void store_code_bytes(const std::array<Ints, 4>& codes, std::uint8_t* to) {
     for (std::size_t i = 0; i < 4; ++i) store_codes(codes[i], to + i * Ints::size);
   }
+
+  /// A vector of codes that lie side by side.
+  template <class Ints>
+  static Ints load_code_bytes(const std::uint8_t* codes) {
+    alignas(64) std::int32_t lanes[Ints::size];
+    for (std::size_t i = 0; i < Ints::size; ++i) lanes[i] = codes[i];
+    return Ints::load_aligned(lanes);
+  }
 };
 
 }  // namespace detail

@@ -48,6 +48,11 @@ class TransposedRows : public FloatRows {
 
   /// Of each of these rows; NaN where one of its elements is, or infinite.
   void largest_magnitudes(const Range& rows, float* to) const {
+    largest_magnitudes(rows, to, [](const auto& values, std::size_t) { return values; });
+  }
+  /// The same of f(elements of some rows, which input of theirs they are).
+  template <class F>
+  void largest_magnitudes(const Range& rows, float* to, const F& f) const {
     using Floats = Native::Batch<float>;
     for (std::size_t row = 0; row < rows.size; row += Floats::size) {
       const std::size_t count = std::min(Floats::size, rows.size - row);
@@ -55,7 +60,7 @@ class TransposedRows : public FloatRows {
       LargestMagnitude<Floats> largest;
       for (std::size_t i = 0; i < depth(); ++i) {
         const float* const from = matrix_.row(i) + rows.begin + row;
-        largest.add(whole ? Floats::load_unaligned(from) : load_first<Floats>(from, count));
+        largest.add(f(whole ? Floats::load_unaligned(from) : load_first<Floats>(from, count), i));
       }
       alignas(kCacheLine) float lanes[Floats::size];
       largest.lanes().store_aligned(lanes);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "../../border.hpp"
 #include "../../config.hpp"
@@ -32,9 +33,11 @@
 #include "../rows/array_input.hpp"
 #include "../rows/matrix.hpp"
 #include "../rows/noisy.hpp"
+#include "../rows/patches.hpp"
 #include "../rows/transposed.hpp"
 #include "backward.hpp"
 #include "checks.hpp"
+#include "integer_split.hpp"
 #include "range_gate.hpp"
 #include "transposed_panels.hpp"
 
@@ -66,6 +69,12 @@ class WeightTile {
  private:
   TiledPanels<stored_bits> panels_;
   std::size_t rows_, tile_;
+};
+
+/// Weights on arrays whose gradients IntegerSplitProducts have.
+template <class Weights>
+concept CodesOnArrays = requires(const Weights& weights) {
+  WeightTile(whole_weights(weights), std::size_t{});
 };
 
 /// The weights of the arrays number `tile` along the inputs, for the gradient by their inputs.
@@ -138,6 +147,45 @@ inline bool pack_array_inputs(MatrixView<const float> x, const ManagedDac& dac,
   return true;
 }
 
+/// What code 1 of each output is worth, to `memory`. Empty: there is no memory, which is reported.
+template <int Bits>
+std::span<const float> scales_of_tile(const WeightTile<Bits>& weights,
+                                      AlignedBuffer<float>& memory) {
+  if (!memory.grow_to(weights.rows())) return {};
+  for (std::size_t output = 0; output < weights.rows(); ++output) {
+    memory.data()[output] = weights.scale(output);
+  }
+  return {memory.data(), weights.rows()};
+}
+
+/// f(x as CodeColumns take it, the DAC that has its codes, what they are worth), for the gradient
+/// by the weights in integers. False: there is no memory, or what f returns.
+template <class X, AnyQuantizer Dac, class F>
+bool with_array_codes(MatrixView<const X> x, const Dac& dac, BackwardWorkspace&, const F& f) {
+  return f(x, dac, ValueOfDac());
+}
+/// Each row as codes of its own range.
+template <class F>
+bool with_array_codes(MatrixView<const float> x, const ManagedDac& dac,
+                      BackwardWorkspace& workspace, const F& f) {
+  if (!workspace.array_codes.grow_to(size_product(x.rows(), x.cols())) ||
+      !workspace.row_steps.grow_to(x.rows())) {
+    return false;
+  }
+  std::uint8_t* const codes = workspace.array_codes.data();
+  float* const steps = workspace.row_steps.data();
+  const ManagedInput input(dac);
+  for (std::size_t row = 0; row < x.rows() && x.cols() != 0; ++row) {
+    input.with_dac(x.row(row), x.cols(), 0, [&](const UniformQuantizer& own, float) {
+      const EncodedPixels encode(own);
+      encode(x.row(row), x.cols(), codes + row * x.cols());
+      steps[row] = own.step();
+    });
+  }
+  const MatrixView<const std::uint8_t> rows(codes, x.rows(), x.cols());
+  return f(rows, input.dac(), StepOfRow{{steps, x.rows()}});
+}
+
 /// Whether the stages of arrays, or those behind them, have derivatives that depend on nothing, or
 /// are gates. Of a list the first that is none is reported.
 template <class... Stages>
@@ -190,13 +238,65 @@ bool array_backward_valid(const Pass& pass, MatrixView<const float> grad_y,
                       backward_message("lumina::backward", x, w, grad_y));
 }
 
-/// `weight_stages`: of the gradient by each array's weights, with the key of their noise.
-template <class Pass, class WeightStages, class Executor>
+/// The products of the arrays number `tile` in floats, `by_array` being the gradient by their
+/// outputs.
+template <class Pass, class X, class WeightStages, class Executor>
+bool multiply_by_array(const Pass& pass, std::size_t tile, MatrixView<const float> by_array,
+                       MatrixView<const X> x, const Gradients& gradients,
+                       BackwardWorkspace& workspace, const WeightStages& weight_stages,
+                       const NoiseKey& weight_key, const Executor& executor) {
+  with_array_input_gradient(x, ideal_dac(pass.dac), gradients.input, gradients.input_range,
+                            workspace, [&](const auto& stages, MatrixView<float> to) {
+                              pack_tile_for_backward(whole_weights(pass.weights), tile,
+                                                     workspace.weights);
+                              run(float_problem(MatrixRows(by_array), panels_of(workspace.weights)),
+                                  to, stages, NoObserver(), NoiseKey{}, executor);
+                            });
+  if (gradients.weights.data() != nullptr) {
+    if (!pack_array_inputs(x, ideal_dac(pass.dac), workspace)) return false;
+    run(float_problem(TransposedRows(by_array), panels_of(workspace.inputs)), gradients.weights,
+        weight_stages, NoObserver(), weight_key, executor);
+  }
+  return true;
+}
+/// The same in integers of Parts bytes.
+template <std::size_t Parts, class Pass, class X, class WeightStages, class Executor>
+bool multiply_by_array_in_integers(const Pass& pass, std::size_t tile,
+                                   MatrixView<const float> by_array, MatrixView<const X> x,
+                                   const Gradients& gradients, BackwardWorkspace& workspace,
+                                   const WeightStages& weight_stages, const NoiseKey& weight_key,
+                                   const Executor& executor) {
+  const SplitDraws draws{pass.key, tile};
+  bool ran = true;
+  with_array_input_gradient(
+      x, ideal_dac(pass.dac), gradients.input, gradients.input_range, workspace,
+      [&](const auto& stages, MatrixView<float> to) {
+        const WeightTile weights(whole_weights(pass.weights), tile);
+        const std::span<const float> scales = scales_of_tile(weights, workspace.sums);
+        ran = scales.size() == weights.rows() &&
+              split_input_gradient<Parts>(by_array, scales, weights, to, stages, draws,
+                                          workspace.columns, executor);
+      });
+  if (!ran || gradients.weights.data() == nullptr) return ran;
+  return with_array_codes(
+      x, ideal_dac(pass.dac), workspace,
+      [&]<class Codes, class Value>(MatrixView<const Codes> codes, const UniformQuantizer& dac,
+                                    const Value& value) {
+        return split_weight_gradient<Parts>(SplitBatch<Codes, Value>{by_array, codes, dac, value},
+                                            gradients.weights, weight_stages, weight_key, draws,
+                                            workspace.columns, executor);
+      });
+}
+
+/// `weight_stages`: of the gradient by each array's weights, with the key of their noise. `Parts`:
+/// of IntegerSplitProducts, or 0 for products of floats.
+template <std::size_t Parts, class Pass, class WeightStages, class Executor>
 bool backward_through_arrays(const Pass& pass, MatrixView<const float> grad_y,
                              const ForwardRecord& record, const Gradients& gradients,
                              BackwardWorkspace& workspace, const WeightStages& weight_stages,
                              const NoiseKey& weight_key, const Executor& executor) {
   if (!array_backward_valid(pass, grad_y, record, gradients)) return false;
+  if (Parts != 0 && !split_outputs_valid(pass, grad_y, gradients)) return false;
   const std::size_t batch = grad_y.rows(), out = grad_y.cols();
   if (!workspace.gradient.grow_to(size_product(batch, out)) ||
       !workspace.array_gradient.grow_to(size_product(batch, out))) {
@@ -211,30 +311,29 @@ bool backward_through_arrays(const Pass& pass, MatrixView<const float> grad_y,
   for (std::size_t tile = 0; tile < tiles; ++tile) {
     const Range inputs{pass.weights.first_input(tile), pass.weights.input_count(tile)};
     const auto of_tile = [&](auto matrix) {
+      if (matrix.data() == nullptr) return matrix;
       return decltype(matrix)(matrix.data() + inputs.begin, matrix.rows(), inputs.size,
                               matrix.row_stride());
     };
-    const auto x = of_tile(pass.x);
     if (!GradientByArrays<std::remove_cvref_t<decltype(pass.weights)>>::make(
             pass, record, tile, by_sum, by_array, workspace, executor)) {
       return false;
     }
-    MatrixView<float> input;
-    if (gradients.input.data() != nullptr) input = of_tile(MatrixView<float>(gradients.input));
-    with_array_input_gradient(
-        x, ideal_dac(pass.dac), input, gradients.input_range, workspace,
-        [&](const auto& stages, MatrixView<float> to) {
-          pack_tile_for_backward(whole_weights(pass.weights), tile, workspace.weights);
-          run(float_problem(MatrixRows(by_array), panels_of(workspace.weights)), to, stages,
-              NoObserver(), NoiseKey{}, executor);
-        });
-    if (gradients.weights.data() != nullptr) {
-      if (!pack_array_inputs(x, ideal_dac(pass.dac), workspace)) return false;
-      run(float_problem(TransposedRows(MatrixView<const float>(by_array)),
-                        panels_of(workspace.inputs)),
-          of_tile(MatrixView<float>(gradients.weights)), weight_stages, NoObserver(),
-          key_of_tile(weight_key, tile), executor);
-    }
+    const Gradients own{of_tile(MatrixView<float>(gradients.input)),
+                        of_tile(MatrixView<float>(gradients.weights)),
+                        {},
+                        gradients.input_range};
+    const auto multiply = [&](const auto& x, const auto& gradient) {
+      const NoiseKey key = key_of_tile(weight_key, tile);
+      if constexpr (Parts == 0) {
+        return multiply_by_array(pass, tile, gradient, x, own, workspace, weight_stages, key,
+                                 executor);
+      } else {
+        return multiply_by_array_in_integers<Parts>(pass, tile, gradient, x, own, workspace,
+                                                    weight_stages, key, executor);
+      }
+    };
+    if (!multiply(of_tile(pass.x), MatrixView<const float>(by_array))) return false;
   }
   return true;
 }

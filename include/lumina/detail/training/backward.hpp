@@ -174,11 +174,12 @@ bool multiply_backward_in_integers(const Pass& pass, MatrixView<const float> gra
   bool ran = true;
   with_input_gradient(pass, gradients, workspace, [&](const auto& stages, MatrixView<float> input) {
     ran = split_input_gradient<Parts>(gradient, pass.weights.scales(), pass.weights, input, stages,
-                                      pass.key, workspace.columns, executor);
+                                      {pass.key}, workspace.columns, executor);
   });
   if (ran && gradients.weights.data() != nullptr) {
-    ran = split_weight_gradient<Parts>(gradient, pass.x, pass.dac, gradients.weights,
-                                       pass.weight_stages, pass.weight_key, pass.key,
+    using X = std::remove_const_t<std::remove_pointer_t<decltype(pass.x.data())>>;
+    ran = split_weight_gradient<Parts>(SplitBatch<X>{gradient, pass.x, pass.dac}, gradients.weights,
+                                       pass.weight_stages, pass.weight_key, {pass.key},
                                        workspace.columns, executor);
   }
   return ran;

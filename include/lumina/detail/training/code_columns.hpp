@@ -187,16 +187,15 @@ class CodeColumns {
       });
       return dac.encode_lanes(values);
     } else {
-      alignas(kCacheLine) std::int32_t padded[kPanelColumns] = {};
-      if (columns == kPanelColumns) {
-        for (std::size_t k = 0; k < kPanelColumns; ++k) padded[k] = x[k];
-      } else {
-        std::copy_n(x, columns, padded);
+      std::uint8_t padded[kPanelColumns];
+      if (columns < kPanelColumns) {
+        std::fill(std::copy_n(x, columns, padded), padded + kPanelColumns, std::uint8_t{0});
+        x = padded;
       }
       std::array<Ints, kVectors> codes;
-      for (std::size_t v = 0; v < kVectors; ++v) {
-        codes[v] = Ints::load_aligned(padded + v * Ints::size);
-      }
+      unroll<kVectors>([&](auto v) __attribute__((always_inline)) {
+        codes[v] = Native::load_code_bytes<Ints>(x + v * Ints::size);
+      });
       return codes;
     }
   }

@@ -3,91 +3,31 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <type_traits>
 
-#include "../../analog_pass.hpp"
 #include "../../config.hpp"
 #include "../../convolution.hpp"
 #include "../../convolution_gradients.hpp"
-#include "../../epilogue.hpp"
 #include "../../forward_record.hpp"
 #include "../../gradients.hpp"
 #include "../../matrix.hpp"
 #include "../base/aligned_buffer.hpp"
 #include "../base/message.hpp"
-#include "../engine/call.hpp"
 #include "../engine/convolution_call.hpp"
 #include "../engine/convolution_loop.hpp"
 #include "../engine/convolution_plan.hpp"
-#include "../engine/run.hpp"
 #include "../engine/tasks.hpp"
-#include "../epilogue/sums.hpp"
-#include "../rows/matrix.hpp"
 #include "../rows/patches.hpp"
-#include "../rows/transposed.hpp"
-#include "array_backward.hpp"
-#include "backward.hpp"
 #include "checks.hpp"
+#include "integer_split.hpp"
+#include "patch_products.hpp"
+#include "pixel_gradients.hpp"
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
-
-/// Sums of floats that go on from those of a matrix: one chain in several pieces.
-class ContinuedSums : public IdentitySums<Native> {
- public:
-  explicit ContinuedSums(MatrixView<const float> before) : before_(before) {}
-
-  bool begin(std::size_t block, const Range& rows, const SumBlock<float>& sums) const {
-    const std::size_t first = block * kBlockColumns;
-    const std::size_t columns = std::min(kBlockColumns, before_.cols() - first);
-    for (std::size_t row = 0; row < rows.size; ++row) {
-      std::copy_n(before_.row(rows.begin + row) + first, columns, sums.first + row * sums.stride);
-    }
-    return true;
-  }
-
- private:
-  MatrixView<const float> before_;
-};
-
-/// Adds the gradients of patches to the pixels that they are of. Each pixel gets them in the order
-/// of the outputs.
-inline void fold_patches(const Convolution& shape, const Convolution::Product& product,
-                         const Range& of_patch, const OutputBox& box, const BandBox& band_box,
-                         MatrixView<const float> patches, const Range& channels,
-                         const Size3& image_size, float* image) {
-  std::size_t row = 0;
-  for_each_output(box, {0, patches.rows()}, [&](std::size_t d, std::size_t h, std::size_t w) {
-    const float* const patch = patches.row(row++);
-    const Size3 output{d, h, w};
-    for (std::size_t tap = of_patch.begin / product.channels;
-         tap * product.channels < of_patch.end(); ++tap) {
-      const Size3 at{tap / shape.kernel[2] / shape.kernel[1],
-                     tap / shape.kernel[2] % shape.kernel[1], tap % shape.kernel[2]};
-      std::size_t pixel = 0;
-      bool inside = true;
-      for (std::size_t i = 0; i < 3; ++i) {
-        const std::ptrdiff_t position =
-            band_box.first[i] +
-            static_cast<std::ptrdiff_t>(output[i] * shape.stride[i] + at[i] * shape.dilation[i]);
-        inside = inside && position >= 0 && position < static_cast<std::ptrdiff_t>(image_size[i]);
-        pixel = pixel * image_size[i] + static_cast<std::size_t>(position);
-      }
-      if (!inside) continue;
-      // Channels of the tap that are this task's, and of this part of the patch.
-      const std::size_t first = tap * product.channels;
-      const std::size_t begin = std::max(of_patch.begin, first + channels.begin);
-      const std::size_t end = std::min(of_patch.end(), first + channels.end());
-      float* const to = image + pixel * shape.channels + product.first_channel;
-      for (std::size_t k = begin; k < end; ++k) to[k - first] += patch[k - of_patch.begin];
-    }
-  });
-}
 
 /// The key of a product's weights, whose first row is that output.
 inline NoiseKey key_of_output(const NoiseKey& key, std::size_t output) {
@@ -109,20 +49,22 @@ inline void filters_of_matrix(MatrixView<const float> matrix, const Convolution&
   }
 }
 
-/// Where the gradient by a pixel is 0: behind the DAC's range.
-template <class Dac>
-bool pixel_passes(const Dac& dac, float x) {
-  if constexpr (std::is_same_v<Dac, NoDac>) {
-    return true;
-  } else if constexpr (AnyQuantizer<Dac>) {
-    return x >= dac.lo() && x <= dac.hi();
-  } else {  // a patch that has chosen its range itself has no input beyond it
-    return dac.noise_management != NoiseManagement::none || std::fabs(x) <= dac.range;
+/// The most inputs of a product's patch.
+inline std::size_t largest_patch(const Convolution& shape) {
+  std::size_t patch = 1;
+  for (std::size_t i = 0; i < shape.products(); ++i) {
+    patch = std::max(patch, shape.taps() * shape.product(i).channels);
   }
+  return patch;
+}
+/// The rows of a piece, whose patches are gathered at once, near the core: of 2^18 inputs, 1024 at
+/// most, one at least.
+inline std::size_t most_patch_rows(const Convolution& shape) {
+  return std::clamp<std::size_t>((std::size_t{1} << 18) / largest_patch(shape), 1, 1024);
 }
 
-/// The two products of a convolution, given the gradient by what they yield, of a product and, on
-/// arrays, of a part of its inputs.
+/// The gradients of a convolution, given the one by what its products yield, of a product and, on
+/// arrays, of a part of its inputs. `Products`: how patches are made.
 template <class Pass, class Products>
 class PatchGradients {
  public:
@@ -137,75 +79,55 @@ class PatchGradients {
         filters_(filters),
         pixels_(pixels),
         memory_(memory),
-        plan_(pass.shape, pass.x.size, pass.x.batch, most_rows(pass.shape), kTooMany,
-              sizeof(Element)) {}
+        most_rows_(most_patch_rows(pass.shape)),
+        plan_(pass.shape, pass.x.size, pass.x.batch, most_rows_, kTooMany, sizeof(Element)) {}
 
   /// Room for a piece. False: there is no memory, which is reported.
   bool reserve() {
     const Convolution& shape = pass_.shape;
-    const std::size_t rows = most_rows(shape), patch = largest_patch(shape);
+    const std::size_t patch = largest_patch(shape);
     turned_bytes_ = round_up(kTurnedPixels * shape.channels * sizeof(X), kCacheLine);
     return (filters_.data() == nullptr ||
             memory_.filters.grow_to(first_weight(shape.products()))) &&
            memory_.band.grow_to(turned_bytes_ +
                                 size_product(plan_.band_elements(), sizeof(Element)) +
                                 kBehindRuns) &&
-           memory_.patches.grow_to(size_product(rows, stride_of(patch), sizeof(Element)) +
+           memory_.patches.grow_to(size_product(most_rows_, stride_of(patch), sizeof(Element)) +
                                    kBehindRuns) &&
-           (pixels_ == nullptr || memory_.patch_gradients.grow_to(size_product(rows, patch)));
+           (pixels_ == nullptr || memory_.patch_gradients.grow_to(size_product(most_rows_, patch)));
   }
 
-  /// `gradient` [rows, the product's outputs]; `inputs`: which of its patches'; pack_weights(to),
-  /// pack_inputs(patches): for the two products.
-  template <class PackWeights, class PackInputs, class WeightStages, class Executor>
+  /// `gradient` [rows, the product's outputs]; `inputs`: which of its patches'; `multiply`: the two
+  /// products.
+  template <class Multiply, class WeightStages, class Executor>
   bool add(std::size_t index, MatrixView<const float> gradient, const Range& inputs,
-           const PackWeights& pack_weights, const PackInputs& pack_inputs,
-           const WeightStages& weight_stages, const NoiseKey& weight_key,
+           Multiply&& multiply, const WeightStages& weight_stages, const NoiseKey& weight_key,
            const Executor& executor) {
     const Convolution& shape = pass_.shape;
     const Convolution::Product own = shape.product(index);
     const std::size_t depth = shape.taps() * own.channels;
     const MatrixView<float> matrix(memory_.filters.data() + first_weight(index) + inputs.begin,
                                    own.outputs, inputs.size, depth);
-    if (pixels_ != nullptr) pack_weights(memory_.products.weights);
-    for (std::size_t task = 0; task < plan_.tasks(); ++task) {
-      const OutputBox box = plan_.box(task);
-      const BandBox band_box = plan_.band(box);
-      const std::size_t rows = box.rows();
-      const MatrixView<const float> own_gradient(gradient.row(plan_.first_row(box)), rows,
-                                                 own.outputs, gradient.row_stride());
+    if (pixels_ != nullptr && !multiply.prepare_weights(most_rows_, executor)) return false;
+    for (std::size_t task = 0; task < plan_.tasks();) {
+      const auto piece = plan_.piece(task, multiply.joins_tasks ? most_rows_ : 0);
+      task = piece.tasks.end();
+      const std::size_t rows = piece.rows.size;
+      const MatrixView<const float> own_gradient(gradient.row(piece.rows.begin), rows, own.outputs,
+                                                 gradient.row_stride());
       if (filters_.data() != nullptr) {
-        const MatrixView<const Element> patches = gather(own, box, band_box);
+        const MatrixView<const Element> patches = gather(own, piece);
         const MatrixView<const Element> part(patches.data() + inputs.begin, rows, inputs.size,
                                              patches.row_stride());
-        if (!pack_inputs(part, memory_.products)) return false;
-        const TransposedRows by_output(own_gradient);
-        const auto panels = panels_of(memory_.products.inputs);
-        const auto multiply = [&](const auto& stages) {
-          const auto with = [&](const auto& problem) {
-            return run(problem, matrix, stages, NoObserver(), weight_key, executor);
-          };
-          return task == 0
-                     ? with(float_problem(by_output, panels))
-                     : with(make_problem<FloatKernel>(by_output, panels, ContinuedSums(matrix)));
-        };
-        const bool ran = task + 1 == plan_.tasks() ? multiply(weight_stages) : multiply(epilogue());
-        if (!ran) return false;
+        if (!multiply.by_weights(own_gradient, part, piece.rows, task == plan_.tasks(), matrix,
+                                 weight_stages, weight_key, executor)) {
+          return false;
+        }
       }
       if (pixels_ != nullptr) {
         const MatrixView<float> by_patch(memory_.patch_gradients.data(), rows, inputs.size);
-        if (!run(float_problem(MatrixRows(own_gradient), panels_of(memory_.products.weights)),
-                 by_patch, epilogue(), NoObserver(), NoiseKey{}, executor)) {
-          return false;
-        }
-        constexpr std::size_t kChannels = 32;
-        run_tasks(executor, rows * inputs.size >= Thresholds::gradients_worth_threads,
-                  ceil_div(own.channels, kChannels), [&](std::size_t part) {
-                    const std::size_t first = part * kChannels;
-                    fold_patches(shape, own, inputs, box, band_box, by_patch,
-                                 {first, std::min(kChannels, own.channels - first)}, pass_.x.size,
-                                 pixels_ + box.image * pass_.x.pixels() * shape.channels);
-                  });
+        if (!multiply.by_patches(own_gradient, piece.rows, by_patch, executor)) return false;
+        fold(own, piece, inputs, by_patch, executor);
       }
     }
     return true;
@@ -224,17 +146,6 @@ class PatchGradients {
   }
 
  private:
-  static std::size_t largest_patch(const Convolution& shape) {
-    std::size_t patch = 1;
-    for (std::size_t i = 0; i < shape.products(); ++i) {
-      patch = std::max(patch, shape.taps() * shape.product(i).channels);
-    }
-    return patch;
-  }
-  /// Of a piece's patches: 2^20 inputs, or a row.
-  static std::size_t most_rows(const Convolution& shape) {
-    return std::max<std::size_t>(1, (std::size_t{1} << 20) / largest_patch(shape));
-  }
   /// Where a product's matrix begins.
   std::size_t first_weight(std::size_t product) const {
     std::size_t result = 0;
@@ -247,16 +158,45 @@ class PatchGradients {
   static std::size_t stride_of(std::size_t depth) {
     return ConvolutionPlan::patch_stride(depth, sizeof(Element));
   }
-  MatrixView<const Element> gather(const Convolution::Product& product, const OutputBox& box,
-                                   const BandBox& band_box) {
-    const std::size_t depth = pass_.shape.taps() * product.channels;
+  MatrixView<const Element> gather(const Convolution::Product& product,
+                                   const ConvolutionPlan::Piece& piece) {
+    const std::size_t depth = pass_.shape.taps() * product.channels, stride = stride_of(depth);
     auto* const band = reinterpret_cast<Element*>(memory_.band.data() + turned_bytes_);
     auto* const patches = reinterpret_cast<Element*>(memory_.patches.data());
-    read_band(pass_.x, box.image, band_box, products_.pixels(),
-              reinterpret_cast<X*>(memory_.band.data()), band);
-    gather_patches(pass_.shape, product, box, band_box, {0, box.rows()},
-                   static_cast<const Element*>(band), patches, stride_of(depth));
-    return {patches, box.rows(), depth, stride_of(depth)};
+    for_each_box(piece, [&](const OutputBox& box, std::size_t row) {
+      const BandBox band_box = plan_.band(box);
+      read_band(pass_.x, box.image, band_box, products_.pixels(),
+                reinterpret_cast<X*>(memory_.band.data()), band);
+      gather_patches(pass_.shape, product, box, band_box, {0, box.rows()},
+                     static_cast<const Element*>(band), patches + row * stride, stride);
+    });
+    return {patches, piece.rows.size, depth, stride};
+  }
+  /// Adds the gradients by a piece's patches, or of that part of them, to the pixels.
+  template <class Executor>
+  void fold(const Convolution::Product& product, const ConvolutionPlan::Piece& piece,
+            const Range& inputs, MatrixView<const float> by_patch, const Executor& executor) const {
+    constexpr std::size_t kChannels = 32;
+    run_tasks(executor, by_patch.rows() * inputs.size >= Thresholds::gradients_worth_threads,
+              ceil_div(product.channels, kChannels), [&](std::size_t part) {
+                const std::size_t first = part * kChannels;
+                const Range channels{first, std::min(kChannels, product.channels - first)};
+                for_each_box(piece, [&](const OutputBox& box, std::size_t row) {
+                  const MatrixView<const float> own(by_patch.row(row), box.rows(), inputs.size,
+                                                    by_patch.row_stride());
+                  fold_patches(pass_.shape, product, inputs, box, plan_.band(box), own, channels,
+                               pass_.x.size,
+                               pixels_ + box.image * pass_.x.pixels() * pass_.shape.channels);
+                });
+              });
+  }
+  /// f(a task's box, its first row in the piece), in order.
+  template <class F>
+  void for_each_box(const ConvolutionPlan::Piece& piece, const F& f) const {
+    for (std::size_t task = piece.tasks.begin; task < piece.tasks.end(); ++task) {
+      const OutputBox box = plan_.box(task);
+      f(box, plan_.first_row(box) - piece.rows.begin);
+    }
   }
 
   const Pass& pass_;
@@ -264,6 +204,7 @@ class PatchGradients {
   MatrixView<float> filters_;
   float* pixels_;
   ConvolutionBackwardWorkspace& memory_;
+  std::size_t most_rows_;
   ConvolutionPlan plan_;
   std::size_t turned_bytes_ = 0;
 };
@@ -280,28 +221,6 @@ inline MatrixView<const float> rows_of_images(const ImageView<const float>& imag
          cols);
   }
   return {memory.data(), rows, cols};
-}
-
-/// The gradients by pixels, channels last, 0 where the DAC clipped, to where they are wanted.
-template <class X, class Dac>
-void store_pixel_gradients(const ImageView<const X>& x, const Dac& dac, float* pixels,
-                           const ImageView<float>& to) {
-  const std::size_t count = x.pixels(), channels = x.channels;
-  for (std::size_t n = 0; n < x.batch; ++n) {
-    float* const own = pixels + n * count * channels;
-    if constexpr (std::is_same_v<X, float> && !std::is_same_v<Dac, NoDac>) {
-      const float* const image = x.data + n * count * channels;
-      for (std::size_t i = 0; i < count * channels; ++i) {
-        const std::size_t pixel = i / channels, channel = i % channels;
-        const float value =
-            image[x.layout == ImageLayout::channels_last ? i : channel * count + pixel];
-        if (!pixel_passes(dac, value)) own[i] = 0.0f;
-      }
-    }
-    if (own != to.data + n * count * channels) {
-      turn<float>(own, channels, count, channels, to.data + n * count * channels, count);
-    }
-  }
 }
 
 /// Reports the first thing wrong with a backward pass whose images and weights fit.
@@ -352,6 +271,15 @@ bool image_gradients_valid(const ImageView<const X>& x, const ImageView<const fl
   return refuse("there was no forward pass: the record is ",
                 record.filled() ? "for " : "empty, for ", Shape{record.rows(), record.cols()},
                 " with ", record.gates(), " gates");
+}
+
+/// Reports more outputs than IntegerSplitProducts have sums for.
+inline bool split_outputs_valid(const Convolution& shape, const ImageGradients& gradients) {
+  const std::size_t outputs = shape.product(0).outputs;
+  if (gradients.input.data == nullptr || outputs <= kMostSplitDepth) return true;
+  return report_false(Message() << "lumina::backward: the convolution's product has " << outputs
+                                << " outputs; with IntegerSplitProducts there are at most "
+                                << kMostSplitDepth);
 }
 
 /// Where the gradients by pixels are added up: in place, or in the workspace; null: they are not

@@ -28,6 +28,7 @@
 #include "../kernels/pair_dot.hpp"
 #include "../kernels/split_kernel.hpp"
 #include "../rows/scaled.hpp"
+#include "../rows/scaled_transposed.hpp"
 #include "../rows/split_rows.hpp"
 #include "../rows/transposed.hpp"
 #include "checks.hpp"
@@ -44,7 +45,7 @@ inline constexpr std::size_t kMostSplitDepth = std::size_t{1} << 15;
 /// How IntegerSplitProducts<Parts> round: to the nearest, a single part at random.
 template <std::size_t Parts>
 using SplitRounding = std::conditional_t<Parts == 1, AtRandom, ToNearest>;
-/// With a pass's key. `draw`: 0 for the gradient by the input, 1 for the one by the weights.
+/// With a pass's key. `draw`: see SplitDraws.
 template <std::size_t Parts>
 SplitRounding<Parts> split_rounding(const NoiseKey& key, std::size_t draw,
                                     std::size_t first_input) {
@@ -54,6 +55,25 @@ SplitRounding<Parts> split_rounding(const NoiseKey& key, std::size_t draw,
     return {};
   }
 }
+
+/// Which numbers round a pass's gradient at random: for the one by the inputs of the arrays number
+/// `array` along them draw 2·array, for the one by their weights the draw behind it.
+struct SplitDraws {
+  NoiseKey key;  ///< the pass's
+  std::size_t array = 0;
+  std::size_t first_output = 0;  ///< the number of the gradient's first column
+
+  /// Rows are those of the batch, counted from the key's row_offset on.
+  template <std::size_t Parts>
+  SplitRounding<Parts> by_input() const {
+    return split_rounding<Parts>(key, 2 * array, first_output);
+  }
+  /// Rows are outputs, which are never shards. `first_row`: the first one of the batch.
+  template <std::size_t Parts>
+  SplitRounding<Parts> by_weights(std::size_t first_row) const {
+    return split_rounding<Parts>({key.seed, key.stream, first_output}, 2 * array + 1, first_row);
+  }
+};
 
 /// For with_kernel().
 struct OfBytes {
@@ -170,44 +190,70 @@ struct AddMatrix {
 template <std::size_t Parts, class Weights, class Stages, class Executor>
 bool split_input_gradient(MatrixView<const float> gradient, std::span<const float> scales,
                           const Weights& weights, MatrixView<float> input, const Stages& stages,
-                          const NoiseKey& key, CodeColumns& panels, const Executor& executor) {
+                          const SplitDraws& draws, CodeColumns& panels, const Executor& executor) {
   const CodeColumns::Form form = split_form<Parts>(input.rows(), executor);
   return panels.pack(weights, {0, weights.rows()}, form, executor) &&
-         run_split<Parts, true>(ScaledRows<Native>(gradient, scales),
-                                split_rounding<Parts>(key, 0, 0), panels, form, {}, input, stages,
-                                NoiseKey{}, executor);
+         run_split<Parts, true>(ScaledRows<Native>(gradient, scales), draws.by_input<Parts>(),
+                                panels, form, {}, input, stages, NoiseKey{}, executor);
 }
 
-/// The gradient by weights, gradientᵀ·X with x behind `dac`: weight_stages(…) to `by_weights`; of
-/// kMostSplitDepth rows of the batch at a time, which add up in floats. `first_row`: where in the
-/// batch these rows begin; others are added to what `by_weights` holds, and before the `last` ones
-/// there are no stages.
-template <std::size_t Parts, class X, class Stages, class Executor>
-bool split_weight_gradient(MatrixView<const float> gradient, MatrixView<const X> x,
-                           const UniformQuantizer& dac, MatrixView<float> by_weights,
+/// What a code of x is worth: what the DAC says.
+struct ValueOfDac {
+  static TransposedRows rows(MatrixView<const float> gradient, std::size_t) {
+    return TransposedRows(gradient);
+  }
+  static ByteValue of(const ByteValue& by_dac) { return by_dac; }
+};
+/// Or so much in each row of x, times the code with its sign. The gradient has that factor.
+struct StepOfRow {
+  std::span<const float> steps;
+
+  ScaledTransposedRows rows(MatrixView<const float> gradient, std::size_t first) const {
+    return {gradient, steps.subspan(first, gradient.rows())};
+  }
+  static ByteValue of(const ByteValue& by_dac) { return {by_dac.shift}; }
+};
+
+/// Some rows of a batch, with x behind `dac` [rows, in]. `first_row`: where in the batch they
+/// begin; `last`: whether they are its last ones.
+template <class X, class Value = ValueOfDac>
+struct SplitBatch {
+  MatrixView<const float> gradient;  ///< [rows, out]
+  MatrixView<const X> x;
+  const UniformQuantizer& dac;
+  Value value = {};
+  std::size_t first_row = 0;
+  bool last = true;
+};
+
+/// The gradient by weights, gradientᵀ·X: weight_stages(…) to `by_weights`; of kMostSplitDepth rows
+/// of the batch at a time, which add up in floats. Rows behind the first ones are added to what
+/// `by_weights` holds, and before the last ones there are no stages.
+template <std::size_t Parts, class X, class Value, class Stages, class Executor>
+bool split_weight_gradient(const SplitBatch<X, Value>& batch, MatrixView<float> by_weights,
                            const Stages& weight_stages, const NoiseKey& weight_key,
-                           const NoiseKey& key, CodeColumns& panels, const Executor& executor,
-                           std::size_t first_row = 0, bool last = true) {
-  // Their rows are outputs, which are never shards.
-  const NoiseKey of_outputs{key.seed, key.stream, 0};
+                           const SplitDraws& draws, CodeColumns& panels, const Executor& executor) {
+  const MatrixView<const float> gradient = batch.gradient;
+  const MatrixView<const X> x = batch.x;
   const CodeColumns::Form form = split_form<Parts>(by_weights.rows(), executor);
+  const ByteValue value = batch.value.of(CodeColumns::value_of<X>(batch.dac, form));
   std::size_t row = 0;
   do {
     const std::size_t rows = std::min(kMostSplitDepth, x.rows() - row);
+    const std::size_t in_batch = batch.first_row + row;
     const MatrixView<const float> own(gradient.row(row), rows, gradient.cols(),
                                       gradient.row_stride());
-    if (!panels.pack(MatrixView<const X>(x.row(row), rows, x.cols(), x.row_stride()), dac, form,
-                     executor)) {
+    if (!panels.pack(MatrixView<const X>(x.row(row), rows, x.cols(), x.row_stride()), batch.dac,
+                     form, executor)) {
       return false;
     }
     const auto multiply = [&](const auto& stages, const NoiseKey& stages_key) {
-      return run_split<Parts, false>(
-          TransposedRows(own), split_rounding<Parts>(of_outputs, 1, first_row + row), panels, form,
-          CodeColumns::value_of<X>(dac, form), by_weights, stages, stages_key, executor);
+      return run_split<Parts, false>(batch.value.rows(own, row), draws.by_weights<Parts>(in_batch),
+                                     panels, form, value, by_weights, stages, stages_key, executor);
     };
-    const AddMatrix add{first_row + row == 0 ? MatrixView<const float>()
-                                             : MatrixView<const float>(by_weights)};
-    const bool ran = last && row + rows == x.rows()
+    const AddMatrix add{in_batch == 0 ? MatrixView<const float>()
+                                      : MatrixView<const float>(by_weights)};
+    const bool ran = batch.last && row + rows == x.rows()
                          ? multiply(with_first_stage(add, weight_stages), weight_key)
                          : multiply(epilogue(add), NoiseKey{});
     if (!ran) return false;
