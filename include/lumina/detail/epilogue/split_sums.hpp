@@ -61,7 +61,7 @@ class SplitSums {
     }
     [[gnu::always_inline]] Floats operator()(const Sum* sums, std::size_t column) const {
       const SplitRow<Parts>& row = rows_[static_cast<std::size_t>(sums - first_) / kBlockColumns];
-      const std::int32_t* const own = sums->parts + column;
+      const std::int32_t* const own = row_of_sums(sums) + column;
       std::array<Ints, Parts> parts;
       unroll<Parts>([&](auto part) __attribute__((always_inline)) {
         constexpr bool kLast = part + 1 == Parts;
@@ -128,7 +128,7 @@ class PairSums {
 
     [[gnu::always_inline]] Floats operator()(const Sum* sums, std::size_t column) const {
       const SplitRow<1>& row = rows_[static_cast<std::size_t>(sums - first_) / kBlockColumns];
-      const std::int32_t* const own = sums->parts + column;
+      const std::int32_t* const own = row_of_sums(sums) + column;
       const std::int64_t shifted = AreBytes ? 0 : std::int64_t{value_.shift} * row.sums[0];
       Floats sum;
       if (in_one_) {

@@ -23,6 +23,15 @@ template <std::size_t Parts>
 struct SplitSum {
   std::int32_t parts[Parts];
 };
+/// That row.
+template <std::size_t Parts>
+std::int32_t* row_of_sums(SplitSum<Parts>* first) {
+  return reinterpret_cast<std::int32_t*>(first);
+}
+template <std::size_t Parts>
+const std::int32_t* row_of_sums(const SplitSum<Parts>* first) {
+  return reinterpret_cast<const std::int32_t*>(first);
+}
 
 /// A kernel (engine/concepts.hpp): K, of codes, for rows in parts, which everybody else counts as
 /// one.
@@ -45,7 +54,7 @@ struct SplitKernel {
     Ahead of_parts = ahead;
     of_parts.columns = 0;  // K would take parts for rows of y, and bring others near
     K::multiply({rows.first, rows.stride, rows.rows * Parts, rows.inputs}, panels,
-                SumBlock<std::int32_t>{sums.first->parts, sums.stride}, accumulate, of_parts);
+                SumBlock<std::int32_t>{row_of_sums(sums.first), sums.stride}, accumulate, of_parts);
   }
 };
 
@@ -74,7 +83,7 @@ struct PairKernel {
 
   static void multiply(const StridedRows<Input>& rows, const PanelView<Word>& panels,
                        const SumBlock<Sum>& sums, bool accumulate, const Ahead& ahead) {
-    const SumBlock<std::int32_t> own{sums.first->parts, 3 * sums.stride};
+    const SumBlock<std::int32_t> own{row_of_sums(sums.first), 3 * sums.stride};
     if (!accumulate && rows.inputs <= MostInputs) {
       K::multiply(rows, panels, own, false, ahead);
       return;
