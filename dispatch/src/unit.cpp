@@ -199,11 +199,8 @@ Gradients gradients_of(const GradientViews& views, std::size_t outputs) {
           {views.output_bias, views.output_bias != nullptr ? outputs : std::size_t{0}}};
 }
 
-/// Where vectors multiply integers that is faster than floats.
 constexpr dispatch::GradientProducts kProductsInUse =
-    detail::Native::Batch<float>::size > 1 && std::string_view(detail::Native::name) != "scalar"
-        ? dispatch::GradientProducts::int16
-        : dispatch::GradientProducts::float32;
+    kIntegerSplitIsFaster ? dispatch::GradientProducts::int16 : dispatch::GradientProducts::float32;
 
 /// f(products).
 template <class F>

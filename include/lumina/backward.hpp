@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 #include <type_traits>
 
 #include "config.hpp"
@@ -62,6 +63,9 @@ struct IntegerSplitProducts {
   static_assert(Parts >= 1 && Parts <= 3, "lumina::IntegerSplitProducts: Parts must be in 1..3");
   static constexpr std::size_t parts = Parts;
 };
+
+/// Whether they are faster than F32Products here: where vectors multiply integers.
+inline constexpr bool kIntegerSplitIsFaster = std::string_view(detail::Native::name) != "scalar";
 
 namespace detail {
 

@@ -47,6 +47,11 @@ def make_layer(in_features=70, out_features=37, profile="lumina_nano_v1", **opti
     return layer
 
 
+def near_floats(precision):
+    """Options of a layer whose gradients are as near to float64's as floats are."""
+    return {"gradient_products": "int24"} if precision <= 8 else {}
+
+
 def inputs(*shape, seed=3, lo=-0.2, hi=1.2):
     """Some of them beyond the DAC's usual range."""
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * (hi - lo) + lo

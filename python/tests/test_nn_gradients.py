@@ -8,6 +8,7 @@ from nn_support import (
     copies_on,
     inputs,
     make_layer,
+    near_floats,
     torch,
 )
 
@@ -25,7 +26,11 @@ def gradients_of(layer, x, grad_y):
 @pytest.mark.parametrize("precision", [2, 4, 8, 12])
 def test_are_those_of_the_float64_model(backend, precision, input_range):
     layer = make_layer(
-        precision=precision, bias=True, input_range=input_range, output_range=NARROW
+        precision=precision,
+        bias=True,
+        input_range=input_range,
+        output_range=NARROW,
+        **near_floats(precision),
     ).eval()
     x, grad_y = inputs(60, 70), inputs(60, 37, seed=4, lo=-1)
     model = Float64Model(layer, NARROW)
@@ -41,7 +46,9 @@ def test_are_those_of_the_float64_model(backend, precision, input_range):
 @pytest.mark.parametrize("training", [False, True])
 def test_backends_agree(monkeypatch, precision, training):
     # With noise too: what is not clipped passes whatever the noise was.
-    layer = make_layer(100, 60, precision=precision, bias=True, output_range=WIDE).train(training)
+    layer = make_layer(
+        100, 60, precision=precision, bias=True, output_range=WIDE, **near_floats(precision)
+    ).train(training)
     x, grad_y = inputs(30, 100), inputs(30, 60, seed=4, lo=-1)
     both = [gradients_of(copy, x, grad_y) for copy in copies_on(monkeypatch, layer)]
     for gradient, other in zip(*both):

@@ -12,6 +12,7 @@ from nn_support import (
     backend,
     inputs,
     make_layer,
+    near_floats,
     torch,
 )
 
@@ -31,7 +32,9 @@ def normals_of(backend, key, rows, columns):
 
 def test_outputs_and_gradients_have_the_noise_of_the_key(backend):
     narrow = (-0.3, 0.3)
-    layer = make_layer(precision=8, noise_level=0.0, bias=True, output_range=narrow)
+    layer = make_layer(
+        precision=8, noise_level=0.0, bias=True, output_range=narrow, **near_floats(8)
+    )
     x, grad_y = inputs(40, 70).requires_grad_(), inputs(40, 37, seed=4, lo=-1)
     torch.manual_seed(11)
     normals = normals_of(backend, drawn().item(), 40, 37)

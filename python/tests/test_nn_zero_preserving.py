@@ -10,6 +10,7 @@ from nn_support import (
     copies_on,
     inputs,
     make_layer,
+    near_floats,
     torch,
 )
 
@@ -61,6 +62,7 @@ def test_is_the_float64_model(backend, precision, input_range):
         input_range=input_range,
         output_range=limits,
         zero_preserving=True,
+        **near_floats(precision),
     ).eval()
     x = inputs(60, 70, lo=-1.0).requires_grad_()
     grad_y = inputs(60, 37, seed=4, lo=-1)

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -116,15 +117,24 @@ TEST_CASE("codes of 2 bits take a quarter of the room, and are the same") {
     call.dac = {8, -1.0f, 1.0f};
     call.record = &record;
     ld::run(call);
-    ld::backward(call, view(grad_y), record, {.input = view(grad_x)}, workspace);
     const Matrix<float> values = coded.decode();
-    for (std::size_t row = 0; row < 9; ++row) {
-      for (std::size_t k = 0; k < 100; ++k) {
-        float sum = 0.0f;
-        for (std::size_t o = 0; o < 70; ++o) sum += grad_y(row, o) * values(o, k);
-        different += !(std::fabs(grad_x(row, k) - sum) < 1e-4f);
+    const std::pair<ld::GradientProducts, float> forms[] = {
+        {ld::GradientProducts::float32, 1e-4f},
+        {ld::GradientProducts::int24, 1e-4f},
+        {ld::GradientProducts::int16, 1e-2f},
+        {ld::GradientProducts::by_machine, 1e-2f},
+        {ld::GradientProducts::int8, 1.0f}};
+    for (const auto& [products, error] : forms) {
+      call.gradient_products = products;
+      ld::backward(call, view(grad_y), record, {.input = view(grad_x)}, workspace);
+      for (std::size_t row = 0; row < 9; ++row) {
+        for (std::size_t k = 0; k < 100; ++k) {
+          float sum = 0.0f;
+          for (std::size_t o = 0; o < 70; ++o) sum += grad_y(row, o) * values(o, k);
+          different += !(std::fabs(grad_x(row, k) - sum) < error);
+        }
       }
+      CHECK(different == 0);
     }
-    CHECK(different == 0);
   });
 }
