@@ -16,17 +16,6 @@ namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail {
 
-template <class S>
-concept ReadsRows = requires(const S& source, const Range& range, typename S::Element* to,
-                             std::size_t stride) {
-  source.read(range, range, to, stride);
-};
-template <class S>
-concept ReadsNumberedRows = requires(const S& source, const Range& range, typename S::Element* to,
-                                     std::size_t stride, typename S::Number* numbers) {
-  source.read(range, range, to, stride, numbers);
-};
-
 /// Element              what read() writes
 /// row_multiple         a row that is made takes a multiple of so many inputs
 /// elements_per_input   and so many elements for each
@@ -34,16 +23,18 @@ concept ReadsNumberedRows = requires(const S& source, const Range& range, typena
 ///     writes these rows' inputs to `to`, at a cache line, rows `stride` elements apart: with zeros
 ///     behind a row's end where a kernel reads on (floats: it does not). `inputs` begins at a
 ///     multiple of row_multiple.
-/// Number, read(rows, inputs, to, stride, numbers)
-///     instead, where the sums need to know something of each row
+/// Number                optional, where the sums need to know something of each row: read() has
+/// one
+///                       more argument then, where to write it; by default nowhere
 template <class S>
-concept RowSource = requires(const S& source) {
+concept RowSource = requires(const S& source, const Range& range, typename S::Element* to,
+                             std::size_t stride) {
   { source.rows() } -> std::convertible_to<std::size_t>;
   { source.depth() } -> std::convertible_to<std::size_t>;
   { S::row_multiple } -> std::convertible_to<std::size_t>;
   { S::elements_per_input } -> std::convertible_to<std::size_t>;
-}
-&&(ReadsRows<S> || ReadsNumberedRows<S>);
+  source.read(range, range, to, stride);
+};
 
 /// Whose rows lie in memory, all of their inputs, so that nothing need be made.
 template <class S>

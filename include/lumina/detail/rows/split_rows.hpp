@@ -135,10 +135,11 @@ class SplitRows {
   /// Part p of the i-th of these rows to to + (i·Form::parts + p)·stride; what is known of it to
   /// numbers[i], or, where inputs do not begin with the first one, added to what stands there.
   void read(const Range& rows, const Range& inputs, Element* to, std::size_t stride,
-            Number* numbers) const {
+            Number* numbers = nullptr) const {
     for (std::size_t first = 0; first < rows.size; first += kRows) {
       const Range own{rows.begin + first, std::min(kRows, rows.size - first)};
-      read_some(own, inputs, to + first * Form::parts * stride, stride, numbers + first);
+      read_some(own, inputs, to + first * Form::parts * stride, stride,
+                numbers != nullptr ? numbers + first : nullptr);
     }
   }
 
@@ -171,6 +172,7 @@ class SplitRows {
               to + row * Form::parts * stride + begin, stride, sums[row]);
       }
     }
+    if (numbers == nullptr) return;
     for (std::size_t row = 0; row < rows.size; ++row) {
       numbers[row].unit = points[row].unit;
       for (std::size_t part = 0; part < Form::parts; ++part) {
