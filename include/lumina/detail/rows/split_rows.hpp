@@ -176,9 +176,10 @@ class SplitRows {
     for (std::size_t row = 0; row < rows.size; ++row) {
       numbers[row].unit = points[row].unit;
       for (std::size_t part = 0; part < Form::parts; ++part) {
-        std::int32_t sum = inputs.begin == 0 ? 0 : numbers[row].sums[part];
-        for (const std::int32_t lane : sums[row][part]) sum += lane;
-        numbers[row].sums[part] = sum;
+        // (Of NaN anything, so it may wrap.)
+        auto sum = static_cast<std::uint32_t>(inputs.begin == 0 ? 0 : numbers[row].sums[part]);
+        for (const std::int32_t lane : sums[row][part]) sum += static_cast<std::uint32_t>(lane);
+        numbers[row].sums[part] = static_cast<std::int32_t>(sum);
       }
     }
   }
