@@ -369,8 +369,8 @@ void check_forms(Engine& engine, std::size_t batch, std::size_t in, std::size_t 
                                    usual.view(), epilogue(), {}, Serial{});
         REQUIRE(pack(CodeColumns::Form::bytes));
         const auto problem = split_problem<Parts, AreBytes>(source, rounding, columns, of_bytes);
-        run_on<SplitKernel<CodeKernel<8>, Parts>>(problem, in_bytes.view(), epilogue(),
-                                                  NoObserver(), {}, Serial{});
+        run_on<SplitKernel<ByteKernel<Native>, Parts>>(problem, in_bytes.view(), epilogue(),
+                                                       NoObserver(), {}, Serial{});
         CHECK(difference(in_bytes, usual) == "");
         if constexpr (std::is_same_v<typename CodeKernel<8>::Input, std::uint8_t> &&
                       Native::Codes::input_bias == 0) {

@@ -58,6 +58,18 @@ struct NeonCodeUnit {
 #endif
 };
 
+#if !defined(__ARM_FEATURE_DOTPROD)
+/// The same for bytes of all values: two products of −128 and −128 do not fit into 16 bits.
+struct NeonByteUnit : NeonCodeUnit {
+  [[gnu::always_inline]] static Sums dot(const Sums& x, const Sums& w, const Sums& sums) {
+    const int8x16_t inputs = vreinterpretq_s8_s32(x), weights = vreinterpretq_s8_s32(w);
+    const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(inputs), vget_low_s8(weights)));
+    const int32x4_t high = vpaddlq_s16(vmull_high_s8(inputs, weights));
+    return vaddq_s32(sums, vpaddq_s32(low, high));
+  }
+};
+#endif
+
 struct Neon : ArchDefaults {
 #if defined(__ARM_FEATURE_DOTPROD)
   static constexpr const char* name = "neon_dotprod";
@@ -80,6 +92,12 @@ struct Neon : ArchDefaults {
     static constexpr Blocks blocks{.tile_widths = {{1, 32}, {4, 16}}, .chunk_tiles = 12};
 #endif
   };
+
+#if !defined(__ARM_FEATURE_DOTPROD)
+  struct AnyBytes : ByteDot<NeonByteUnit> {
+    static constexpr Blocks blocks = Codes::blocks;
+  };
+#endif
 
   /// Four neighbouring elements of Column::size rows, turned.
   using Column = Quad;

@@ -9,6 +9,7 @@
 #include "../base/range.hpp"
 #include "../isa/blocks.hpp"
 #include "../layout/float_panels.hpp"
+#include "code_dot.hpp"
 #include "pair_dot.hpp"
 #include "vector_kernel.hpp"
 #include "views.hpp"
@@ -32,6 +33,23 @@ template <std::size_t Parts>
 const std::int32_t* row_of_sums(const SplitSum<Parts>* first) {
   return reinterpret_cast<const std::int32_t*>(first);
 }
+
+/// An architecture whose products of codes are right for bytes of all values, −128 times −128 too:
+/// with its AnyBytes, where it has other ones for that.
+template <class Architecture>
+struct ForAnyBytes {
+  using type = Architecture;
+};
+template <class Architecture>
+requires requires { typename Architecture::AnyBytes; }
+struct ForAnyBytes<Architecture> {
+  struct type : Architecture {
+    using Codes = typename Architecture::AnyBytes;
+  };
+};
+/// The kernel that multiplies parts.
+template <class Architecture>
+using ByteKernel = VectorKernel<CodeDot<typename ForAnyBytes<Architecture>::type, 8>>;
 
 /// A kernel (engine/concepts.hpp): K, of codes, for rows in parts, which everybody else counts as
 /// one.

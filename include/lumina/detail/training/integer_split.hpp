@@ -77,7 +77,7 @@ struct SplitDraws {
 
 /// For with_kernel().
 struct OfBytes {
-  using Kernel = CodeKernel<8>;
+  using Kernel = ByteKernel<Native>;
 };
 
 /// How gradients of Parts bytes are multiplied for so many rows of a result: two bytes as one
@@ -87,7 +87,7 @@ CodeColumns::Form split_form(std::size_t rows, const Executor& executor) {
   if constexpr (Parts == 2 && kHasPairs<Native>) {
     bool on_vectors = true;
     with_kernel<OfBytes>(rows, executor, [&]<class K>(std::type_identity<K>) {
-      return on_vectors = std::is_same_v<K, CodeKernel<8>>;
+      return on_vectors = std::is_same_v<K, ByteKernel<Native>>;
     });
     if (on_vectors) return CodeColumns::Form::pairs;
   }
@@ -100,7 +100,7 @@ auto split_problem(const Source& source, const SplitRounding<Parts>& rounding,
                    const CodeColumns& panels, const ByteValue& value) {
   using Rows = SplitRows<Native, Parts, InBytes<Native, Parts>, Source, SplitRounding<Parts>>;
   using Sums = SplitSums<Native, Parts, AreBytes>;
-  return make_problem<SplitKernel<CodeKernel<8>, Parts>>(
+  return make_problem<SplitKernel<ByteKernel<Native>, Parts>>(
       Rows(source, rounding), panels.words<4>(), Sums(value, panels.sums(), panels.padded_depth()));
 }
 /// The same of two bytes in pairs.
