@@ -190,10 +190,7 @@ void forward_and_backward(const AnalogPass<X, Dac, Weights, InArray, Behind>& pa
       if (!array_input_passes(pass.x(row, k), pass.dac)) input(row, k) = 0.0f;
     }
   }
-  for (std::size_t o = 0; o < gradients.bias.size(); ++o) {
-    gradients.bias[o] = 0.0f;
-    for (std::size_t row = 0; row < batch; ++row) gradients.bias[o] += by_bias(row, o);
-  }
+  add_up_batch(by_bias, gradients.bias);
 }
 
 }  // namespace reference

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <tuple>
 #include <type_traits>
 #include <vector>
@@ -313,6 +314,14 @@ InputRangeSums input_range_sums(MatrixView<const X> x, MatrixView<const float> g
   return result;
 }
 
+/// The gradient by the bias, of the one for each row; where it is wanted.
+inline void add_up_batch(MatrixView<const float> by_row, std::span<float> bias) {
+  for (std::size_t o = 0; o < bias.size(); ++o) {
+    bias[o] = 0.0f;
+    for (std::size_t row = 0; row < by_row.rows(); ++row) bias[o] += by_row(row, o);
+  }
+}
+
 /// lumina::forward to y and lumina::backward, for weights whose values are `w` [out, in].
 /// `products`: F32Products or IntegerSplitProducts. Arguments are not checked.
 template <class Pass, class Products = F32Products>
@@ -366,10 +375,7 @@ void forward_and_backward(const Pass& pass, MatrixView<const float> w,
           finish<float>(by_weights(o, k), o, k, pass.weight_stages, pass.weight_key);
     }
   }
-  for (std::size_t o = 0; o < gradients.bias.size(); ++o) {
-    gradients.bias[o] = 0.0f;
-    for (std::size_t row = 0; row < batch; ++row) gradients.bias[o] += by_bias(row, o);
-  }
+  add_up_batch(by_bias, gradients.bias);
 }
 
 }  // namespace reference

@@ -200,10 +200,7 @@ void forward_and_backward(const ConvolutionPass<X, Dac, Weights, EpilogueT, Weig
     fold(shape, own, pass.x.size, pass.x.batch, by_patch, 0, gradients.input);
   }
   gate_pixels(pass.x, pass.dac, gradients.input);
-  for (std::size_t o = 0; o < gradients.bias.size(); ++o) {
-    gradients.bias[o] = 0.0f;
-    for (std::size_t row = 0; row < rows; ++row) gradients.bias[o] += by_bias(row, o);
-  }
+  add_up_batch(by_bias, gradients.bias);
 }
 
 /// The output of an image that has this row.
@@ -260,10 +257,7 @@ void forward_and_backward(const AnalogConvolutionPass<X, Dac, Weights, ArrayStag
     filters_of_product(by_matrix[index], shape, index, gradients.filters);
   }
   gate_pixels(pass.x, pass.dac, gradients.input);
-  for (std::size_t o = 0; o < gradients.bias.size(); ++o) {
-    gradients.bias[o] = 0.0f;
-    for (std::size_t row = 0; row < rows; ++row) gradients.bias[o] += by_bias(row, o);
-  }
+  add_up_batch(by_bias, gradients.bias);
 }
 
 }  // namespace reference

@@ -10,6 +10,7 @@
 #include <lumina/reference_convolution_backward.hpp>
 
 #include "support/catch.hpp"
+#include "support/convolution_gradients.hpp"
 #include "support/executors.hpp"
 #include "support/expect_error.hpp"
 #include "support/images.hpp"
@@ -18,43 +19,6 @@
 
 using namespace lumina;
 using namespace test;
-
-namespace {
-
-const NoiseKey kKey{8, 9, 10};
-
-/// What a backward pass writes.
-struct Results {
-  Images<float> input;
-  TestMatrix filters;
-  std::vector<float> bias;
-
-  Results(const Problem& problem)
-      : input(problem.batch, problem.shape.channels, problem.size, problem.y_layout),
-        filters(problem.shape.outputs, problem.shape.filter_size()),
-        bias(problem.shape.outputs) {}
-  ImageGradients gradients() { return {input.view(), filters.view(), bias}; }
-};
-
-template <class Pass>
-void check(const Pass& pass, const Problem& problem, Engine& engine, const char* what) {
-  INFO(what);
-  const Images<float> grad_y(engine, problem.batch, problem.shape.outputs,
-                             problem.shape.output_size(problem.size), problem.y_layout);
-  Images<float> y(problem, problem.y_layout), expected_y(problem, problem.y_layout);
-  ForwardRecord record;
-  REQUIRE(forward(pass, y.view(), record, Backwards()));
-  Results results(problem), expected(problem);
-  ConvolutionBackwardWorkspace workspace;
-  REQUIRE(backward(pass, grad_y.view(), record, results.gradients(), workspace, Backwards()));
-  reference::forward_and_backward(pass, grad_y.view(), expected_y.view(), expected.gradients());
-  CHECK(difference(y.row(), expected_y.row()) == "");
-  CHECK(difference(results.input.row(), expected.input.row()) == "");
-  CHECK(difference(results.filters.constant(), expected.filters.constant()) == "");
-  CHECK(difference(std::span<const float>(results.bias), expected.bias) == "");
-}
-
-}  // namespace
 
 TEST_CASE("Gradients are the oracle's, of codes, floats and arrays", "[convolution]") {
   Engine engine(1);
@@ -81,18 +45,18 @@ TEST_CASE("Gradients are the oracle's, of codes, floats and arrays", "[convoluti
     const auto tiled = convolution_weights(
         filters.constant(), problem.shape,
         [&](MatrixView<const float> w, std::size_t) { return encode_tiles<8>(w, mapping); });
-    check(convolution_pass(x.view(), dac, coded, problem.shape, stages, kKey), problem, engine,
-          "codes");
-    check(convolution_pass(x_codes.view(), dac, coded, problem.shape, stages, kKey), problem,
-          engine, "codes of codes");
-    check(convolution_pass(x.view(), dac, packed, problem.shape, stages, kKey), problem, engine,
-          "floats behind a DAC");
-    check(convolution_pass(x.view(), NoDac(), packed, problem.shape, stages, kKey), problem, engine,
-          "floats");
+    check_gradients(convolution_pass(x.view(), dac, coded, problem.shape, stages, kKey), problem,
+                    engine, "codes");
+    check_gradients(convolution_pass(x_codes.view(), dac, coded, problem.shape, stages, kKey),
+                    problem, engine, "codes of codes");
+    check_gradients(convolution_pass(x.view(), dac, packed, problem.shape, stages, kKey), problem,
+                    engine, "floats behind a DAC");
+    check_gradients(convolution_pass(x.view(), NoDac(), packed, problem.shape, stages, kKey),
+                    problem, engine, "floats");
     const auto in_array = array(GaussianNoise{0.1f}, SymmetricQuantizer<8>(0.4f));
     const auto behind = digital(AddBias{bias}, Relu{});
-    check(convolution_pass(x.view(), dac, tiled, problem.shape, in_array, behind, kKey), problem,
-          engine, "arrays");
+    check_gradients(convolution_pass(x.view(), dac, tiled, problem.shape, in_array, behind, kKey),
+                    problem, engine, "arrays");
   }
 }
 

@@ -13,6 +13,7 @@
 #include <lumina/reference_convolution_backward.hpp>
 
 #include "support/catch.hpp"
+#include "support/convolution_gradients.hpp"
 #include "support/executors.hpp"
 #include "support/expect_error.hpp"
 #include "support/images.hpp"
@@ -24,40 +25,10 @@ using namespace test;
 
 namespace {
 
-const NoiseKey kKey{8, 9, 10};
-
-/// What a backward pass writes.
-struct Results {
-  Images<float> input;
-  TestMatrix filters;
-  std::vector<float> bias;
-
-  Results(const Problem& problem)
-      : input(problem.batch, problem.shape.channels, problem.size, problem.y_layout),
-        filters(problem.shape.outputs, problem.shape.filter_size()),
-        bias(problem.shape.outputs) {}
-  ImageGradients gradients() { return {input.view(), filters.view(), bias}; }
-};
-
 template <int Parts, class Pass>
 void check(const Pass& pass, const Problem& problem, Engine& engine, const char* what) {
-  INFO(what);
   CAPTURE(Parts);
-  const Images<float> grad_y(engine, problem.batch, problem.shape.outputs,
-                             problem.shape.output_size(problem.size), problem.y_layout);
-  Images<float> y(problem, problem.y_layout), expected_y(problem, problem.y_layout);
-  ForwardRecord record;
-  REQUIRE(forward(pass, y.view(), record, Backwards()));
-  Results results(problem), expected(problem);
-  ConvolutionBackwardWorkspace workspace;
-  REQUIRE(backward(pass, grad_y.view(), record, results.gradients(), workspace,
-                   IntegerSplitProducts<Parts>(), Backwards()));
-  reference::forward_and_backward(pass, grad_y.view(), expected_y.view(), expected.gradients(),
-                                  IntegerSplitProducts<Parts>());
-  REQUIRE(difference(y.row(), expected_y.row()) == "");
-  REQUIRE(difference(results.input.row(), expected.input.row()) == "");
-  REQUIRE(difference(results.filters.constant(), expected.filters.constant()) == "");
-  REQUIRE(difference(std::span<const float>(results.bias), expected.bias) == "");
+  check_gradients(pass, problem, engine, what, IntegerSplitProducts<Parts>());
 }
 
 /// Random convolutions of codes, or of floats behind a DAC, plain and on arrays.

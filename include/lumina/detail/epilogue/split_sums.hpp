@@ -26,12 +26,17 @@ struct ByteValue {
   std::int32_t shift = 0;
   float step = 1.0f, offset = 0.0f;
 
-  bool is_byte() const { return shift == 0 && step == 1.0f && offset == 0.0f; }
+  /// Σ q·unit·(offset + step·(c + shift)), as fma(step, T·unit, offset·(Q·unit)), of T = Σ q·(c +
+  /// shift) as the nearest floats, and Q = Σ q.
+  template <class Floats>
+  [[gnu::always_inline]] Floats of_sums(const Floats& t, std::int64_t q, float unit) const {
+    const float of_row = product(static_cast<float>(q), unit);
+    return fused_multiply_add(Floats(step), product(t, Floats(unit)),
+                              Floats(product(offset, of_row)));
+  }
 };
 
-/// Σ q·unit·(offset + step·(c + shift)), as fma(step, T·unit, offset·(Q·unit)) with T = Σ q·(c +
-/// shift) and Q = Σ q, both exact and then rounded to float. `AreBytes`: T·unit, for a ByteValue
-/// that is_byte().
+/// That of ByteValue, T and Q being exact until they are rounded. `AreBytes`: T·unit, for c itself.
 template <class Arch, std::size_t Parts, bool AreBytes>
 class SplitSums {
  public:
@@ -72,15 +77,13 @@ class SplitSums {
         if constexpr (!AreBytes) sum = sum + Ints(value_.shift * signed_sum(row, part));
         parts[part] = sum;
       });
-      const Floats result = product(nearest_float_of_parts<Floats>(parts), Floats(row.unit));
+      const Floats sum = nearest_float_of_parts<Floats>(parts);
       if constexpr (AreBytes) {
-        return result;
+        return product(sum, Floats(row.unit));
       } else {
-        std::int64_t sum = 0;
-        for (std::size_t part = Parts; part-- > 0;) sum = sum * 256 + signed_sum(row, part);
-        const float of_row = product(static_cast<float>(sum), row.unit);
-        return fused_multiply_add(Floats(value_.step), result,
-                                  Floats(product(value_.offset, of_row)));
+        std::int64_t of_row = 0;
+        for (std::size_t part = Parts; part-- > 0;) of_row = of_row * 256 + signed_sum(row, part);
+        return value_.of_sums(sum, of_row, row.unit);
       }
     }
 
@@ -109,7 +112,7 @@ class SplitSums {
   std::int32_t padded_depth_;
 };
 
-/// The same of PairSums. (Depth: at most 2^15.)
+/// The same of PairSums, with a shift of 0. (Depth: at most 2^15.)
 template <class Arch, bool AreBytes>
 class PairSums {
  public:
@@ -129,23 +132,20 @@ class PairSums {
     [[gnu::always_inline]] Floats operator()(const Sum* sums, std::size_t column) const {
       const SplitRow<1>& row = rows_[static_cast<std::size_t>(sums - first_) / kBlockColumns];
       const std::int32_t* const own = row_of_sums(sums) + column;
-      const std::int64_t shifted = AreBytes ? 0 : std::int64_t{value_.shift} * row.sums[0];
       Floats sum;
       if (in_one_) {
-        sum = nearest_floats(Ints::load_aligned(own) + Ints(static_cast<std::int32_t>(shifted)));
+        sum = nearest_floats(Ints::load_aligned(own));
       } else {
-        const Ints low = Ints::load_aligned(own + kBlockColumns) +
-                         Ints(static_cast<std::int32_t>(shifted & 0xffff));
-        const Ints high = Ints::load_aligned(own + 2 * kBlockColumns) +
-                          Ints(static_cast<std::int32_t>(shifted >> 16));
+        const Ints low = Ints::load_aligned(own + kBlockColumns);
+        const Ints high = Ints::load_aligned(own + 2 * kBlockColumns);
         sum = fused_multiply_add(nearest_floats(high + (low >> 16)), Floats(0x1p+16f),
                                  nearest_floats(low & Ints(0xffff)));
       }
-      const Floats result = product(sum, Floats(row.unit));
-      if constexpr (AreBytes) return result;
-      const float of_row = product(static_cast<float>(row.sums[0]), row.unit);
-      return fused_multiply_add(Floats(value_.step), result,
-                                Floats(product(value_.offset, of_row)));
+      if constexpr (AreBytes) {
+        return product(sum, Floats(row.unit));
+      } else {
+        return value_.of_sums(sum, row.sums[0], row.unit);
+      }
     }
 
    private:

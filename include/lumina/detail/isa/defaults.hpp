@@ -93,13 +93,8 @@ struct ArchDefaults {
     for (std::size_t i = 0; i < Ints::size; ++i) to[i] = static_cast<Code>(lanes[i]);
   }
 
-  /// Where a word of four bytes has those of rows 0 to 3, which are multiplied as bytes, or in
-  /// pairs of 16 bits: pairs of neighbouring rows lie in its even and in its odd bytes.
-  static constexpr std::size_t byte_of_row(std::size_t row, bool pairs) {
-    return pairs && (row == 1 || row == 2) ? 3 - row : row;
-  }
   /// Four rows of four bytes each, a row in a word, to a word for each column.
-  template <bool Pairs, class Quad>
+  template <class Quad>
   static Quad transposed_bytes(const Quad& words) {
     alignas(16) std::int32_t rows[4];
     words.store_aligned(rows);
@@ -107,25 +102,13 @@ struct ArchDefaults {
     for (std::size_t row = 0; row < 4; ++row) {
       for (std::size_t column = 0; column < 4; ++column) {
         const std::uint32_t byte = static_cast<std::uint32_t>(rows[row]) >> (8 * column) & 0xffu;
-        columns[column] |= byte << (8 * byte_of_row(row, Pairs));
+        columns[column] |= byte << (8 * row);
       }
     }
     for (std::size_t column = 0; column < 4; ++column) {
       rows[column] = static_cast<std::int32_t>(columns[column]);
     }
     return Quad::load_aligned(rows);
-  }
-
-  /// The lower halves of vectors of integers to memory, side by side.
-  template <class Ints, std::size_t Count>
-  static void store_halves(const std::array<Ints, Count>& integers, std::int16_t* to) {
-    for (std::size_t i = 0; i < Count; ++i) {
-      alignas(64) std::int32_t lanes[Ints::size];
-      integers[i].store_aligned(lanes);
-      for (std::size_t j = 0; j < Ints::size; ++j) {
-        to[i * Ints::size + j] = static_cast<std::int16_t>(lanes[j]);
-      }
-    }
   }
 
   /// Four vectors of codes below 256.

@@ -106,7 +106,6 @@ struct Neon : ArchDefaults {
   }
 
   /// Four rows of four bytes each, turned (ArchDefaults).
-  template <bool Pairs>
   static Batch<std::int32_t> transposed_bytes(const Batch<std::int32_t>& words) {
     constexpr std::uint8_t kOrder[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
     return vreinterpretq_s32_u8(vqtbl1q_u8(vreinterpretq_u8_s32(words), vld1q_u8(kOrder)));

@@ -28,11 +28,12 @@ struct TransposedEights {
         floats(_mm256_unpacklo_epi64(ab_hi, cd_hi)), floats(_mm256_unpackhi_epi64(ab_hi, cd_hi))};
   }
 
-  /// Four rows of four bytes each, turned (ArchDefaults).
-  template <bool Pairs>
+  /// Four rows of four bytes each, turned (ArchDefaults). ForPairs: neighbouring rows lie in a
+  /// word's even, or in its odd bytes.
+  template <bool ForPairs = false>
   [[gnu::always_inline]] static xsimd::batch<std::int32_t, xsimd::sse2> transposed_bytes(
       const xsimd::batch<std::int32_t, xsimd::sse2>& words) {
-    const __m128i order = Pairs
+    const __m128i order = ForPairs
                               ? _mm_setr_epi8(0, 8, 4, 12, 1, 9, 5, 13, 2, 10, 6, 14, 3, 11, 7, 15)
                               : _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     return _mm_shuffle_epi8(words, order);

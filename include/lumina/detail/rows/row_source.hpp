@@ -23,9 +23,9 @@ namespace detail {
 ///     writes these rows' inputs to `to`, at a cache line, rows `stride` elements apart: with zeros
 ///     behind a row's end where a kernel reads on (floats: it does not). `inputs` begins at a
 ///     multiple of row_multiple.
-/// Number                optional, where the sums need to know something of each row: read() has
-/// one
-///                       more argument then, where to write it; by default nowhere
+/// Number
+///     optional, where the sums need to know something of each row: read() has one more argument
+///     then, where to write it; by default nowhere
 template <class S>
 concept RowSource = requires(const S& source, const Range& range, typename S::Element* to,
                              std::size_t stride) {

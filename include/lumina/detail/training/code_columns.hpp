@@ -21,6 +21,7 @@
 #include "../engine/thresholds.hpp"
 #include "../epilogue/split_sums.hpp"
 #include "../isa/native.hpp"
+#include "../kernels/pair_dot.hpp"
 #include "../layout/code_panels.hpp"
 #include "../layout/float_panels.hpp"
 #include "../packing/packed_panels.hpp"
@@ -51,7 +52,9 @@ class CodeColumns {
   /// columns. `outputs` begins at a multiple of 32. False: no memory, which is reported.
   template <class Weights, class Executor>
   bool pack(const Weights& weights, const Range& outputs, Form form, const Executor& executor) {
-    if (form == Form::pairs) return pack_weights<true>(weights, outputs, executor);
+    if constexpr (kHasPairs<Native>) {
+      if (form == Form::pairs) return pack_weights<true>(weights, outputs, executor);
+    }
     return pack_weights<false>(weights, outputs, executor);
   }
 
@@ -60,7 +63,9 @@ class CodeColumns {
   template <class X, class Executor>
   bool pack(MatrixView<const X> x, const UniformQuantizer& dac, Form form,
             const Executor& executor) {
-    if (form == Form::pairs) return pack_inputs<true>(x, dac, executor);
+    if constexpr (kHasPairs<Native>) {
+      if (form == Form::pairs) return pack_inputs<true>(x, dac, executor);
+    }
     return pack_inputs<false>(x, dac, executor);
   }
   /// Bytes are codes with their signs; those that need 8 bits without less 128.
@@ -99,19 +104,25 @@ class CodeColumns {
         if (column >= columns_) return;
         std::int32_t* to = row_of_words(row, column);
         for (std::size_t four = 0; four < kPanelColumns; four += 4) {
-          const Quad codes = Native::transposed_bytes<Pairs>(
-              signed_bytes<kStored>(Quad::load_aligned(from + four), group * kStored));
-          if constexpr (Pairs) {
-            const auto halves = bits_as<std::int16_t>(codes);
-            bits_as<std::int32_t>((halves << 8) >> 8).store_aligned(to);
-            bits_as<std::int32_t>(halves >> 8).store_aligned(to + kPanelColumns);
-            to += 2 * kPanelColumns;
-          } else {
-            codes.store_aligned(to);
-            to += kPanelColumns;
-          }
+          to = store_four<Pairs>(
+              signed_bytes<kStored>(Quad::load_aligned(from + four), group * kStored), to);
         }
       });
+    }
+  }
+
+  /// Four outputs' codes of four inputs each, a word for an output, as words of the panel; where
+  /// the next ones go.
+  template <bool Pairs, class Quad, class Arch = Native>
+  [[gnu::always_inline]] static std::int32_t* store_four(const Quad& words, std::int32_t* to) {
+    if constexpr (Pairs) {
+      const auto halves = bits_as<std::int16_t>(Arch::template transposed_bytes<true>(words));
+      bits_as<std::int32_t>((halves << 8) >> 8).store_aligned(to);
+      bits_as<std::int32_t>(halves >> 8).store_aligned(to + kPanelColumns);
+      return to + 2 * kPanelColumns;
+    } else {
+      Arch::transposed_bytes(words).store_aligned(to);
+      return to + kPanelColumns;
     }
   }
 

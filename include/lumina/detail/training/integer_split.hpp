@@ -108,8 +108,13 @@ template <bool AreBytes, FloatsInRange Source, class Arch = Native>
 auto pair_problem(const Source& source, const CodeColumns& panels, const ByteValue& value) {
   using Rows = SplitRows<Arch, 2, InPairs<Arch>, Source>;
   using Sums = PairSums<Arch, AreBytes>;
-  return make_problem<PairKernel<Arch, Sums::kMostInputs>>(Rows(source), panels.words<2>(),
-                                                           Sums(value, panels.depth()));
+  using K = PairKernel<Arch, Sums::kMostInputs>;
+  const auto problem =
+      make_problem<K>(Rows(source), panels.words<2>(), Sums(value, panels.depth()));
+  using ScratchT = Scratch<K, std::remove_const_t<decltype(problem)>>;
+  static_assert(ScratchT::Depth::block_inputs(ScratchT::kMaxRows) > Sums::kMostInputs,
+                "lumina: longer sums begin with more inputs than one sum holds (PairKernel)");
+  return problem;
 }
 
 /// y [rows, columns] = stages(the sums of rows · panels), which were packed for `form`.
