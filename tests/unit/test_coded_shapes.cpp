@@ -93,7 +93,8 @@ TEST_CASE("Coded: so deep that the depth is cut into blocks", "[coded_shapes]") 
   // What the codes of a tile's rows need must not fit into a task's workspace.
   const std::size_t rows = detail::Native::Codes::blocks.max_tile_rows();
   const std::size_t most = detail::Native::row_scratch_bytes / sizeof(Input) / rows;
-  for (const std::size_t in : {most / 64 * 64, most / 64 * 64 + 1, 2 * most + 77}) {
+  const std::size_t deep = std::min(2 * most + 77, kMostCodedInputs);
+  for (const std::size_t in : {most / 64 * 64, most / 64 * 64 + 1, deep}) {
     for (std::size_t form = 0; form < 4; ++form) check_form(form, engine, {rows, in, 2});
   }
   check_form(5, engine, {rows + 3, std::min(3 * most, kMostCodedInputs), 1, 1});
