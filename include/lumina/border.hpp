@@ -91,6 +91,34 @@ struct Mapping {
   TileSplit split = TileSplit::maximal;
 };
 
+/// Which devices hold a weight (cells/pairs.hpp).
+enum class Pair {
+  differential,  ///< two, one of them off
+  two_sided,     ///< two, on both sides of the middle
+  offset,        ///< one, around the middle
+};
+
+/// The devices of a weight.
+struct Cells {
+  Pair pair = Pair::differential;
+  float g_min = 0.0f;  ///< what a device has that is off, µS: g_max divided by the on/off ratio
+
+  [[gnu::always_inline]] constexpr std::size_t devices() const {
+    return pair == Pair::offset ? 1 : 2;
+  }
+};
+
+/// The resistance of a segment of wire, from one device to the next one, in ohm; 0: none
+/// (wires.hpp).
+struct Wires {
+  float row_ohm = 0.0f;     ///< of the inputs' wires
+  float column_ohm = 0.0f;  ///< of the outputs' wires
+
+  [[gnu::always_inline]] constexpr bool ideal() const {
+    return row_ohm == 0.0f && column_ohm == 0.0f;
+  }
+};
+
 /// How digits of inputs, which have no sign, come to those that have one.
 enum class InputSigns {
   pulses,      ///< pulses of both polarities: a digit has the sign of its input

@@ -181,6 +181,25 @@ bool forward(const AnalogConvolutionPass<X, Dac, Weights, InArray, Behind>& pass
                               detail::products_of(pass, in_array, behind), executor);
 }
 
+/// The same of lists of stages; `record` may be null.
+template <class X, class Dac, class Weights, unsigned Set, bool RowFacts, class Executor = Serial>
+bool forward(const AnalogConvolutionPass<X, Dac, Weights, ArrayStageList<Set, RowFacts>,
+                                         DigitalStageList>& pass,
+             const ImageView<float>& y, ForwardRecord* record, const Executor& executor = {}) {
+  using List = StageListWith<Set, RowFacts>;
+  if (record != nullptr) {
+    record->resize(0, 0, 0);
+    if (!detail::array_stages_straight(pass.in_array.stages) ||
+        !detail::array_stages_straight(pass.behind.stages)) {
+      return false;
+    }
+  }
+  const detail::ClipRecorder<List> in_array(record, 0);
+  const detail::ClipRecorder<StageList> behind(record, pass.tiles() * pass.array_gates());
+  return detail::run_recorded(pass, y, pass.gates(), record,
+                              detail::products_of(pass, in_array, behind), executor);
+}
+
 /// The gradients of a pass whose forward() has filled `record`, with the same x, weights and key:
 /// straight through converters where they did not clip. Each filter's weight is one chain of FMA
 /// over the rows of outputs in ascending order; each pixel adds up what its patches bring, of

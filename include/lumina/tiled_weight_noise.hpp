@@ -12,9 +12,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "config.hpp"
+#include "detail/base/aligned_buffer.hpp"
+#include "detail/base/message.hpp"
 #include "detail/base/range.hpp"
+#include "detail/layout/float_panels.hpp"
+#include "detail/layout/tiles.hpp"
 #include "detail/rows/device_levels.hpp"
 #include "detail/rows/noisy.hpp"
 #include "matrix.hpp"
@@ -74,6 +79,43 @@ bool encode_tiles(MatrixView<const float> w, const Mapping& mapping, TiledWeight
   detail::TiledEncoder<8> encoder(w, mapping, tiled);
   return encoder.use_scales(scales) &&
          detail::encode_tiles_with_noise(encoder, w, bits, noise, key);
+}
+
+/// A gradient by w [out, in], in place, through a noise that is linear in w, with which
+/// encode_tiles has encoded w: what backward(pass, …, noise, key) does in the end. `draw`: 1 of the
+/// second one of both(…). Errors: a tile of 0 inputs; those of the noise; the result is false then.
+template <WeightNoise Noise>
+bool perturb_gradient(MatrixView<float> gradient, const Mapping& mapping, const Noise& noise,
+                      const NoiseKey& key, std::size_t draw = 0) {
+  using namespace detail;
+  using Stage = decltype(noise.gradient_stage());
+  static_assert(std::is_same_v<Stage, GradientPerturbed<decltype(noise.perturbation(1.0f))>>,
+                "lumina::perturb_gradient: a noise that is not linear in w changes no gradient");
+  if (mapping.tile.inputs == 0) {
+    report_error("lumina::perturb_gradient: a tile has no inputs");
+    return false;
+  }
+  if (!noise_valid_for(noise, MatrixView<const float>(gradient), 1.0f)) return false;
+  const Tiling inputs = Tiling::of(gradient.cols(), mapping.tile.inputs, mapping.split);
+  alignas(kCacheLine) float block[kPanelColumns * kBlockColumns];
+  for (std::size_t tile = 0; tile < inputs.count && gradient.rows() != 0; ++tile) {
+    const MatrixView<float> own(gradient.data() + inputs[tile].begin, gradient.rows(),
+                                inputs[tile].size, gradient.row_stride());
+    const NoisyRows<Noise> rows(MatrixRows(own), Perturbations<Noise>(own, noise, 1.0f),
+                                key_of_tile(key, tile), draw);
+    for (std::size_t row = 0; row < own.rows(); row += kPanelColumns) {
+      const Range now{row, std::min(kPanelColumns, own.rows() - row)};
+      const auto facts = rows.facts(now);
+      for (std::size_t col = 0; col < own.cols(); col += kBlockColumns) {
+        const Range columns{col, std::min(kBlockColumns, own.cols() - col)};
+        rows.read(now, columns, block, kBlockColumns, facts);
+        for (std::size_t i = 0; i < now.size; ++i) {
+          std::copy_n(block + i * kBlockColumns, columns.size, own.row(row + i) + col);
+        }
+      }
+    }
+  }
+  return true;
 }
 
 }  // namespace LUMINA_ISA_NAMESPACE

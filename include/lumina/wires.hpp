@@ -22,6 +22,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "border.hpp"
 #include "config.hpp"
 #include "detail/base/aligned_buffer.hpp"
 #include "detail/base/ladder.hpp"
@@ -33,14 +34,6 @@
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
-
-/// The resistance of a segment of wire, from one device to the next one, in ohm; 0: none.
-struct Wires {
-  float row_ohm = 0.0f;     ///< of the inputs' wires
-  float column_ohm = 0.0f;  ///< of the outputs' wires
-
-  constexpr bool ideal() const { return row_ohm == 0.0f && column_ohm == 0.0f; }
-};
 
 namespace detail {
 

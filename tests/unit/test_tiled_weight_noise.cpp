@@ -64,6 +64,40 @@ TEST_CASE("Noise on arrays equals the oracle, wherever tiles begin", "[tiled_wei
   check(ProgrammingWeightNoise{}, odd, 8);
 }
 
+TEST_CASE("A gradient through noise that is linear, element by element", "[tiled_weight_noise]") {
+  const Mapping mapping{.tile = {90, 16}, .split = TileSplit::equal};
+  TestMatrix gradient = weights(37, 300);
+  const detail::Tiling tiles = detail::Tiling::of(300, 90, TileSplit::equal);
+  const auto check_gradient = [&](const auto& noise, std::size_t draw, const auto& expected) {
+    TestMatrix own = weights(37, 300);
+    REQUIRE(perturb_gradient(own.view(), mapping, noise, kKey, draw));
+    std::size_t different = 0;
+    for (std::size_t row = 0; row < 37; ++row) {
+      for (std::size_t col = 0; col < 300; ++col) {
+        const std::size_t tile = tiles.tile_of(col);
+        NoiseKey key = kKey;
+        key.row_offset += std::uint64_t{tile} << 40;
+        const float normal = standard_normal_at(key, row, col - tiles[tile].begin, draw);
+        different += own(row, col) != expected(gradient(row, col), normal) ? 1 : 0;
+      }
+    }
+    CHECK(different == 0);
+  };
+  check_gradient(MultiplicativeWeightNoise{0.1f}, 0, [](float g, float normal) {
+    return std::fma(detail::product(g, 0.1f), normal, g);
+  });
+  const DropConnect drop{0.3f};
+  const auto dropped = [&](float g, float normal) { return normal < drop.threshold() ? 0.0f : g; };
+  check_gradient(drop, 0, dropped);
+  check_gradient(drop, 1, dropped);
+
+  TestMatrix own = weights(37, 300);
+  expect_error([&] { perturb_gradient(own.view(), {.tile = {0, 1}}, drop, kKey); }, {"no inputs"});
+  expect_error([&] { perturb_gradient(own.view(), mapping, DropConnect{1.0f}, kKey); },
+               {"probability"});
+  CHECK(difference(own.constant(), gradient.constant()) == "");
+}
+
 TEST_CASE("Noise on arrays that is refused", "[tiled_weight_noise][errors]") {
   TestMatrix w = weights(5, 26);
   TiledWeights<8> tiled;

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "../border.hpp"
 #include "../config.hpp"
 #include "../detail/base/message.hpp"
 #include "../detail/base/number.hpp"
@@ -26,21 +27,6 @@
 LUMINA_FLOATS_AS_WRITTEN
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
-
-/// Which devices hold a weight.
-enum class Pair {
-  differential,  ///< two, one of them off
-  two_sided,     ///< two, on both sides of the middle
-  offset,        ///< one, around the middle
-};
-
-/// The devices of a weight.
-struct Cells {
-  Pair pair = Pair::differential;
-  float g_min = 0.0f;  ///< what a device has that is off, µS: g_max divided by the on/off ratio
-
-  constexpr std::size_t devices() const { return pair == Pair::offset ? 1 : 2; }
-};
 
 namespace detail {
 
