@@ -18,6 +18,7 @@ if(TARGET lumina_dispatch)
     ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
     INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
   install(FILES "${PROJECT_SOURCE_DIR}/dispatch/include/lumina/dispatch.hpp"
+    "${PROJECT_SOURCE_DIR}/dispatch/include/lumina/dispatch_arrays.hpp"
     DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/lumina")
   install(EXPORT lumina-dispatch-targets NAMESPACE lumina:: DESTINATION "${lumina_package_dir}")
   export(EXPORT lumina-dispatch-targets NAMESPACE lumina::

@@ -6,6 +6,8 @@
 
 #include <lumina/lumina.hpp>
 
+#include "keep_outputs.hpp"
+#include "products.hpp"
 #include "stage_list.hpp"
 
 namespace lumina {
@@ -13,18 +15,18 @@ inline namespace LUMINA_ISA_NAMESPACE {
 
 namespace unit {
 
-/// f<sums, facts of rows>() with what the stages want, or more: each set is code of its own, so
-/// there are those of the field's presets, and all. `Few`: only none and all.
-template <bool Few, class F>
-void with_sums(const StageList& stages, const F& f) {
-  const unsigned wanted = stages.wanted_sums();
-  if (wanted == 0 && !stages.wants_row_facts()) return f.template operator()<0, false>();
-  if constexpr (!Few) {
-    if (wanted == 0) return f.template operator()<0, true>();
-    if (wanted == Sums::squared_inputs) return f.template operator()<Sums::squared_inputs, true>();
-  }
-  f.template operator()<Sums::magnitudes | Sums::squared_inputs | Sums::squares, true>();
+Lists::Lists(const dispatch::Call& call, std::size_t rows, std::size_t cols,
+             dispatch::StagePlace& place)
+    : in_array(list_of(call.array_stages, "array_stages", rows, cols, place)),
+      behind(list_of(call.digital_stages, "digital_stages", rows, cols, place)) {}
+
+Lists::Lists(const dispatch::Call& call, std::size_t rows, std::size_t cols, std::size_t tiles,
+             dispatch::StagePlace& place)
+    : Lists(call, rows, cols, place) {
+  if (call.array_outputs != nullptr) in_array.add(KeepOutputs{call.array_outputs, tiles, cols});
 }
+
+namespace {
 
 /// f(the DAC). A symmetric one has a range for each row, if only the same one.
 template <class F>
@@ -41,27 +43,26 @@ void with_dac(const dispatch::Call& call, const F& f) {
   }
 }
 
-struct Lists {
-  StageList in_array, behind;
+/// A DAC over [lo, hi] is rare in front of arrays.
+template <class Dac>
+inline constexpr bool is_rare = !std::is_same_v<Dac, ManagedDac>;
+template <class Dac>
+inline constexpr SumSets sets_for = is_rare<Dac> ? SumSets::none_or_all : SumSets::each;
 
-  Lists(const dispatch::Call& call, std::size_t rows, std::size_t cols, dispatch::StagePlace& place)
-      : in_array(list_of(call.array_stages, "array_stages", rows, cols, place)),
-        behind(list_of(call.digital_stages, "digital_stages", rows, cols, place)) {}
-};
+}  // namespace
 
 void run_arrays(const dispatch::Call& call, const Packed& packed, ForwardRecord* record,
                 dispatch::StagePlace& place) {
-  const Lists lists(call, call.y.rows, call.y.cols, place);
   const MatrixView<const float> x(call.x);
   with_dac(call, [&](const auto& dac) {
     with_tiles(packed, [&](const auto& weights) {
-      // A DAC over [lo, hi] is rare in front of arrays.
-      constexpr bool kFew = !std::is_same_v<std::remove_cvref_t<decltype(dac)>, ManagedDac>;
-      with_sums<kFew>(lists.in_array, [&]<unsigned Set, bool RowFacts>() {
-        forward(analog_pass(x, dac, weights, array<Set, RowFacts>(lists.in_array),
-                            digital(lists.behind), call.key),
-                call.y, record, any_executor(call));
-      });
+      const Lists lists(call, call.y.rows, call.y.cols, weights.tiles(), place);
+      with_sums<sets_for<std::remove_cvref_t<decltype(dac)>>>(
+          lists.in_array, [&]<unsigned Set, bool RowFacts>() {
+            forward(analog_pass(x, dac, weights, array<Set, RowFacts>(lists.in_array),
+                                digital(lists.behind), call.key),
+                    call.y, record, any_executor(call));
+          });
     });
   });
 }
@@ -75,8 +76,17 @@ void backward_through_arrays(const dispatch::Call& call, const Packed& packed,
   with_dac(call, [&](const auto& dac) {
     with_tiles(packed, [&](const auto& weights) {
       // Noise has no part in it, nor what it wants.
-      backward(analog_pass(x, dac, weights, array(lists.in_array), digital(lists.behind), call.key),
-               grad_y, record, gradients, workspace, any_executor(call));
+      const auto pass =
+          analog_pass(x, dac, weights, array(lists.in_array), digital(lists.behind), call.key);
+      using Weights = std::remove_cvref_t<decltype(weights)>;
+      if constexpr (is_rare<std::remove_cvref_t<decltype(dac)>> ||
+                    !std::is_same_v<Weights, TiledWeights<8>>) {
+        backward(pass, grad_y, record, gradients, workspace, any_executor(call));
+      } else {
+        with_products_of_arrays(call.gradient_products, [&](const auto& products) {
+          backward(pass, grad_y, record, gradients, workspace, products, any_executor(call));
+        });
+      }
     });
   });
 }

@@ -125,12 +125,18 @@ struct Access {
     return Weights(Owned<PackedTag>(unit->pack(w, kind, bits, mapping), {unit}),
                    pairs ? 2 * w.rows : w.rows, w.cols, bits, kind);
   }
+  static Weights encode(const MatrixMemory<const float>& w, const ArrayEncoding& encoding,
+                        const ConvolutionShape* shape) {
+    const Unit* const unit = active().get();
+    return Weights(Owned<PackedTag>(unit->encode_arrays(w, encoding, shape), {unit}), w.rows,
+                   w.cols, encoding.bits, WeightKind::tiles);
+  }
   static Weights with_bits(Weights weights, int bits) {
     weights.bits_ = bits;
     return weights;
   }
   static const Unit* unit(const Weights& weights) { return weights.packed_.get_deleter().unit; }
-  static const PackedTag* packed(const Weights& weights) { return weights.packed_.get(); }
+  static PackedTag* packed(const Weights& weights) { return weights.packed_.get(); }
   static bool tiled(const Weights& weights) { return weights.kind_ == WeightKind::tiles; }
   static bool borrowed(const Weights& weights) { return weights.kind_ == WeightKind::borrowed; }
 
@@ -177,6 +183,27 @@ void Weights::codes(std::int8_t* to) const { Access::unit(*this)->codes(packed_.
 void Weights::values(float* to) const { Access::unit(*this)->values(packed_.get(), to); }
 void Weights::scales(float* to) const { Access::unit(*this)->scales(packed_.get(), to); }
 
+namespace {
+
+/// What only weights on arrays have.
+const Unit* unit_of_arrays(const Weights& weights, const char* what) {
+  if (Access::tiled(weights)) return Access::unit(weights);
+  throw std::invalid_argument("lumina::dispatch: " + std::string(what) +
+                              " is for weights on arrays");
+}
+
+}  // namespace
+
+std::size_t Weights::code_count() const {
+  return unit_of_arrays(*this, "code_count")->code_count(packed_.get());
+}
+float Weights::code_value() const {
+  return unit_of_arrays(*this, "code_value")->code_value(packed_.get());
+}
+void Weights::multiply_scales(const float* factors) {
+  unit_of_arrays(*this, "multiply_scales")->multiply_scales(packed_.get(), factors);
+}
+
 Weights pack_weights(MatrixMemory<const float> w) { return Access::pack(w, WeightKind::floats, 0); }
 Weights borrow_weights(MatrixMemory<const float> w) {
   return Access::pack(w, WeightKind::borrowed, 0);
@@ -195,6 +222,25 @@ Weights encode_weights(MatrixMemory<const float> w, int bits) {
 }
 Weights encode_tiles(MatrixMemory<const float> w, int bits, const Mapping& mapping) {
   return Access::pack(w, WeightKind::tiles, bits, mapping);
+}
+
+Weights encode_arrays(MatrixMemory<const float> w, const ArrayEncoding& encoding) {
+  return Access::encode(w, encoding, nullptr);
+}
+Weights encode_arrays(MatrixMemory<const float> filters, const ArrayEncoding& encoding,
+                      const ConvolutionShape& shape) {
+  return Access::encode(filters, encoding, &shape);
+}
+void perturb_gradient(MatrixMemory<float> gradient, const ArrayEncoding& encoding) {
+  active().get()->perturb_gradient(gradient, encoding, nullptr);
+}
+void perturb_gradient(MatrixMemory<float> gradient, const ArrayEncoding& encoding,
+                      const ConvolutionShape& shape) {
+  active().get()->perturb_gradient(gradient, encoding, &shape);
+}
+void conductances(const CellSpec& cell, const float* targets_uS, float* result_uS,
+                  std::size_t count, const double* seconds, const NoiseKey& key) {
+  active().get()->conductances(cell, targets_uS, result_uS, count, seconds, key);
 }
 
 void mix_neighbours(MatrixMemory<const float> w, float crosstalk, MatrixMemory<float> mixed) {
@@ -278,6 +324,28 @@ void backward(const Call& call, MatrixMemory<const float> grad_y, const Record& 
   WorkspaceTag* const memory = Access::workspace(workspace, unit);
   saying_which_stage([&](StagePlace& place) {
     unit->backward(call, Access::packed(*call.weights), grad_y, filled, gradients, memory, place);
+  });
+}
+
+void run(const ConvolutionCall& convolution) {
+  const Weights& weights = *convolution.call.weights;
+  Record* const to_fill = convolution.call.record;
+  const Unit* const unit = unit_of_arrays(weights, "a convolution");
+  RecordTag* const record = to_fill != nullptr ? Access::to_fill(*to_fill, unit) : nullptr;
+  saying_which_stage([&](StagePlace& place) {
+    unit->run_convolution(convolution, Access::packed(weights), record, place);
+  });
+}
+void backward(const ConvolutionCall& convolution, const ImageMemory<const float>& grad_y,
+              const Record& record, const ConvolutionGradientViews& gradients,
+              Workspace& workspace) {
+  const Weights& weights = *convolution.call.weights;
+  const Unit* const unit = unit_of_arrays(weights, "a convolution");
+  const RecordTag* const filled = Access::filled(record, unit);
+  WorkspaceTag* const memory = Access::workspace(workspace, unit);
+  saying_which_stage([&](StagePlace& place) {
+    unit->backward_convolution(convolution, Access::packed(weights), grad_y, filled, gradients,
+                               memory, place);
   });
 }
 

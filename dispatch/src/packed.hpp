@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include <lumina/dispatch.hpp>
 #include <lumina/lumina.hpp>
@@ -28,7 +29,7 @@ struct Packed {
   CodedWeights<8> codes8;
   CodedWeights<4> codes4;
   CodedWeights<2> codes2;
-  TiledWeights<8> tiles8;
+  std::vector<TiledWeights<8>> tiles8;  ///< of each product of a convolution; otherwise one
   TiledWeights<4> tiles4;
   TiledWeights<2> tiles2;
 
@@ -47,7 +48,7 @@ template <class F>
 auto with_tiles(const Packed& packed, F f) {
   if (packed.form == Packed::Form::tiles2) return f(packed.tiles2);
   if (packed.form == Packed::Form::tiles4) return f(packed.tiles4);
-  return f(packed.tiles8);
+  return f(packed.tiles8.front());
 }
 
 /// The caller's.

@@ -2,6 +2,7 @@
 // the namespace of the instruction set.
 #include "unit.hpp"
 
+#include <algorithm>
 #include <string_view>
 #include <type_traits>
 
@@ -9,6 +10,7 @@
 
 #include "arrays.hpp"
 #include "packed.hpp"
+#include "products.hpp"
 #include "readout.hpp"
 #include "stage_list.hpp"
 
@@ -32,11 +34,16 @@ ForwardRecord* object(RecordTag* tag) { return reinterpret_cast<ForwardRecord*>(
 const ForwardRecord* object(const RecordTag* tag) {
   return reinterpret_cast<const ForwardRecord*>(tag);
 }
-BackwardWorkspace* object(WorkspaceTag* tag) { return reinterpret_cast<BackwardWorkspace*>(tag); }
+ConvolutionBackwardWorkspace* object(WorkspaceTag* tag) {
+  return reinterpret_cast<ConvolutionBackwardWorkspace*>(tag);
+}
 FastRng* object(RngTag* tag) { return reinterpret_cast<FastRng*>(tag); }
 
 // --- Weights -------------------------------------------------------------------------------------
 
+PackedTag* owned(Packed&& packed) {
+  return reinterpret_cast<PackedTag*>(new Packed(static_cast<Packed&&>(packed)));
+}
 PackedTag* pack(const MatrixMemory<const float>& view, WeightKind kind, int bits,
                 const Mapping& mapping) {
   const MatrixView<const float> w(view);
@@ -76,37 +83,70 @@ PackedTag* pack(const MatrixMemory<const float>& view, WeightKind kind, int bits
         encode_tiles(w, mapping, packed.tiles4, bits);
       } else {
         packed.form = Packed::Form::tiles8;
-        encode_tiles(w, mapping, packed.tiles8, bits);
+        encode_tiles(w, mapping, packed.tiles8.emplace_back(), bits);
       }
   }
-  return reinterpret_cast<PackedTag*>(new Packed(static_cast<Packed&&>(packed)));
+  return owned(static_cast<Packed&&>(packed));
+}
+PackedTag* encode_arrays(const MatrixMemory<const float>& w,
+                         const dispatch::ArrayEncoding& encoding,
+                         const dispatch::ConvolutionShape* shape) {
+  Packed packed;
+  encode_arrays(MatrixView<const float>(w), encoding, shape, packed);
+  return owned(static_cast<Packed&&>(packed));
 }
 void delete_packed(PackedTag* tag) { delete object(tag); }
 
+/// f of each of a convolution's products, or of the only weights there are.
+template <class F>
+void for_each_tiled(const Packed& packed, const F& f) {
+  if (packed.form != Packed::Form::tiles8) return with_tiles(packed, f);
+  for (const TiledWeights<8>& product : packed.tiles8) f(product);
+}
 void codes(const PackedTag* tag, std::int8_t* to) {
-  const auto copy = [to](const auto& weights) {
+  const auto copy = [&to](const auto& weights) {
     for (std::size_t row = 0; row < weights.rows(); ++row) {
       for (std::size_t col = 0; col < weights.cols(); ++col) {
-        to[row * weights.cols() + col] = static_cast<std::int8_t>(weights.code(row, col));
+        *to++ = static_cast<std::int8_t>(weights.code(row, col));
       }
     }
   };
   const Packed& packed = *object(tag);
   if (packed.tiled()) {
-    with_tiles(packed, copy);
+    for_each_tiled(packed, copy);
   } else {
     with_codes(packed, copy);
   }
 }
+std::size_t code_count(const PackedTag* tag) {
+  std::size_t count = 0;
+  for_each_tiled(*object(tag),
+                 [&](const auto& weights) { count += weights.rows() * weights.cols(); });
+  return count;
+}
+float code_value(const PackedTag* tag) {
+  return with_tiles(*object(tag), [](const auto& weights) { return weights.code_value(); });
+}
+std::size_t tiles(const PackedTag* tag) {
+  std::size_t most = 0;
+  for_each_tiled(*object(tag), [&](const auto& weights) {
+    if (weights.tiles() > most) most = weights.tiles();
+  });
+  return most;
+}
 void scales(const PackedTag* tag, float* to) {
   const Packed& packed = *object(tag);
   if (packed.tiled()) {
-    with_tiles(packed, [to](const auto& weights) {
+    std::size_t outputs = 0, first = 0;
+    for_each_tiled(packed, [&](const auto& weights) { outputs += weights.rows(); });
+    std::fill_n(to, tiles(tag) * outputs, 0.0f);
+    for_each_tiled(packed, [&](const auto& weights) {
       for (std::size_t tile = 0; tile < weights.tiles(); ++tile) {
         for (std::size_t row = 0; row < weights.rows(); ++row) {
-          to[tile * weights.rows() + row] = weights.scales(tile)[row];
+          to[tile * outputs + first + row] = weights.scales(tile)[row];
         }
       }
+      first += weights.rows();
     });
   } else {
     with_codes(packed, [to](const auto& weights) {
@@ -114,8 +154,27 @@ void scales(const PackedTag* tag, float* to) {
     });
   }
 }
-std::size_t tiles(const PackedTag* tag) {
-  return with_tiles(*object(tag), [](const auto& weights) { return weights.tiles(); });
+void multiply_scales(PackedTag* tag, const float* factors) {
+  Packed& packed = *object(tag);
+  const auto multiply = [&](auto& weights, std::size_t outputs, std::size_t first) {
+    for (std::size_t tile = 0; tile < weights.tiles(); ++tile) {
+      for (std::size_t row = 0; row < weights.rows(); ++row) {
+        weights.multiply_scale(tile, row, factors[tile * outputs + first + row]);
+      }
+    }
+  };
+  if (packed.form == Packed::Form::tiles2) {
+    multiply(packed.tiles2, packed.tiles2.rows(), 0);
+  } else if (packed.form == Packed::Form::tiles4) {
+    multiply(packed.tiles4, packed.tiles4.rows(), 0);
+  } else {
+    std::size_t outputs = 0, first = 0;
+    for (const TiledWeights<8>& product : packed.tiles8) outputs += product.rows();
+    for (TiledWeights<8>& product : packed.tiles8) {
+      multiply(product, outputs, first);
+      first += product.rows();
+    }
+  }
 }
 
 void values(const PackedTag* tag, float* to) {
@@ -199,32 +258,13 @@ Gradients gradients_of(const GradientViews& views, std::size_t outputs) {
           {views.output_bias, views.output_bias != nullptr ? outputs : std::size_t{0}}};
 }
 
-constexpr dispatch::GradientProducts kProductsInUse =
-    kIntegerSplitIsFaster ? dispatch::GradientProducts::int16 : dispatch::GradientProducts::float32;
-
-/// f(products).
-template <class F>
-void with_products(dispatch::GradientProducts products, const F& f) {
-  using dispatch::GradientProducts;
-  switch (products == GradientProducts::by_machine ? kProductsInUse : products) {
-    case GradientProducts::int8:
-      return f(IntegerSplitProducts<1>{});
-    case GradientProducts::int16:
-      return f(IntegerSplitProducts<2>{});
-    case GradientProducts::int24:
-      return f(IntegerSplitProducts<3>{});
-    default:
-      return f(F32Products{});
-  }
-}
-
 template <class EpilogueT>
 void backward(const Call& call, const PackedTag* packed_tag,
               const MatrixMemory<const float>& grad_y, const RecordTag* record_tag,
               const GradientViews& views, WorkspaceTag* workspace_tag, const EpilogueT& stages) {
   const Packed& packed = *object(packed_tag);
   const MatrixView<const float> x(call.x), gradient(grad_y);
-  BackwardWorkspace& workspace = *object(workspace_tag);
+  BackwardWorkspace& workspace = object(workspace_tag)->products;
   const AnyExecutor executor = any_executor(call);
   const Gradients gradients = gradients_of(views, grad_y.cols);
   const ForwardRecord& record = *object(record_tag);
@@ -250,7 +290,8 @@ void backward(const Call& call, const PackedTag* packed, const MatrixMemory<cons
               dispatch::StagePlace& place) {
   if (object(packed)->tiled()) {
     return backward_through_arrays(call, *object(packed), grad_y, *object(record),
-                                   gradients_of(views, grad_y.cols), *object(workspace), place);
+                                   gradients_of(views, grad_y.cols), object(workspace)->products,
+                                   place);
   }
   if (!call.stages.empty()) {
     const StageList stages = list_of(call.stages, "stages", grad_y.rows, grad_y.cols, place);
@@ -266,7 +307,21 @@ void product_backward(const MatrixMemory<const float>& grad_y, const MatrixMemor
                       const MatrixMemory<const float>& w, const GradientViews& gradients,
                       WorkspaceTag* workspace, const dispatch::Executor& executor) {
   lumina::product_backward(grad_y, x, w, {gradients.input, gradients.weights, {}},
-                           *object(workspace), AnyExecutor{executor, executor.threads});
+                           object(workspace)->products, AnyExecutor{executor, executor.threads});
+}
+
+void run_convolution(const dispatch::ConvolutionCall& call, const PackedTag* packed,
+                     RecordTag* record_tag, dispatch::StagePlace& place) {
+  ForwardRecord* const record = record_tag != nullptr ? object(record_tag) : nullptr;
+  if (record != nullptr) record->resize(0, 0, 0);
+  run_arrays(call, *object(packed), record, place);
+}
+void backward_convolution(const dispatch::ConvolutionCall& call, const PackedTag* packed,
+                          const dispatch::ImageMemory<const float>& grad_y, const RecordTag* record,
+                          const dispatch::ConvolutionGradientViews& gradients,
+                          WorkspaceTag* workspace, dispatch::StagePlace& place) {
+  backward_through_arrays(call, *object(packed), grad_y, *object(record), gradients,
+                          *object(workspace), place);
 }
 
 bool all_finite(const MatrixMemory<const float>& values) { return lumina::all_finite(values); }
@@ -313,9 +368,23 @@ constexpr dispatch::Unit table = {
     .force = &force,
     .isa = &isa,
     .pack = &pack,
+    .encode_arrays = &encode_arrays,
+    .perturb_gradient =
+        [](const MatrixMemory<float>& gradient, const dispatch::ArrayEncoding& encoding,
+           const dispatch::ConvolutionShape* shape) {
+          perturb_gradient(MatrixView<float>(gradient), encoding, shape);
+        },
+    .conductances =
+        [](const dispatch::CellSpec& cell, const float* targets, float* result, std::size_t count,
+           const double* seconds, const NoiseKey& key) {
+          conductances(cell, {targets, count}, {result, count}, seconds, key);
+        },
     .delete_packed = &delete_packed,
     .codes = &codes,
     .scales = &scales,
+    .code_count = &code_count,
+    .code_value = &code_value,
+    .multiply_scales = &multiply_scales,
     .tiles = &tiles,
     .values = &values,
     .mix_neighbours =
@@ -339,10 +408,12 @@ constexpr dispatch::Unit table = {
           object(tag)->resize(rows, cols, gates);
           object(tag)->mark_filled();
         },
-    .make_workspace = &make<WorkspaceTag, BackwardWorkspace>,
+    .make_workspace = &make<WorkspaceTag, ConvolutionBackwardWorkspace>,
     .delete_workspace = [](WorkspaceTag* tag) { delete object(tag); },
     .run = &run,
     .backward = &backward,
+    .run_convolution = &run_convolution,
+    .backward_convolution = &backward_convolution,
     .gradient_products_in_use = kProductsInUse,
     .product_backward = &product_backward,
     .all_finite = &all_finite,

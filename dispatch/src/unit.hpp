@@ -30,9 +30,19 @@ struct Unit {
   /// `mapping`: of tiles.
   PackedTag* (*pack)(const MatrixMemory<const float>& w, WeightKind kind, int bits,
                      const Mapping& mapping);
+  /// `shape`: of a convolution, whose filters w are, or null.
+  PackedTag* (*encode_arrays)(const MatrixMemory<const float>& w, const ArrayEncoding& encoding,
+                              const ConvolutionShape* shape);
+  void (*perturb_gradient)(const MatrixMemory<float>& gradient, const ArrayEncoding& encoding,
+                           const ConvolutionShape* shape);
+  void (*conductances)(const CellSpec& cell, const float* targets, float* result, std::size_t count,
+                       const double* seconds, const NoiseKey& key);
   void (*delete_packed)(PackedTag*);
   void (*codes)(const PackedTag*, std::int8_t* to);
   void (*scales)(const PackedTag*, float* to);
+  std::size_t (*code_count)(const PackedTag*);
+  float (*code_value)(const PackedTag*);
+  void (*multiply_scales)(PackedTag*, const float* factors);
   std::size_t (*tiles)(const PackedTag*);
   void (*values)(const PackedTag*, float* to);
 
@@ -56,6 +66,12 @@ struct Unit {
   void (*backward)(const Call& call, const PackedTag* packed,
                    const MatrixMemory<const float>& grad_y, const RecordTag* record,
                    const GradientViews& gradients, WorkspaceTag* workspace, StagePlace& place);
+  void (*run_convolution)(const ConvolutionCall& call, const PackedTag* packed, RecordTag* record,
+                          StagePlace& place);
+  void (*backward_convolution)(const ConvolutionCall& call, const PackedTag* packed,
+                               const ImageMemory<const float>& grad_y, const RecordTag* record,
+                               const ConvolutionGradientViews& gradients, WorkspaceTag* workspace,
+                               StagePlace& place);
   GradientProducts gradient_products_in_use;
   void (*product_backward)(const MatrixMemory<const float>& grad_y,
                            const MatrixMemory<const float>& x, const MatrixMemory<const float>& w,

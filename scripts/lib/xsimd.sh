@@ -29,8 +29,11 @@ xsimd_check() {
   fi >"$program.log" 2>&1
 }
 
-# Adds to passed, failed and skipped.
+# Adds to passed, failed and skipped. Vectors of 512 bits are for the oldest and the newest series: each of
+# these builds takes a minute.
 xsimd_stage() {
+  local avx2=(-mavx2 -mfma)
+  local avx512=(-mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mfma)
   local series version names=() name headers begin=$SECONDS
   mkdir -p build/test/xsimd
   rm -f build/test/xsimd/*.{log,result}
@@ -39,16 +42,18 @@ xsimd_stage() {
     headers=build/test/xsimd/headers-$series
     if ! fetch_xsimd "$version" "$headers"; then
       echo "SKIPPED: xsimd $series could not be fetched from PyPI"
-      skipped=$((skipped + 2))
+      skipped=$((skipped + 1))
       continue
     fi
-    names+=("xsimd-$series-avx2" "xsimd-$series-avx512")
-    # Two at a time.
-    xsimd_check "xsimd-$series-avx2" "$headers" -mavx2 -mfma &
-    xsimd_check "xsimd-$series-avx512" "$headers" -mavx512f -mavx512cd -mavx512dq -mavx512bw \
-      -mavx512vl -mfma &
-    wait
+    names+=("xsimd-$series-avx2")
+    xsimd_check "xsimd-$series-avx2" "$headers" "${avx2[@]}" &
+    if [[ $series == 10 || $series == 14 ]]; then
+      names+=("xsimd-$series-avx512")
+      xsimd_check "xsimd-$series-avx512" "$headers" "${avx512[@]}" &
+    fi
+    while (($(jobs -rp | wc -l) >= jobs)); do wait -n || true; done
   done
+  wait
   for name in "${names[@]}"; do
     if [[ $(<"build/test/xsimd/$name.result") == passed ]]; then
       passed=$((passed + 1))

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include <lumina/border.hpp>
+#include <lumina/dispatch_arrays.hpp>
 
 namespace lumina::dispatch {
 
@@ -192,8 +193,16 @@ class Weights {
 
   /// Of coded weights and of those on arrays: codes [out, in], and the scale of each output [out],
   /// of each array's outputs [tiles, out], to the caller's memory.
+  /// Of a convolution with several products those of one after the other: [outputs, in], [most
+  /// tiles of a product, outputs].
   void codes(std::int8_t* to) const;
   void scales(float* to) const;
+  /// Of weights on arrays: how many elements codes() writes, and what code 1 is of a fully-on
+  /// device.
+  std::size_t code_count() const;
+  float code_value() const;
+  /// Of weights on arrays: each scale times a factor, [tiles, out], as digital corrections do.
+  void multiply_scales(const float* factors);
   /// Of packed weights: the values [out, in] that are multiplied.
   void values(float* to) const;
 
@@ -224,6 +233,24 @@ Weights pack_complex_weights(MatrixMemory<const float> w);
 Weights encode_weights(MatrixMemory<const float> w, int bits);
 /// encode_tiles: 2 … 8 bits, on arrays, for calls with `array_stages` and `digital_stages`.
 Weights encode_tiles(MatrixMemory<const float> w, int bits, const Mapping& mapping = {});
+
+/// The same of 8 bits, with devices of a cell or a noise of training: Programmed, or encode_tiles
+/// with a noise; each held in 8 bits.
+Weights encode_arrays(MatrixMemory<const float> w, const ArrayEncoding& encoding);
+/// The weights of a convolution's products, for ConvolutionCalls: filters [outputs, channels /
+/// groups · taps] in torch's order. A chip's devices, and the noise, are those of filter_matrix(),
+/// of several groups in rows from the product's first output on.
+Weights encode_arrays(MatrixMemory<const float> filters, const ArrayEncoding& encoding,
+                      const ConvolutionShape& shape);
+/// The gradient by w, or by filters, in place, through the noise of such weights, where that is
+/// linear: multiplicative noise and DropConnect.
+void perturb_gradient(MatrixMemory<float> gradient, const ArrayEncoding& encoding);
+void perturb_gradient(MatrixMemory<float> gradient, const ArrayEncoding& encoding,
+                      const ConvolutionShape& shape);
+/// What devices have that were programmed to `count` targets, in µS; `seconds` after that, or
+/// where that is null just programmed (cells.hpp).
+void conductances(const CellSpec& cell, const float* targets_uS, float* result_uS,
+                  std::size_t count, const double* seconds, const NoiseKey& key);
 
 /// mix_neighbours: crosstalk between outputs, to be packed then.
 void mix_neighbours(MatrixMemory<const float> w, float crosstalk, MatrixMemory<float> mixed);
@@ -288,9 +315,12 @@ struct Call {
   std::span<const StageSpec> digital_stages = {};
   NoiseManagement noise_management = NoiseManagement::none;
   int bound_iterations = 0;
+  /// Of weights on arrays: what leaves their stages, [rows of y, tiles, out], where it has data.
+  float* array_outputs = nullptr;
   NoiseKey key = {};
   Executor executor = {};
-  /// Of backward(), but on arrays. int8 rounds at random, with the key.
+  /// Of backward(). int8 rounds at random, with the key. On arrays float32 or int16, where codes of
+  /// 8 bits are behind a symmetric DAC.
   GradientProducts gradient_products = GradientProducts::by_machine;
   Record* record = nullptr;  ///< to be filled, for backward()
   bool track = false;  ///< run() returns the largest |v| that enters the ADC, or the last gate; not
@@ -312,6 +342,27 @@ struct GradientViews {
 /// and the key.
 void backward(const Call& call, MatrixMemory<const float> grad_y, const Record& record,
               const GradientViews& gradients, Workspace& workspace);
+
+/// A convolution on arrays: fused_convolution of images, with the weights, DAC (a symmetric one),
+/// stages, key, executor, outputs and gradient products of `call`, whose x and y are not read.
+struct ConvolutionCall {
+  ImageMemory<const float> x;
+  ImageMemory<float> y;
+  ConvolutionShape shape;
+  const Call& call;
+};
+/// `record`, where the call has one, is filled.
+void run(const ConvolutionCall& convolution);
+
+/// Where its gradients go; what has no data is not computed.
+struct ConvolutionGradientViews {
+  ImageMemory<float> input = {};
+  MatrixMemory<float> filters = {};  ///< as they were given
+  float* bias = nullptr;             ///< [outputs]; by the first bias of the digital stages
+};
+void backward(const ConvolutionCall& convolution, const ImageMemory<const float>& grad_y,
+              const Record& record, const ConvolutionGradientViews& gradients,
+              Workspace& workspace);
 
 /// The gradients of a bare product y = x·wᵀ, in floats: grad_y·w and grad_yᵀ·x.
 void product_backward(MatrixMemory<const float> grad_y, MatrixMemory<const float> x,
