@@ -2,8 +2,11 @@
 
     y = ADC(DAC(x) @ W.T + b + noise)
 
-The functions take NumPy arrays and CPU tensors of PyTorch where they lie. `lumina_kernel.nn` has
-the PyTorch layer `OpticalLinear`; it works without the compiled part too, only slower.
+The functions take NumPy arrays and CPU tensors of PyTorch where they lie. `Profile` and its parts
+describe hardware (`presets` has some); they need neither the compiled part nor PyTorch. `linear`
+and `convolution` compute on arrays that they describe.
+`lumina_kernel.nn` has the PyTorch layer `OpticalLinear`; it works without the compiled part too,
+only slower.
 """
 
 from importlib import metadata as _metadata
@@ -33,7 +36,31 @@ except ImportError as _error:
     # lumina_kernel.nn has a way without; whoever wants something compiled gets the cause.
     _cause = _error
 
+if TYPE_CHECKING:
+    from .analog import *
+    from .hardware import *
+
+# Imported when one of them is asked for.
+_HARDWARE = [
+    "Adc",
+    "Calibrated",
+    "Dac",
+    "Energy",
+    "HardwareAware",
+    "Mapping",
+    "Profile",
+    "ReadNoise",
+    "Slices",
+    "Wires",
+    "cells",
+    "presets",
+]
+
+_ANALOG = ["AnalogWeights", "calibrated", "convolution", "linear"]
+
 __all__ = [
+    *_HARDWARE,
+    *_ANALOG,
     "CodedWeights",
     "FastRng",
     "PackedWeights",
@@ -65,6 +92,17 @@ if not TYPE_CHECKING:  # where it would vouch for any name
                 return _metadata.version("lumina-kernel")
             except _metadata.PackageNotFoundError:
                 pass  # run from its sources
+        if name in _HARDWARE:
+            from . import hardware
+
+            return getattr(hardware, name)
+        if name in _ANALOG and "version" in globals():
+            from . import analog
+
+            return getattr(analog, name)
         if name in __all__:
             raise ImportError(f"lumina_kernel.{name} needs the compiled part: {_cause}") from _cause
         raise AttributeError(f"module 'lumina_kernel' has no attribute '{name}'")
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

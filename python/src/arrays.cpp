@@ -420,8 +420,10 @@ bool Array::aligned() const { return reinterpret_cast<std::uintptr_t>(data()) % 
 
 bool Array::contiguous() const {
   auto expected = static_cast<std::ptrdiff_t>(size_of(type_));
-  for (std::size_t i = dimensions(); i-- > 0;) {
+  for (std::size_t i = 0; i < dimensions(); ++i) {
     if (size(i) == 0) return true;
+  }
+  for (std::size_t i = dimensions(); i-- > 0;) {
     if (size(i) > 1 && stride(i) != expected) return false;
     expected *= static_cast<std::ptrdiff_t>(size(i));
   }

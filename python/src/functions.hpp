@@ -9,5 +9,6 @@ void bind_functions(nanobind::module_& module);
 void bind_complex(nanobind::module_& module);
 void bind_generators(nanobind::module_& module);
 void bind_layer(nanobind::module_& module);
+void bind_array_layer(nanobind::module_& module);
 
 }  // namespace lumina::python

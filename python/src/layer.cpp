@@ -1,8 +1,6 @@
 // What lumina_kernel.nn computes with; not public.
 #include <algorithm>
 #include <iterator>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -12,17 +10,13 @@
 #include "arguments.hpp"
 #include "arrays.hpp"
 #include "functions.hpp"
+#include "layer.hpp"
 #include "threads.hpp"
 #include "weights.hpp"
 
 namespace lumina::python {
 
 namespace {
-
-struct Workspace {
-  dispatch::Workspace memory;
-  std::mutex busy;
-};
 
 using Bounds = std::tuple<int, float, float, bool>;  // bits, lo, hi, symmetric
 using ReadoutValues =
@@ -39,7 +33,8 @@ constexpr std::pair<const char*, dispatch::GradientProducts> kGradientProducts[]
     {"int16", dispatch::GradientProducts::int16},
     {"int24", dispatch::GradientProducts::int24}};
 
-/// None: as the machine has it.
+}  // namespace
+
 dispatch::GradientProducts gradient_products(const nb::object& name) {
   if (name.is_none()) return dispatch::GradientProducts::by_machine;
   const auto text = nb::cast<std::string>(name);
@@ -48,6 +43,9 @@ dispatch::GradientProducts gradient_products(const nb::object& name) {
   }
   throw nb::value_error("gradient_products must be float32, int8, int16 or int24");
 }
+
+namespace {
+
 const char* gradient_products_in_use() {
   const dispatch::GradientProducts in_use = dispatch::gradient_products_in_use();
   return std::find_if(std::begin(kGradientProducts), std::end(kGradientProducts),
@@ -107,23 +105,6 @@ float forward(nb::handle x, nb::handle weights, nb::handle y, nb::handle bias, n
   return threads.without_gil([&] { return dispatch::run(call); });
 }
 
-/// A matrix to write a gradient to, or None.
-class GradientMatrix {
- public:
-  GradientMatrix(nb::handle object, const char* name, std::size_t rows, std::size_t cols) {
-    if (object.is_none()) return;
-    matrix_.emplace(object, name, object, rows, cols);
-    view_ = matrix_->view();
-  }
-  const MatrixMemory<float>& view() const { return view_; }
-  const Array* array() const { return matrix_ ? matrix_->array() : nullptr; }
-  bool foreign() const { return matrix_ && matrix_->foreign(); }
-
- private:
-  std::optional<OutputMatrix<float>> matrix_;
-  MatrixMemory<float> view_{};
-};
-
 void backward(const dispatch::Record& record, nb::handle grad_y, nb::handle x, nb::handle weights,
               nb::handle settings, nb::handle grad_x, nb::handle grad_w, nb::handle grad_bias,
               Workspace& workspace, int thread_count) {
@@ -143,16 +124,10 @@ void backward(const dispatch::Record& record, nb::handle grad_y, nb::handle x, n
   call.weights = &packed;
   call.executor = threads.executor();
   const dispatch::GradientViews gradients{by_input.view(), by_weights.view(), by_bias.data()};
-  threads.without_gil([&] {
-    const std::unique_lock mine(workspace.busy, std::try_to_lock);
-    dispatch::Workspace own;  // where another thread is at work
-    dispatch::backward(call, gradient.view(), record, gradients, mine ? workspace.memory : own);
+  workspace.use(threads, [&](dispatch::Workspace& memory) {
+    dispatch::backward(call, gradient.view(), record, gradients, memory);
   });
 }
-
-// A record's bits in an array of bytes, in which they can pass through a graph of tensors.
-template <class Byte>
-using ByteMatrix = nb::ndarray<Byte, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 void save_record(const dispatch::Record& record, const ByteMatrix<std::uint8_t>& to) {
   const auto bits = record.bytes();
@@ -186,6 +161,7 @@ void bind_layer(nb::module_& module) {
       .def(nb::init<>())
       .def("save", &save_record, nb::arg("to"),
            "Its bits to an array of bytes [batch, ceil(out / 8)].")
+      .def_prop_ro("gates", &dispatch::Record::gates, "Bits of an output.")
       .def("restore", &restore_record, nb::arg("weights"), nb::arg("bits"),
            "Takes back what save() has written, of a forward() with such weights.");
   nb::class_<Workspace>(module, "Workspace", "Memory of backward(), used again.").def(nb::init<>());

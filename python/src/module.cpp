@@ -55,4 +55,5 @@ NB_MODULE(_core, module) {
   lumina::python::bind_complex(module);
   lumina::python::bind_generators(module);
   lumina::python::bind_layer(module);
+  lumina::python::bind_array_layer(module);
 }

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from lumina_kernel.nn import OpticalLinear, pure_torch, selection
+from lumina_kernel.nn import OpticalLinear, pure_torch, selection, torch_arrays
 
 BACKENDS = ("native", "torch")
 
@@ -27,6 +27,15 @@ def backend(request, monkeypatch):
     """Each test runs with each of the two; its value is the name."""
     monkeypatch.setattr(selection, "active", computation(request.param))
     return request.param
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """For tests of many small calls, which teams of threads would only wait for each other in."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def copies_on(monkeypatch, layer, names=BACKENDS):
@@ -114,3 +123,12 @@ def assert_close(actual, expected, relative=1e-5):
     actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     assert actual.shape == expected.shape
     assert np.abs(actual - expected).max() <= relative * max(np.abs(expected).max(), 1e-30)
+
+
+def held_on_arrays(weights):
+    """The weights that arrays of nn.torch_arrays stand for."""
+    decoded = []
+    for codes, code_value, scales, tiles, *_ in weights.matrices:
+        sizes = torch.tensor([end - begin for begin, end in tiles])
+        decoded.append(codes * code_value * scales.repeat_interleave(sizes, 0).t())
+    return torch_arrays.in_shape(decoded, weights)

@@ -33,7 +33,8 @@ def arrays():
         x=ones(2, 3), w=ones(4, 3), bias=ones(4), g=ones(2, 4), out=ones(2, 4),
         z=ones(2, 3, dtype=np.complex64), double=np.ones((2, 3)), strided=ones(3, 2).T,
         constant=read_only(ones(2, 4)), packed=lk.PackedWeights(ones(4, 3)),
-        coded=lk.CodedWeights(ones(4, 3)), rng=lk.FastRng(1), quantizer=lk.Quantizer(8, 0.0, 1.0))
+        coded=lk.CodedWeights(ones(4, 3)), rng=lk.FastRng(1), quantizer=lk.Quantizer(8, 0.0, 1.0),
+        profile=lk.Profile(out_noise=0.1))
 
 
 SUCCESSES = dict(
@@ -47,6 +48,7 @@ SUCCESSES = dict(
     encode=lambda a: (lambda c: (c.codes(), c.scales(), c.decode()))(lk.CodedWeights(a.w)),
     rng=lambda a: (a.rng.normals(3), a.rng.fill_normal(a.out), a.rng.next(), lk.FastRng(1)),
     quantizer=lambda a: (a.quantizer(a.x), a.quantizer.encode(a.x), a.quantizer.apply(a.out)),
+    analog=lambda a: lk.linear(a.x, lk.AnalogWeights(a.w, a.profile), a.bias, threads=1),
     names=lambda a: (lk.isa(), lk.available_isas(), lk.force_isa(lk.isa()), lk.hello_lumina()),
 )
 

@@ -1,4 +1,4 @@
-"""OpticalLinear in several processes that train one model: gloo on the CPU."""
+"""Layers in several processes that train one model: gloo on the CPU."""
 
 import copy
 import os
@@ -8,7 +8,8 @@ import sys
 import pytest
 from nn_support import inputs, make_layer, torch
 
-from lumina_kernel.nn import OpticalLinear, ranks
+import lumina_kernel as lk
+from lumina_kernel.nn import AnalogConv2d, AnalogLinear, AnalogSGD, OpticalLinear, ranks
 
 dist = torch.distributed
 pytestmark = pytest.mark.skipif(
@@ -88,6 +89,31 @@ def train_in_parallel(rank):
     return results
 
 
+def on_arrays():
+    training = lk.HardwareAware(weight_noise=0.05, clip=0.3)
+    return lk.presets.pcm_hwa.with_(mapping=lk.Mapping((24, 16), weight_bits=None), training=training)
+
+
+def train_arrays_in_parallel(rank):
+    from torch.nn.parallel import DistributedDataParallel
+
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        AnalogConv2d(1, 4, 3, stride=2, profile=on_arrays()),
+        torch.nn.Flatten(),
+        AnalogLinear(64, 10, profile=on_arrays()),
+    )
+    model = DistributedDataParallel(net)
+    optimizer = AnalogSGD(model.parameters(), lr=0.05)
+    results = {"noise": net(inputs(5, 1, 10, 10)).detach()}
+    for i in range(4):
+        optimizer.zero_grad()
+        model(inputs(5, 1, 10, 10, seed=10 * i + rank)).square().sum().backward()
+        optimizer.step()
+    results["weights"] = [parameter.detach().clone() for parameter in net.parameters()]
+    return results
+
+
 def train_compiled(rank):
     layer = small_layer()
     twin = copy.deepcopy(layer)
@@ -110,6 +136,7 @@ def sharded_model():
         torch.nn.Sigmoid(),
         make_layer(70, 36, "lumina_micro_v1", **given),
         torch.nn.ReLU(),
+        AnalogLinear(36, 36, profile=lk.Profile(noise_management="abs_max")),
         make_layer(36, 4, "lumina_micro_v1", bias=True, output_range=RANGE, **given),
     )
 
@@ -132,7 +159,7 @@ def train_sharded(rank):
     from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 
     results = {"whole": losses_of(sharded_model())}
-    policy = ModuleWrapPolicy({OpticalLinear, torch.nn.Linear})
+    policy = ModuleWrapPolicy({OpticalLinear, AnalogLinear, torch.nn.Linear})
     for original in (False, True):
         model = FullyShardedDataParallel(
             sharded_model(),
@@ -168,6 +195,14 @@ def test_range_and_noise(tmp_path):
     assert first["limits"][2] == pytest.approx(second["own limit"], rel=0.1)
     after = first["limit after an empty batch"]
     assert after == second["limit after an empty batch"] > 1.1 * first["limits"][2]
+
+
+def test_layers_on_arrays(tmp_path):
+    first, second = run_on_ranks(train_arrays_in_parallel, tmp_path)
+    assert not torch.equal(first["noise"], second["noise"])
+    for own, other in zip(first["weights"], second["weights"]):
+        assert torch.equal(own, other)
+    assert first["weights"][0].abs().max() <= 0.3
 
 
 @pytest.mark.skipif(not hasattr(torch, "compile"), reason="torch has no compile")

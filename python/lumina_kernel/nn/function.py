@@ -43,7 +43,7 @@ def run(
 
 def refuse_forward_mode(ctx: Any, *_: Any) -> None:
     raise RuntimeError(
-        "OpticalLinear has no forward-mode derivatives (jvp, jacfwd, hessian): take gradients "
+        "lumina_kernel.nn has no forward-mode derivatives (jvp, jacfwd, hessian): take gradients "
         "backward (grad, vjp, jacrev)"
     )
 

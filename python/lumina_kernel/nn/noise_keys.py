@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 import torch
 from torch import Tensor
 
 from ..checks import checked_int
+from ..mixing import mixed
 
 _WORDS = 1 << 64
 _lock = threading.Lock()  # of what passes and layers count
@@ -17,17 +18,6 @@ _lock = threading.Lock()  # of what passes and layers count
 def drawn(generator: Optional[torch.Generator] = None) -> Tensor:
     """A number 0 … 2^63 − 1 from `generator` or torch's default one."""
     return torch.empty((), dtype=torch.int64, device="cpu").random_(generator=generator)
-
-
-def mixed(*words: int) -> int:
-    """A fixed hash of 64-bit words, 0 … 2^63 − 1: SplitMix64, which each word moves on."""
-    state = 0
-    for word in words:
-        state = (state + word + 0x9E3779B97F4A7C15) % _WORDS
-        state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % _WORDS
-        state = (state ^ state >> 27) * 0x94D049BB133111EB % _WORDS
-        state ^= state >> 31
-    return state >> 1
 
 
 class _Streams:
@@ -77,6 +67,7 @@ class NoiseKeys:
         self.seed = None if seed is None else _checked_word("seed", seed)
         self._stream: Optional[int] = None
         self._count = 0
+        self._step: Optional[Tuple[int, ...]] = None
         if stream is not None:
             self.stream = stream
         elif seed is not None:
@@ -95,10 +86,19 @@ class NoiseKeys:
     @property
     def own(self) -> bool:
         """Whether torch's default generator has no part in it."""
-        return self.generator is not None or self.seed is not None
+        return not (self.generator is None and self.seed is None and self._step is None)
+
+    def at_step(self, *words: int) -> None:
+        """From now on keys are a function of `words` and of how many passes there were since."""
+        self._step = words
+        self._count = 0
 
     def next(self, number: int, rank: int) -> int:
         """The key of a pass that has drawn `number`: 0 … 2^63 − 1."""
+        if self._step is not None:
+            with _lock:
+                count, self._count = self._count, self._count + 1
+            return mixed(*self._step, rank, count)
         if self.seed is not None:
             with _lock:
                 count, self._count = self._count, self._count + 1
@@ -116,6 +116,7 @@ class NoiseKeys:
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
+        self.__dict__.setdefault("_step", None)  # of an older file
         if self.generator is not None:
             self.generator = torch.Generator()
             self.generator.set_state(state["generator"])

@@ -76,14 +76,14 @@ def call(
 
     Error: RuntimeError, the graph could not say what the layer does.
     """
-    stored = _is_tracing() or _is_exporting()
-    _refuse_onnx()
-    if stored and kind.noisy and passes.keys.own:
+    is_stored = stored()
+    refuse_onnx("OpticalLinear")
+    if is_stored and kind.noisy and passes.keys.own:
         raise RuntimeError(
             "OpticalLinear: a graph that is stored can't draw from the layer's own generator; make "
             "it of a layer without seed and generator, or in eval()"
         )
-    if stored and kind.learns and passes.group is not None:
+    if is_stored and kind.learns and passes.group is not None:
         raise RuntimeError(
             "OpticalLinear: a graph that is stored does not know the layer's process group; make "
             "it in eval(), or give an output_range"
@@ -93,11 +93,8 @@ def call(
             "OpticalLinear: within torch.func the tracked range can't follow the batches; call "
             "eval(), or give an output_range"
         )
-    number = None
-    if kind.numbered:
-        # (torch.jit.trace does not know devices.)
-        number = drawn() if _is_tracing() else torch.ops.lumina_kernel.draw(device=_CPU)
-    y, _, follows, _ = _operator(_Forward, torch.ops.lumina_kernel.optical_linear)(
+    number = draw() if kind.numbered else None
+    y, _, follows, _ = operator_of(_Forward, torch.ops.lumina_kernel.optical_linear)(
         x,
         weight,
         bias,
@@ -105,17 +102,28 @@ def call(
         limit,
         numbers_of(kind.settings),
         [int(flag) for flag in kind[1:]],
-        0 if stored else passes.id,
+        0 if is_stored else passes.id,
     )
     if kind.learns:
         limit.copy_(follows.detach())
     return y
 
 
-def _refuse_onnx() -> None:
+def stored() -> bool:
+    """Whether the graph may be run by another process."""
+    return _is_tracing() or _is_exporting()
+
+
+def draw() -> Tensor:
+    """A number from torch's default generator, anew in each run of a graph."""
+    # (torch.jit.trace does not know devices.)
+    return drawn() if _is_tracing() else torch.ops.lumina_kernel.draw(device=_CPU)
+
+
+def refuse_onnx(name: str) -> None:
     if torch.onnx.is_in_onnx_export():
         raise RuntimeError(
-            "OpticalLinear: torch.onnx.export is not possible, for ONNX has no such operator"
+            f"{name}: torch.onnx.export is not possible, for ONNX has no such operator"
         )
 
 
@@ -176,7 +184,7 @@ def _forward(
 
 
 def _forward_shapes(x: Tensor, weight: Tensor, *_: Any) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-    _refuse_onnx()  # an exporter may see nothing else of the layer
+    refuse_onnx("OpticalLinear")  # an exporter may see nothing else of the layer
     y = x.new_empty((*x.shape[:-1], weight.shape[0]))
     return y, x.new_empty(()), x.new_empty(()), selection.active.record_like(y)
 
@@ -215,50 +223,47 @@ def _set_up(ctx: Any, inputs: Tuple, output: Tuple) -> None:
 
 def _gradients(ctx: Any, grad_y: Tensor, *_: Any) -> Tuple[Optional[Tensor], ...]:
     needed = list(ctx.needs_input_grad[:3])
-    backward = _operator(_Backward, torch.ops.lumina_kernel.optical_linear_backward)
+    backward = operator_of(_Backward, torch.ops.lumina_kernel.optical_linear_backward)
     gradients = backward(grad_y, *ctx.saved_tensors, ctx.settings, ctx.flags, needed)
     wanted = (gradient if need else None for gradient, need in zip(gradients, needed))
     return (*wanted, None, None, None, None, None)
 
 
-# torch.func takes gradients of such functions, not of operators.
+# torch.func takes gradients of functions of autograd, not of operators.
 
 
-def _operator(function: Any, operator: Any) -> Any:
+def operator_of(function: Any, operator: Any) -> Any:
     return function.apply if _is_transformed() else operator
 
 
-class _Forward(torch.autograd.Function):
-    generate_vmap_rule = True
+def function_of(name: str, set_up: Any = None, gradients: Any = None) -> Any:
+    """Of an operator of lumina_kernel, with what register_autograd() takes; without that a function
+    whose gradients are none."""
 
-    @staticmethod
-    def forward(*arguments: Any) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-        return torch.ops.lumina_kernel.optical_linear(*arguments)
+    def run(*arguments: Any) -> Tuple[Tensor, ...]:
+        return getattr(torch.ops.lumina_kernel, name)(*arguments)
 
-    setup_context = staticmethod(_set_up)
-    backward = staticmethod(_gradients)
-    jvp = staticmethod(refuse_forward_mode)
-
-
-class _Backward(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(*arguments: Any) -> Tuple[Tensor, Tensor, Tensor]:
-        return torch.ops.lumina_kernel.optical_linear_backward(*arguments)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Tuple, output: Tuple) -> None:
+    def nothing(ctx: Any, inputs: Tuple, output: Tuple) -> None:
         pass
 
-    @staticmethod
-    def backward(ctx: Any, *_: Any) -> None:
-        raise RuntimeError("OpticalLinear: a straight-through gradient has no derivative")
+    def refuse(ctx: Any, *_: Any) -> None:
+        raise RuntimeError(f"{name}: a straight-through gradient has no derivative")
 
-    jvp = staticmethod(refuse_forward_mode)
+    members = {
+        "generate_vmap_rule": True,
+        "forward": staticmethod(run),
+        "setup_context": staticmethod(set_up or nothing),
+        "backward": staticmethod(gradients or refuse),
+        "jvp": staticmethod(refuse_forward_mode),
+    }
+    return type(name, (torch.autograd.Function,), members)
 
 
-def _one_by_one(operator: Any, info: Any, in_dims: Tuple, arguments: Tuple) -> Tuple[Tuple, Tuple]:
+_Forward = function_of("optical_linear", _set_up, _gradients)
+_Backward = function_of("optical_linear_backward")
+
+
+def one_by_one(operator: Any, info: Any, in_dims: Tuple, arguments: Tuple) -> Tuple[Tuple, Tuple]:
     """torch.vmap by a call for each element of the batch. (A list's dimension is one of Nones.)"""
     calls = [
         operator(
@@ -285,12 +290,12 @@ def _forward_batched(info: Any, in_dims: Tuple, *arguments: Any) -> Tuple[Tuple,
             "OpticalLinear: torch.vmap of a layer with noise needs randomness='different', with a "
             "batch of inputs alone, or 'same', without seed and generator; or call eval()"
         )
-    return _one_by_one(torch.ops.lumina_kernel.optical_linear, info, in_dims, arguments)
+    return one_by_one(torch.ops.lumina_kernel.optical_linear, info, in_dims, arguments)
 
 
 def _backward_batched(info: Any, in_dims: Tuple, *arguments: Any) -> Tuple[Tuple, Tuple]:
     operator = torch.ops.lumina_kernel.optical_linear_backward
-    return _one_by_one(operator, info, in_dims, arguments)
+    return one_by_one(operator, info, in_dims, arguments)
 
 
 def _register() -> List[Any]:

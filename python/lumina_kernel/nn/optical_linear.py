@@ -12,11 +12,10 @@ from ..checks import checked_int
 from ..profiles import HardwareProfile, Readout
 from . import function, operators, selection
 from .freezing import FrozenWeights
+from .kinds import check_linear, checked_options, float32
 from .noise_keys import NoiseKeys, drawn
 from .options import Options, fixed, number_of_profile, option, profile_of
 from .passes import Passes, PassKind
-
-_FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
 class OpticalLinear(nn.Module):
@@ -116,7 +115,7 @@ class OpticalLinear(nn.Module):
                 f"in_features and out_features must be positive, not {in_features}, {out_features}"
             )
         profile = profile_of(hardware_profile).replaced(precision, noise_level, temp_drift)
-        kind = _checked_options(device, dtype)
+        kind = checked_options(device, dtype)
         shape = (self._out_features, self._in_features)
         self.weight = nn.Parameter(torch.empty(shape, **kind))
         bias_values = nn.Parameter(torch.empty(shape[:1], **kind)) if bias else None
@@ -141,7 +140,7 @@ class OpticalLinear(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         weight, bias = self.weight, self.bias  # once: a parametrization computes them anew
-        self._check(input, weight, bias)
+        check_linear(input, weight, bias, self._in_features, self._out_features)
         training, frozen = self.training, self._frozen
         if frozen is not None and training:
             raise RuntimeError(
@@ -153,7 +152,7 @@ class OpticalLinear(nn.Module):
         kind = PassKind(
             self._settings, tracked, training or self.noise_in_eval, training and tracked
         )
-        x, w, bias = _float32(input), _float32(weight), _float32(bias)
+        x, w, bias = float32(input), float32(weight), float32(bias)
         if operators.needed(x, w):
             y = operators.call(x, w, bias, self._passes, kind, limit)
         else:
@@ -169,27 +168,6 @@ class OpticalLinear(nn.Module):
             if after != before:
                 limit.fill_(after)
         return y if input.dtype == torch.float32 else y.to(input.dtype)
-
-    def _check(self, input: Tensor, weight: Tensor, bias: Optional[Tensor]) -> None:
-        """What every computation relies on; NaN and Inf it refuses itself."""
-        if not isinstance(input, Tensor):
-            raise TypeError(f"input must be a torch.Tensor, not {type(input).__name__}")
-        if input.is_nested:
-            raise ValueError("input must be one tensor, not a nested one")
-        _check_kind("input", input, weight)
-        _check_kind("weight", weight, weight)
-        if bias is not None:
-            _check_kind("bias", bias, weight)
-        ins, outs = self._in_features, self._out_features
-        if input.dim() == 0 or input.shape[-1] != ins:
-            raise ValueError(
-                f"input is {list(input.shape)}, but must be [..., {ins}] for a weight "
-                f"{list(weight.shape)}"
-            )
-        if weight.shape != (outs, ins):
-            raise ValueError(f"weight must be {[outs, ins]}, not {list(weight.shape)}")
-        if bias is not None and bias.shape != (outs,):
-            raise ValueError(f"bias must be {[outs]}, not {list(bias.shape)}")
 
     def _take(self, options: Options) -> None:
         """All of them, or none and an error."""
@@ -288,29 +266,3 @@ class OpticalLinear(nn.Module):
             + "frozen=True, " * (self._frozen is not None)
             + f"backend={selection.backend()}"
         )
-
-
-def _check_kind(name: str, tensor: Tensor, weight: Tensor) -> None:
-    if tensor.dtype in _FLOATS and tensor.layout == torch.strided and tensor.is_cpu:
-        return
-    if tensor.dtype not in _FLOATS:
-        raise TypeError(
-            f"{name} {list(tensor.shape)} must be float32, float64, float16 or bfloat16, not "
-            f"{tensor.dtype}"
-        )
-    if tensor.layout != torch.strided:
-        raise ValueError(f"{name} {list(tensor.shape)} must be dense, not {tensor.layout}")
-    if not (tensor.is_meta and weight.is_meta):
-        raise ValueError(f"{name} {list(tensor.shape)} must be on the CPU, not {tensor.device}")
-
-
-def _checked_options(device: Union[None, str, torch.device], dtype: Optional[torch.dtype]) -> dict:
-    if dtype is not None and dtype not in _FLOATS:
-        raise TypeError(f"dtype must be float32, float64, float16 or bfloat16, not {dtype}")
-    if device is not None and torch.device(device).type not in ("cpu", "meta"):
-        raise ValueError(f"device must be meta or the CPU, not {device}")
-    return {"device": device, "dtype": dtype}
-
-
-def _float32(tensor: Optional[Tensor]) -> Optional[Tensor]:
-    return tensor if tensor is None or tensor.dtype == torch.float32 else tensor.float()

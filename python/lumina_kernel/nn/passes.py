@@ -103,7 +103,7 @@ class Passes:
         if again:
             key, used = self.history.recall(number)
         elif kind.noisy:
-            key = self.keys.next(number, ranks.rank(self.group))
+            key = self._next_key(number)
         forward = selection.active.forward
         if kind.tracked and used == 0.0:
             some = kind.at(1.0, key, track=True)
@@ -122,6 +122,20 @@ class Passes:
             self.history.record(number, (key, used))
         return PassResult(y, settings, used, limit, kept)
 
+    def key(self, number: Optional[int], remember: bool = True) -> Optional[int]:
+        """Of a pass that draws noise and has no range to move; without a number None."""
+        if number is None:
+            return None
+        if recomputation.within_backward():
+            return self.history.recall(number)[0]
+        key = self._next_key(number)
+        if remember:
+            self.history.record(number, (key, 0.0))
+        return key
+
+    def _next_key(self, number: int) -> int:
+        return self.keys.next(number, ranks.rank(self.group))
+
     def _widened(self, limit: float, largest: float, kind: PassKind) -> float:
         if kind.learns:
             largest = ranks.largest(max(limit, largest), self.group)
@@ -130,7 +144,7 @@ class Passes:
         return min(max(largest, SMALLEST_LIMIT), LARGEST_LIMIT)
 
     def __deepcopy__(self, memo: dict) -> Passes:
-        copied = Passes.__new__(Passes)
+        copied = type(self).__new__(type(self))
         copied.__setstate__({"keys": copy.deepcopy(self.keys, memo), "group": self.group})
         return copied
 

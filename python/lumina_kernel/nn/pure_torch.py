@@ -34,7 +34,7 @@ class Weights(NamedTuple):
     scales: Optional[Tensor]  # [out]
 
 
-def _in_float32(function: Callable) -> Callable:
+def in_float32(function: Callable) -> Callable:
     """Autocast would multiply codes with too few digits."""
 
     @functools.wraps(function)
@@ -45,7 +45,7 @@ def _in_float32(function: Callable) -> Callable:
     return without_autocast
 
 
-def _all_finite(x: Tensor) -> bool:
+def all_finite(x: Tensor) -> bool:
     # A sum is one quick pass, but can overflow.
     return math.isfinite(x.sum().item()) or bool(x.isfinite().all())
 
@@ -57,7 +57,7 @@ def gradient_products(bits: int, wish: Optional[str]) -> str:
 def encode(weight: Tensor, bits: int) -> Weights:
     max_code = (1 << (bits - 1)) - 1
     largest = torch.maximum(weight.amax(1), -weight.amin(1))
-    if not _all_finite(largest):
+    if not all_finite(largest):
         raise not_finite("weight", weight)
     scales = (largest / max_code).clamp_(min=_SMALLEST_SCALE)
     divisors = scales.masked_fill(largest == 0, 1.0)[:, None]  # a row of zeros has codes 0
@@ -111,14 +111,14 @@ def _read_out(s: Tensor, readout: Readout, key: Optional[int]) -> Tensor:
     return s.mul_(gain).addcmul_(deviations, normals).mul_(attenuation)
 
 
-@_in_float32
+@in_float32
 def forward(
     x: Tensor,
     weights: Weights,
     bias: Optional[Tensor],
     settings: LayerSettings,
 ) -> Tuple[Tensor, float, Optional[Kept]]:
-    if not _all_finite(x):
+    if not all_finite(x):
         raise not_finite("input", x)
     dac, adc, keep = settings.dac, settings.adc, settings.keep
     x_values = _codes(x, dac)
@@ -129,14 +129,15 @@ def forward(
     else:
         s = F.linear(_decode(x_values, dac), weights.matrix)
     v = _read_out(s, settings.readout, settings.key)
-    largest = max(abs(end.item()) for end in v.aminmax()) if settings.track else 0.0
+    tracked = settings.track and v.numel() != 0
+    largest = max(abs(end.item()) for end in v.aminmax()) if tracked else 0.0
     y = _decode(_codes(v, adc), adc)
     if bias is not None:
         y.add_(bias)
     return y, largest, Kept((x_values, v, *weights)) if keep else None
 
 
-@_in_float32
+@in_float32
 def backward(
     kept: Kept,
     grad_y: Tensor,
