@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import argparse
 import copy
-import gzip
 import sys
 import time
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from lumina_kernel.nn import HardwareProfile, OpticalLinear, backend, hardware_profile
 from lumina_kernel.profiles import PRESETS
+from network_support import fashion_mnist, progress
+from network_support.classification import batches
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm import tqdm
 
-INSTALLED_DATA = Path("/usr/share/datasets/fashion-mnist")  # of Debian's dataset-fashion-mnist
 CALIBRATION = 5000  # so many training images choose the ranges of converters
 NOISE_FACTORS = (0.0, 1.0, 3.0, 6.0)  # times the profile's own noise level
 
@@ -83,13 +82,9 @@ def compensated(network: Mlp, profile: HardwareProfile) -> Mlp:
     return result
 
 
-def load(directory: Path, part: str, limit: int | None) -> Images:
-    def read(kind: str, header: int) -> np.ndarray:
-        with gzip.open(directory / f"{part}-{kind}-ubyte.gz") as file:
-            return np.frombuffer(file.read(), np.uint8, offset=header)
-    pixels = read("images-idx3", 16).reshape(-1, 784)[:limit].astype(np.float32) / 255.0
-    labels = read("labels-idx1", 8)[:limit].astype(np.int64)
-    return Images(torch.from_numpy(pixels), torch.from_numpy(labels))
+def load(directory: Path, part: str, limit: int | None = None) -> Images:
+    pixels, labels = fashion_mnist.load(directory, part, limit)
+    return Images(pixels.flatten(1), labels)
 
 
 def train(network: Mlp, data: Images, epochs: int, batch: int, seed: int, title: str) -> float:
@@ -99,8 +94,7 @@ def train(network: Mlp, data: Images, epochs: int, batch: int, seed: int, title:
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0 - step / steps)
     network.train()
     begin = time.perf_counter()
-    # disable=None: no bar where the output is not a terminal.
-    with tqdm(total=steps, desc=title, unit="step", disable=None) as bar:
+    with progress.bar(steps, title) as bar:
         for epoch in range(epochs):
             for chosen in batches(len(data.labels), batch, seed + epoch):
                 # The few levels of a coarse ADC lie far apart; the temperature softens them.
@@ -113,12 +107,6 @@ def train(network: Mlp, data: Images, epochs: int, batch: int, seed: int, title:
                 bar.update()
             bar.set_postfix(loss=f"{loss.item():.3f}")
     return time.perf_counter() - begin
-
-
-def batches(images: int, batch: int, seed: int) -> Iterator[Tensor]:
-    """Numbers of images, all of them once, in an order that `seed` chooses."""
-    order = torch.randperm(images, generator=torch.Generator().manual_seed(seed))
-    return (part for part in order.split(batch) if len(part) == batch)
 
 
 @torch.no_grad()
@@ -157,8 +145,7 @@ def best_ranges(network: Mlp, profile: HardwareProfile, candidates: list[Ranges]
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=INSTALLED_DATA,
-                        help="folder with the four *-ubyte.gz files; default: %(default)s")
+    fashion_mnist.add_option(parser)
     parser.add_argument("--epochs", type=int, help="of each training; default: 8")
     parser.add_argument("--batch", type=int, default=100, help="default: %(default)s")
     parser.add_argument("--profile", choices=[preset.name for preset in PRESETS],
@@ -175,12 +162,7 @@ def main() -> int:
     options = parse()
     profile = hardware_profile(options.profile)
     limit = 6000 if options.quick else None
-    try:
-        training, test = load(options.data, "train", limit), load(options.data, "t10k", None)
-    except FileNotFoundError as error:
-        print(f"There is no {error.filename}. Fashion-MNIST is Debian's package "
-              "dataset-fashion-mnist;\nor name a folder that has it with --data.", file=sys.stderr)
-        return 1
+    training, test = load(options.data, "train", limit), load(options.data, "t10k")
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
