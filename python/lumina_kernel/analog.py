@@ -24,6 +24,7 @@ from .array_settings import (
 )
 from .checks import checked_float, checked_int
 from .hardware import presets
+from .hardware.column_magnitudes import ColumnMagnitudes
 from .hardware.converters import Calibrated
 from .hardware.magnitude_counts import MagnitudeCounts
 from .hardware.profile import Profile
@@ -499,5 +500,7 @@ def _quantiles(values: np.ndarray, share: float, apart: Tuple[int, ...]) -> np.n
     if share == 1.0:
         return np.abs(values).max(along, keepdims=True)[0]
     shape = [values.shape[axis] if axis in apart else 1 for axis in (1, 2)]
-    groups = np.moveaxis(values, apart, range(len(apart))).reshape(math.prod(shape), -1)
-    return np.array([_quantile(group, share) for group in groups], np.float32).reshape(shape)
+    groups = np.moveaxis(values, along, range(len(along))).reshape(-1, math.prod(shape))
+    counts = ColumnMagnitudes(groups.shape[1])
+    counts.add(groups)
+    return counts.quantile(share).reshape(shape)

@@ -348,7 +348,7 @@ def test_calibrates_columns_to_their_largest_currents():
     assert np.abs(y - exact).max() < 0.02 * np.abs(exact).max()
 
 
-@pytest.mark.parametrize("per, shape", [("tile", (3, 1)), ("layer", (1, 1))])
+@pytest.mark.parametrize("per, shape", [("column", (3, 11)), ("tile", (3, 1)), ("layer", (1, 1))])
 def test_calibrates_quantiles(per, shape):
     x, w = normals(400, 50), normals(11, 50, seed=2)
     bounds = {}
@@ -366,7 +366,7 @@ def test_calibrates_quantiles(per, shape):
             for own, values, _ in held(w, PLAIN.mapping)
         ]
     )  # [tiles, rows, out]
-    axes = {"tile": (1, 2), "layer": (0, 1, 2)}[per]
+    axes = {"column": (1,), "tile": (1, 2), "layer": (0, 1, 2)}[per]
     expected = np.quantile(np.abs(currents), 0.5, axis=axes).reshape(shape)
     np.testing.assert_allclose(bounds[0.5], expected, rtol=0.05)
     assert (bounds[1.0] > bounds[0.5]).all()

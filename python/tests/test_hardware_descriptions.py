@@ -188,9 +188,7 @@ def test_coefficients_belong_to_some_kinds_of_noise():
 
 def test_ranges_that_are_calibrated():
     assert lk.Dac(range=lk.Calibrated()).range == lk.Calibrated(1.0, "layer")
-    assert lk.Adc(bound=lk.Calibrated()).bound == lk.Calibrated(1.0, "column")
-    assert lk.Adc(bound=lk.Calibrated(0.999)).bound == lk.Calibrated(0.999, "tile")
-    refused(ValueError, lk.Adc, "bound.quantile", bound=lk.Calibrated(0.999, "column"))
+    assert lk.Adc(bound=lk.Calibrated(0.999)).bound == lk.Calibrated(0.999, "column")
     assert lk.Adc(bound=lk.Calibrated(per="layer")).bound.per == "layer"
     for per in ("column", "tile"):
         assert_names(refused(ValueError, lk.Dac, "range.per", range=lk.Calibrated(per=per)), per)

@@ -27,8 +27,7 @@ def calibrated(*per):
 
 dacs = st.builds(lk.Dac, bits, positive | calibrated("layer"), not_negative, st.booleans())
 adcs = st.builds(
-    lk.Adc, bits, positive | calibrated("tile", "layer") | st.just(lk.Calibrated(per="column")),
-    st.booleans())
+    lk.Adc, bits, positive | calibrated("column", "tile", "layer"), st.booleans())
 read_noises = st.builds(
     lk.ReadNoise, not_negative, one_of("pcm", "proportional", "constant", "shot"))
 wires = st.builds(lk.Wires, not_negative, not_negative)

@@ -17,8 +17,7 @@ class Calibrated(Description):
     #: The share of all magnitudes that is within the range, above 0, 1 at most
     quantile: Annotated[float, Limits(above=0, most=1)] = 1.0
     #: What has a range of its own: each output of each array, an array, or the layer. None: what
-    #: is usual, which is the column of an ADC (with a quantile below 1, which columns have not,
-    #: the tile) and the layer of a DAC
+    #: is usual, which is the column of an ADC and the layer of a DAC
     per: Optional[Literal["column", "tile", "layer"]] = None
 
     def usually(self, per: str) -> Calibrated:
@@ -53,7 +52,4 @@ class Adc(Description):
 
     def _check(self) -> None:
         if isinstance(self.bound, Calibrated):
-            per = "column" if self.bound.quantile == 1 else "tile"
-            object.__setattr__(self, "bound", self.bound.usually(per))
-            if self.bound.per == "column" and self.bound.quantile < 1:
-                raise ValueError("bound.quantile must be 1 with per='column'; 'tile' has quantiles")
+            object.__setattr__(self, "bound", self.bound.usually("column"))

@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterable, List, Optional
 import torch
 from torch import Tensor, nn
 
+from ..hardware.column_magnitudes import ColumnMagnitudes
 from ..hardware.converters import Calibrated
 from ..hardware.magnitude_counts import MagnitudeCounts
 from .analog_module import AnalogModule
@@ -16,40 +17,34 @@ _ROWS = 1024
 _SMALLEST, _LARGEST = 2.0**-60, 2.0**100
 
 
-class _Largest:
-    """The largest magnitude of each column of each array, or of arrays, or of all: [1 or tiles,
-    1 or out]; or, of arrays or all, a quantile of magnitudes."""
+class _Bounds:
+    """The largest magnitude, or a quantile of them, of each column of each array, of arrays, or of
+    all: [1 or tiles, 1 or out]."""
 
     def __init__(self, calibrated: Calibrated, shape: torch.Size) -> None:
         self._quantile = calibrated.quantile
         self._shape = shape
-        self._largest = torch.zeros(shape)
-        self._counts: Optional[List[MagnitudeCounts]] = None
-        if self._quantile < 1.0:
-            self._counts = [MagnitudeCounts() for _ in range(shape[0])]
+        self._largest = torch.zeros(shape.numel())
+        self._counts = ColumnMagnitudes(shape.numel()) if self._quantile < 1.0 else None
 
     def add(self, currents: Tensor) -> None:
         """[rows, tiles, out]."""
         if currents.numel() == 0:
             return
-        if self._counts is not None:
-            parts = [currents] if self._shape[0] == 1 else currents.unbind(1)
-            for counts, part in zip(self._counts, parts):
-                counts.add(part.contiguous().numpy())
-            return
-        largest = currents.abs().amax(0)
         if self._shape[1] == 1:
-            largest = largest.amax(1, keepdim=True)
-        if self._shape[0] == 1:
-            largest = largest.amax(0, keepdim=True)
-        torch.maximum(self._largest, largest, out=self._largest)
+            currents = currents.transpose(1, 2)
+        apart = currents.reshape(-1, self._shape.numel())
+        if self._counts is not None:
+            self._counts.add(apart.numpy())
+        else:
+            torch.maximum(self._largest, apart.abs().amax(0), out=self._largest)
 
     def bound(self) -> Tensor:
         """A column that has seen nothing has the smallest there is."""
+        bounds = self._largest
         if self._counts is not None:
-            quantiles = [counts.quantile(self._quantile) for counts in self._counts]
-            return torch.tensor(quantiles)[:, None].clamp_(_SMALLEST, _LARGEST)
-        return self._largest.clamp(_SMALLEST, _LARGEST)
+            bounds = torch.from_numpy(self._counts.quantile(self._quantile))
+        return bounds.reshape(self._shape).clamp(_SMALLEST, _LARGEST)
 
 
 class LayerCalibration:
@@ -62,9 +57,9 @@ class LayerCalibration:
         self._input_quantile = 1.0
         if dac is not None and isinstance(dac.range, Calibrated):
             self._input, self._input_quantile = MagnitudeCounts(), dac.range.quantile
-        self._currents: Optional[_Largest] = None
+        self._currents: Optional[_Bounds] = None
         if adc is not None and isinstance(adc.bound, Calibrated):
-            self._currents = _Largest(adc.bound, layer.adc_bound.shape)
+            self._currents = _Bounds(adc.bound, layer.adc_bound.shape)
         self._inputs_are_known = self._input is None
         #: Currents are shares of the inputs' range, which must be known, but where rows choose it.
         self.needs_inputs_first = (
