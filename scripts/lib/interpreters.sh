@@ -2,9 +2,10 @@
 
 # Tests that need no PyTorch and little time.
 quick_python_tests=(
-  test_arrays.py test_complex_matmul.py test_converters.py test_errors.py test_hostile_arguments.py
-  test_module.py test_optical_linear.py test_physics.py test_pickle.py test_quantizer.py test_rng.py
-  test_weights.py)
+  test_analog.py test_arrays.py test_complex_matmul.py test_converters.py test_errors.py
+  test_hardware_descriptions.py test_hardware_json.py test_hardware_presets.py
+  test_hostile_arguments.py test_module.py test_optical_linear.py test_physics.py test_pickle.py
+  test_quantizer.py test_rng.py test_weights.py)
 
 # find_interpreter <minor>: the path of a python3.<minor> that runs, from PATH or from pyenv, whose
 # stand-ins on PATH may lead nowhere.
