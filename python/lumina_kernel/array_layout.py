@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 from .array_settings import Kernel
 from .hardware.mapping import Mapping
@@ -41,6 +41,15 @@ def products(kernel: Kernel) -> List[Product]:
         channels = (end_group - first_group) * in_group
         result.append(Product(first, end - first, first_group * in_group, channels))
     return result
+
+
+def tiles_of(kernel: Optional[Kernel], inputs: int, mapping: Mapping) -> int:
+    """The most arrays along the inputs that a product has. inputs: of a convolution those of all of
+    its channels."""
+    if kernel is None:
+        return tile_count(inputs, mapping)
+    taps = inputs // kernel.channels
+    return max(tile_count(taps * each.channels, mapping) for each in products(kernel))
 
 
 def spans(length: int, tile: int, split: str) -> List[Span]:

@@ -10,7 +10,8 @@ from nn_support import computation, selection, torch
 from lumina_kernel import Adc, Dac, Mapping, Profile, Wires, cells, nn as ln
 from lumina_kernel.array_settings import ArraySettings, Encoding, Kernel, WeightNoise
 from lumina_kernel.nn import torch_arrays
-from lumina_kernel.nn.filters import filters_of, products
+from lumina_kernel.array_layout import products
+from lumina_kernel.nn.filters import filters_of
 
 try:
     from lumina_kernel.nn import native_arrays

@@ -13,7 +13,6 @@ from ..array_settings import Kernel
 from ..checks import checked_int
 from ..hardware.profile import Profile
 from .analog_module import AnalogModule, AnyProfile, profile_of
-from .filters import products, tile_count
 from .kinds import check_operands, checked_options, float32
 from .noise_keys import NoiseKeys
 
@@ -84,7 +83,6 @@ class _AnalogConv(AnalogModule):
             profile,
             kernel,
             taps * in_channels,
-            max(tile_count(taps * each.channels, profile.mapping) for each in products(kernel)),
             out_channels,
             noise_in_eval,
             NoiseKeys(generator, seed, stream),

@@ -12,7 +12,6 @@ from ..checks import checked_int
 from ..hardware.profile import Profile
 from ..profiles import HardwareProfile
 from .analog_module import AnalogModule, AnyProfile, profile_of
-from .filters import tile_count
 from .kinds import check_linear, checked_options
 from .noise_keys import NoiseKeys
 
@@ -76,7 +75,6 @@ class AnalogLinear(AnalogModule):
             profile,
             None,
             self.in_features,
-            tile_count(self.in_features, profile.mapping),
             self.out_features,
             noise_in_eval,
             NoiseKeys(generator, seed, stream),

@@ -8,6 +8,7 @@ from typing import Any, Callable, List, Optional, Union
 import torch
 from torch import Tensor, nn
 
+from ..array_layout import tiles_of
 from ..array_settings import Kernel
 from ..hardware import presets
 from ..hardware.converters import Calibrated
@@ -70,19 +71,18 @@ class AnalogModule(nn.Module):
         profile: AnyProfile,
         kernel: Optional[Kernel],
         inputs: int,
-        tiles: int,
         outputs: int,
         noise_in_eval: bool,
         keys: NoiseKeys,
         process_group: Optional[Any],
     ) -> None:
-        """To be called by constructors. `inputs`, `tiles`: of the deepest product."""
+        """To be called by constructors. `inputs`: ArraySpec.units."""
         self._alive.add(self)
         self._take(ArraySpec(profile, kernel, inputs, type(self).__name__))
         self._passes = ArrayPasses(keys, process_group)
         self._observer: Optional[Any] = None  # calibration.py, report.py
         self.noise_in_eval = noise_in_eval
-        self._columns = tiles, outputs
+        self._columns = tiles_of(kernel, inputs, profile.mapping), outputs
         self._make_buffers(self.weight.device)
 
     def _make_buffers(self, device: torch.device) -> None:

@@ -12,7 +12,7 @@ from typing import Any, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from torch import Tensor
 
-from ..array_settings import ArraySettings, Encoding, Kernel, WeightNoise
+from ..array_settings import ArraySettings, Encoding, Kernel
 
 
 class KeptPass(NamedTuple):
@@ -40,7 +40,7 @@ class ArrayComputation(Protocol):
         """How many arrays lie along the inputs."""
 
     def devices(self, weights: Any) -> List[Tensor]:
-        """ŵ that is held, [outputs, inputs] of each product (filters.py)."""
+        """ŵ that is held, [outputs, inputs] of each product (array_layout.py)."""
 
     def scales(self, weights: Any) -> Tensor:
         """s, [tiles, out]."""
@@ -71,7 +71,8 @@ class ArrayComputation(Protocol):
         self, x: Tensor, weights: Any, bound: Optional[Tensor], settings: ArraySettings
     ) -> Tensor:
         """What leaves the arrays, [rows, tiles, out], rows being pixels of a convolution's result;
-        of the first repetition with bound management."""
+        of the first repetition with bound management. Of slices without an ADC: the largest current
+        of an array's conversions, for their range."""
 
     def compensate(self, weights: Any, factors: Tensor) -> Any:
         """`weights` whose scales are multiplied with [tiles, 1 or out]."""

@@ -6,18 +6,17 @@ a programmed layer it takes the weights that the layer holds.
 
 from __future__ import annotations
 
-import math
 from typing import Any, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
+from ..array_layout import tiles_of
 from ..array_settings import settings_of
 from .array_function import refuse_programmed
 from .array_passes import ArrayPasses
 from .array_spec import ArraySpec, Ranges
 from .chips import Chip
-from .filters import products, tile_count
 from .operators import (
     AVAILABLE,
     draw,
@@ -97,14 +96,12 @@ def _forward_shapes(
     text, training = rest[-3:-1]
     spec = ArraySpec.of_text(text)
     refuse_onnx(spec.name)
-    kernel, mapping = spec.kernel, spec.profile.mapping
+    kernel = spec.kernel
     if kernel is None:
         y = x.new_empty((x.shape[0], weight.shape[0]))
-        tiles = tile_count(weight.shape[1], mapping)
     else:
         y = x.new_empty((x.shape[0], kernel.outputs, *kernel.output_size(x.shape[2:])))
-        taps = math.prod(kernel.size)
-        tiles = max(tile_count(taps * each.channels, mapping) for each in products(kernel))
+    tiles = tiles_of(kernel, spec.units, spec.profile.mapping)
     settings = settings_of(spec.profile, 1.0)  # which computation it is does not depend on it
     computation = spec.kind(spec.encoding(training), settings).computation
     record = computation.record_like(y, tiles if settings.adc_bits is not None else 0)

@@ -21,10 +21,10 @@ from ..array_settings import (
 )
 from ..hardware.numbers import PROGRAMMING
 from ..hardware.profile import Profile
+from ..mixing import mixed
 from . import selection, torch_arrays
 from .chips import Chip, Held, version_of
 from .compensation import factors, read_out
-from .noise_keys import mixed
 
 
 class Ranges(NamedTuple):

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from ..hardware.profile import Profile
 from .analog_linear import AnalogLinear
 from .analog_module import AnyProfile, profile_of
-from .filters import tile_count
 from .noise_keys import NoiseKeys
 
 
@@ -51,7 +50,6 @@ class BorrowedLinear(AnalogLinear):
             profile,
             None,
             self.in_features,
-            tile_count(self.in_features, profile.mapping),
             self.out_features,
             noise_in_eval,
             keys,

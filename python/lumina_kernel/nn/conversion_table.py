@@ -6,8 +6,8 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from torch import nn
 
+from ..array_layout import products, tile_count
 from .analog_module import AnalogModule
-from .filters import products, tile_count
 
 
 class ConversionRow(NamedTuple):

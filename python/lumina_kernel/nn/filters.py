@@ -1,15 +1,12 @@
-"""A convolution as products: which outputs and channels each has, and its filters as a matrix
-(include/lumina/convolution.hpp)."""
+"""A convolution's filters as matrices of its products (array_layout.py)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from ..array_layout import Product, products, tile_count
+from ..array_layout import Product
 from ..array_settings import Kernel
-
-__all__ = ["Product", "filter_matrix", "filters_of", "products", "tile_count"]
 
 
 def _channels_of_outputs(kernel: Kernel, product: Product, device: torch.device) -> Tensor:

@@ -8,13 +8,13 @@ from typing import Any, Iterator, NamedTuple
 import torch
 from torch import Tensor
 
+from ..array_layout import Product, Span, products, spans
 from .array_spec import ArrayKind
-from .filters import Product, filters_of, products
-from .torch_weights import Span, spans
+from .filters import filters_of
 
 
 class HeldArray(NamedTuple):
-    """That of a product (filters.py) and a tile."""
+    """That of a product (array_layout.py) and a tile."""
 
     product: Product
     tile: int

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import _core
+from ..array_layout import products
 from ..array_settings import (
     ArraySettings,
     Encoding,
@@ -19,7 +20,6 @@ from ..array_settings import (
     noise_stages,
 )
 from .array_interface import KeptPass
-from .filters import products
 from .interface import not_finite
 
 NAME = "native"

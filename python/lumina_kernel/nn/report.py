@@ -10,10 +10,10 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 import torch
 from torch import Tensor, nn
 
+from ..mixing import mixed
 from .array_spec import ArrayKind
 from .held_weights import HeldArray, arrays, decode
 from .influence import influences, product, with_bias
-from .noise_keys import mixed
 from .patches import patches
 from .programming import analog_layers
 

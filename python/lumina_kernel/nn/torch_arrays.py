@@ -13,8 +13,9 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
+from ..array_layout import Product, products
 from .array_interface import ArraySettings, Encoding, Kernel, KeptPass
-from .filters import Product, filter_matrix, filters_of, products
+from .filters import filter_matrix, filters_of
 from .interface import not_finite
 from .patches import add_patches, patches
 from .pure_torch import all_finite, in_float32

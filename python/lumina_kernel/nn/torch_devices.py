@@ -21,7 +21,7 @@ from ..hardware.cells import (
     StuckAt,
 )
 from ..hardware.mapping import Mapping
-from .noise_keys import mixed
+from ..mixing import mixed
 
 _PROGRAMMING, _UNIFORM, _DRIFT, _READING = range(4)
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ..array_layout import Span, spans
+from ..array_settings import Encoding, WeightNoise
 from ..hardware.cells import Cell, StuckAt
 from ..hardware.mapping import Mapping, Slices, Wires
-from .array_interface import Encoding, WeightNoise
-from .noise_keys import mixed
+from ..mixing import mixed
 from .torch_devices import (
     DeviceDraws,
     Pairs,
