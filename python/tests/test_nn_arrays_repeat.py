@@ -11,7 +11,7 @@ from nn_support import backend, computation, torch
 
 from torch import nn
 
-from lumina_kernel import Calibrated, presets, nn as ln
+from lumina_kernel import nn as ln
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
 """Weights on arrays are never stale, and those of a chip do not change."""
 
 import pytest
-from arrays_support import NOISY, QUIET, answer, model, train
+from arrays_support import NOISY, QUIET, answer, model
 from nn_support import backend, torch
 
 from torch import nn
 
-from lumina_kernel import HardwareAware, nn as ln
+from lumina_kernel import nn as ln
 
 
 def set_by_data(layer, value):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from lumina_kernel.hardware.cells import Pcm, StuckAt
 from lumina_kernel.hardware.mapping import Mapping, Wires
 from lumina_kernel.nn import torch_arrays
-from lumina_kernel.nn.array_interface import ArraySettings, Encoding, Kernel, WeightNoise
+from lumina_kernel.array_settings import ArraySettings, Encoding, Kernel, WeightNoise
 
 f = np.float32
 IDEAL = ArraySettings(dac_bits=None, dac_range=1.0)

@@ -17,7 +17,7 @@ from lumina_kernel.hardware.cells import (
 from lumina_kernel.hardware.mapping import Mapping, Wires
 from lumina_kernel.hardware.numbers import PROGRAMMING
 from lumina_kernel.nn import torch_arrays, torch_wires
-from lumina_kernel.nn.array_interface import ArraySettings, Encoding, Kernel, WeightNoise
+from lumina_kernel.array_settings import ArraySettings, Encoding, Kernel, WeightNoise
 from lumina_kernel.nn.torch_devices import DeviceDraws, conductances
 from lumina_kernel.nn.torch_wires import effective_conductances
 

@@ -9,7 +9,7 @@ from nn_support import torch
 from lumina_kernel.hardware.cells import Pcm, PolynomialCell, StuckAt
 from lumina_kernel.hardware.mapping import Mapping, Wires
 from lumina_kernel.nn import torch_arrays
-from lumina_kernel.nn.array_interface import ArraySettings, Encoding, Kernel, WeightNoise
+from lumina_kernel.array_settings import ArraySettings, Encoding, Kernel, WeightNoise
 
 try:
     from lumina_kernel.nn import native_arrays

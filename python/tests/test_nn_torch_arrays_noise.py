@@ -7,7 +7,7 @@ from nn_support import torch
 
 from lumina_kernel.hardware.mapping import Mapping
 from lumina_kernel.nn import torch_arrays
-from lumina_kernel.nn.array_interface import ArraySettings, Encoding, Kernel
+from lumina_kernel.array_settings import ArraySettings, Encoding, Kernel
 
 ROWS = 100_000
 W = torch.tensor([[1.0, -1.0, 0.5, 0.0], [0.25, 0.5, -0.75, 1.0], [0.0, 0.0, 0.0, 1.0]])

@@ -10,7 +10,7 @@ from nn_support import torch
 from lumina_kernel.hardware.cells import Pcm
 from lumina_kernel.hardware.mapping import Mapping, Slices
 from lumina_kernel.nn import torch_arrays
-from lumina_kernel.nn.array_interface import ArraySettings, Encoding, Kernel, WeightNoise
+from lumina_kernel.array_settings import ArraySettings, Encoding, Kernel, WeightNoise
 
 f = np.float32
 
