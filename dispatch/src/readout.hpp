@@ -1,12 +1,14 @@
 // The stages of a dispatched call, with their options chosen at run time: what is compiled for
-// every instruction set should be few types. They compute as the library's own stages one after the
-// other.
+// every instruction set, and for GPUs, should be few types. They compute as the library's own
+// stages one after the other.
 #pragma once
 
 #include <array>
 #include <cstddef>
 
-#include <lumina/lumina.hpp>
+#include <lumina/quantizer.hpp>
+#include <lumina/stage.hpp>
+#include <lumina/stages.hpp>
 
 namespace lumina {
 inline namespace LUMINA_ISA_NAMESPACE {
@@ -17,13 +19,13 @@ struct OptionalBias {
   const float* values;  // [out], or none
 
   template <class Floats, class Normals>
-  [[gnu::always_inline]] Floats apply(const Floats& v, const Coordinates& at,
-                                      const ActiveLanes& active, const Normals&) const {
+  [[gnu::always_inline]] constexpr Floats apply(const Floats& v, const Coordinates& at,
+                                                const ActiveLanes& active, const Normals&) const {
     if (values == nullptr) return v;
     return v + load_columns<Floats>({values, at.column + active.count}, at, active);
   }
   template <class Floats>
-  Floats backward(const Floats& gradient) const {
+  constexpr Floats backward(const Floats& gradient) const {
     return gradient;
   }
 };
@@ -43,9 +45,9 @@ struct ReadoutStage {
   }
 
   template <class Floats>
-  [[gnu::always_inline]] Floats apply(const Floats& sums, const Coordinates& at,
-                                      const ActiveLanes& active,
-                                      const std::array<Floats, Draws>& normals) const {
+  [[gnu::always_inline]] constexpr Floats apply(const Floats& sums, const Coordinates& at,
+                                                const ActiveLanes& active,
+                                                const std::array<Floats, Draws>& normals) const {
     constexpr std::array<Floats, 0> none{};
     Floats v = bias.apply(gain.apply(sums, at, active, none), at, active, none);
     if constexpr (Draws == 2) {
@@ -58,7 +60,7 @@ struct ReadoutStage {
   }
   /// Straight through: noise has no part in it.
   template <class Floats>
-  Floats backward(const Floats& gradient) const {
+  constexpr Floats backward(const Floats& gradient) const {
     return attenuation.backward(gain.backward(gradient));
   }
 };
@@ -69,12 +71,12 @@ struct OptionalAdc {
   bool is_there;
 
   template <class Floats, class Normals>
-  [[gnu::always_inline]] Floats apply(const Floats& v, const Coordinates&, const ActiveLanes&,
-                                      const Normals&) const {
+  [[gnu::always_inline]] constexpr Floats apply(const Floats& v, const Coordinates&,
+                                                const ActiveLanes&, const Normals&) const {
     return is_there ? adc.quantize_lanes(v) : v;
   }
   template <class Floats>
-  [[gnu::always_inline]] auto passes(const Floats& v) const {
+  [[gnu::always_inline]] constexpr auto passes(const Floats& v) const {
     return is_there ? adc.passes(v) : Floats(0.0f) <= Floats(0.0f);
   }
 };

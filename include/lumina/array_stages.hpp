@@ -57,8 +57,8 @@ struct ColumnVectors {
   }
   /// Those of a vector of columns; `mean` is a Mismatch's.
   template <class Floats>
-  [[gnu::always_inline]] Floats of_columns(float, const Coordinates& at,
-                                           const ActiveLanes& active) const {
+  [[gnu::always_inline]] constexpr Floats of_columns(float, const Coordinates& at,
+                                                     const ActiveLanes& active) const {
     const std::size_t row = std::min(at.tile, values.rows() - 1);
     return load_columns<Floats>({values.row(row), values.cols()}, at, active);
   }
@@ -76,14 +76,14 @@ struct Mismatch {
     return detail::valid_strength(stddev, "lumina::Mismatch: stddev");
   }
   template <class Floats>
-  [[gnu::always_inline]] Floats of_columns(float mean, const Coordinates& at,
-                                           const ActiveLanes& active) const {
+  [[gnu::always_inline]] constexpr Floats of_columns(float mean, const Coordinates& at,
+                                                     const ActiveLanes& active) const {
     return fused_multiply_add(Floats(stddev), normals<Floats>(at, active), Floats(mean));
   }
 
  private:
   template <class Floats>
-  Floats normals(const Coordinates& at, const ActiveLanes& active) const {
+  constexpr Floats normals(const Coordinates& at, const ActiveLanes& active) const {
     if constexpr (std::is_same_v<Floats, detail::Native::Batch<float>>) {
       if (at.column % Floats::size == 0) {
         detail::NoiseGenerator<detail::Native> generator(
@@ -99,8 +99,8 @@ struct Mismatch {
       }
     }
     alignas(detail::kCacheLine) float lanes[Floats::size] = {};
-    for (std::size_t i = 0; i < std::min(Floats::size, active.count); ++i) {
-      lanes[i] = standard_normal_at(chip, at.tile, at.column + i, draw);
+    for (std::size_t i = 0; i < Floats::size; ++i) {
+      if (i < active.count) lanes[i] = standard_normal_at(chip, at.tile, at.column + i, draw);
     }
     return Floats::load_aligned(lanes);
   }
@@ -140,7 +140,7 @@ concept ColumnSource = requires(const T source, const Coordinates at, const Acti
 /// The backward pass of all stages here.
 struct StraightThrough {
   template <class Floats>
-  Floats backward(const Floats& gradient) const {
+  constexpr Floats backward(const Floats& gradient) const {
     return gradient;
   }
 };
@@ -157,8 +157,8 @@ struct ColumnGain : detail::StraightThrough {
     return gain.valid_for("lumina::ColumnGain", rows, cols);
   }
   template <class Floats, class Normals>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const Normals&) const {
+  constexpr Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
+                         const Normals&) const {
     return product(values, gain.template of_columns<Floats>(1.0f, at, active));
   }
 };
@@ -173,8 +173,8 @@ struct ColumnOffset : detail::StraightThrough {
     return offset.valid_for("lumina::ColumnOffset", rows, cols);
   }
   template <class Floats, class Normals>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const Normals&) const {
+  constexpr Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
+                         const Normals&) const {
     return values + offset.template of_columns<Floats>(0.0f, at, active);
   }
 };
@@ -190,8 +190,8 @@ struct ColumnAsymmetry : detail::StraightThrough {
     return asymmetry.valid_for("lumina::ColumnAsymmetry", rows, cols);
   }
   template <class Floats, class Normals>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const Normals&) const {
+  constexpr Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
+                         const Normals&) const {
     const Floats zero(0.0f);
     const Floats negative = min(values, zero);
     const Floats change = asymmetry.template of_columns<Floats>(0.0f, at, active);
@@ -221,8 +221,8 @@ struct OutputNonlinearity : detail::StraightThrough {
            nonlinearity.valid_for("lumina::OutputNonlinearity", rows, cols);
   }
   template <class Floats, class Normals>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const Normals&) const {
+  constexpr Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
+                         const Normals&) const {
     const float factor = factors.empty() ? 1.0f : factors[std::min(at.tile, factors.size() - 1)];
     const Floats own = abs(nonlinearity.template of_columns<Floats>(mean, at, active));
     const Floats bent = Floats(1.0f) + product(own, abs(values));

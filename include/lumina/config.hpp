@@ -25,7 +25,14 @@
 // With optimisation the kernels leave none behind that is compiled for vectors. At -O0 they do: a
 // program for any machine with units for newer ones must then link the units for any machine first,
 // or compile the others with -O1 at least, or link lumina::dispatch, which does that.
-#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+//
+// A unit with kernels for a GPU (nvcc, hipcc) is compiled for two machines, and both must see the
+// same classes: those of one that has FMA, as every GPU does.
+#if defined(__CUDACC__) || defined(__HIPCC__)
+#define LUMINA_GPU_UNIT 1
+#endif
+#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA) || \
+    defined(LUMINA_GPU_UNIT)
 #define LUMINA_HAS_FMA 1  // a·b + c rounded once is one instruction
 #endif
 
@@ -80,7 +87,8 @@
 #include "detail/base/isa_namespace.hpp"
 
 // Once in a translation unit; a remark, no warning, also for -Werror.
-#if defined(LUMINA_ISA_SCALAR) && !defined(LUMINA_NO_XSIMD) && !defined(LUMINA_NO_SCALAR_MESSAGE)
+#if defined(LUMINA_ISA_SCALAR) && !defined(LUMINA_NO_XSIMD) && \
+    !defined(LUMINA_NO_SCALAR_MESSAGE) && !defined(LUMINA_GPU_UNIT)
 #if (defined(__x86_64__) || defined(__i386__)) && !(defined(__AVX2__) && defined(__FMA__))
 #pragma message( \
     "lumina: no vector instructions, so scalar code, five times slower. Compile with -march=native or -mavx2 -mfma; or, if this is meant, with -DLUMINA_NO_SCALAR_MESSAGE")

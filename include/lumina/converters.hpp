@@ -70,16 +70,16 @@ class ConverterStage {
 
   /// Where a value lies among the codes, (v − offset) / step.
   template <class Floats>
-  [[gnu::always_inline]] Floats position(const Floats& values) const {
+  [[gnu::always_inline]] constexpr Floats position(const Floats& values) const {
     return quotient(values - Floats(offset_), Floats(step_));
   }
   /// What codes, with their signs, stand for.
   template <class Floats>
-  [[gnu::always_inline]] Floats level(const Floats& codes) const {
+  [[gnu::always_inline]] constexpr Floats level(const Floats& codes) const {
     return fused_multiply_add(codes, Floats(step_), Floats(offset_));
   }
   template <class Floats>
-  auto passes(const Floats& values) const {
+  constexpr auto passes(const Floats& values) const {
     return (values >= Floats(lo_)) & (values <= Floats(hi_));
   }
 
@@ -89,7 +89,7 @@ class ConverterStage {
 
 /// values, where they are NaN.
 template <class Floats>
-[[gnu::always_inline]] inline Floats unless_nan(const Floats& values, const Floats& otherwise) {
+[[gnu::always_inline]] constexpr Floats unless_nan(const Floats& values, const Floats& otherwise) {
   return select(values <= values, otherwise, values);
 }
 
@@ -109,8 +109,8 @@ class StochasticQuantizer : public detail::ConverterStage {
   static constexpr bool draws_uniform = true;
 
   template <class Floats>
-  Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
-               const std::array<Floats, 1>& uniform) const {
+  constexpr Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
+                         const std::array<Floats, 1>& uniform) const {
     const Floats at =
         detail::clamp_keeping_nan(position(values), Floats(lowest()), Floats(highest()));
     return level(detail::stochastic_code(at, uniform[0]));
@@ -129,7 +129,7 @@ class RampAdc : public detail::ConverterStage {
   RampAdc(const detail::UniformQuantizer& ideal, detail::KeptSpan<const float> thresholds)
       : ConverterStage(ideal), thresholds_(thresholds) {}
 
-  std::span<const float> thresholds() const { return thresholds_; }
+  constexpr std::span<const float> thresholds() const { return thresholds_; }
 
   bool valid_for(std::size_t, std::size_t) const {
     if (thresholds_.size() != ConverterStage::thresholds()) {
@@ -149,7 +149,8 @@ class RampAdc : public detail::ConverterStage {
   }
 
   template <class Floats, class Normals>
-  Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&, const Normals&) const {
+  constexpr Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
+                         const Normals&) const {
     alignas(detail::kCacheLine) float lanes[Floats::size];
     values.store_aligned(lanes);
     count_reached<Floats::size>(lanes);
@@ -160,7 +161,7 @@ class RampAdc : public detail::ConverterStage {
  private:
   /// Each value becomes the number of thresholds that it has reached: bisections side by side.
   template <std::size_t Lanes>
-  void count_reached(float* values) const {
+  constexpr void count_reached(float* values) const {
     const float* const thresholds = thresholds_.data();
     std::uint32_t reached[Lanes] = {};
     for (auto left = static_cast<std::uint32_t>(thresholds_.size()); left != 0;) {
@@ -219,25 +220,27 @@ namespace detail {
 constexpr float weight_of_bit(int bit) { return static_cast<float>(std::uint32_t{1} << bit); }
 
 /// 2^bit units, each with a deviation of its own.
-inline Mismatch mismatch_of_bit(const Mismatch& of_unit, int bit) {
-  return {product(of_unit.stddev, __builtin_sqrtf(weight_of_bit(bit))), of_unit.chip,
+constexpr Mismatch mismatch_of_bit(const Mismatch& of_unit, int bit) {
+  return {product(of_unit.stddev, square_root(weight_of_bit(bit))), of_unit.chip,
           of_unit.draw + static_cast<std::size_t>(bit)};
 }
 
 /// Of ideal weights, of a Mismatch and of ColumnVectors (SarAdc).
 template <class Floats>
-[[gnu::always_inline]] inline Floats bit_weights(const IdealBits&, int bit, int, const Coordinates&,
-                                                 const ActiveLanes&) {
+[[gnu::always_inline]] constexpr Floats bit_weights(const IdealBits&, int bit, int,
+                                                    const Coordinates&, const ActiveLanes&) {
   return Floats(weight_of_bit(bit));
 }
 template <class Floats>
-[[gnu::always_inline]] inline Floats bit_weights(const Mismatch& of_unit, int bit, int,
-                                                 const Coordinates& at, const ActiveLanes& active) {
+[[gnu::always_inline]] constexpr Floats bit_weights(const Mismatch& of_unit, int bit, int,
+                                                    const Coordinates& at,
+                                                    const ActiveLanes& active) {
   return mismatch_of_bit(of_unit, bit).of_columns<Floats>(weight_of_bit(bit), at, active);
 }
 template <class Floats>
-[[gnu::always_inline]] inline Floats bit_weights(const ColumnVectors& given, int bit, int bits,
-                                                 const Coordinates& at, const ActiveLanes& active) {
+[[gnu::always_inline]] constexpr Floats bit_weights(const ColumnVectors& given, int bit, int bits,
+                                                    const Coordinates& at,
+                                                    const ActiveLanes& active) {
   const auto own = static_cast<std::size_t>(bit), all = static_cast<std::size_t>(bits);
   Coordinates row = at;
   row.tile = std::min(at.tile, given.values.rows() / all - 1) * all + own;
@@ -296,15 +299,15 @@ class SarAdc : public detail::ConverterStage {
   explicit SarAdc(const detail::UniformQuantizer& ideal, const Weights& weights = {})
       : ConverterStage(ideal), weights_(weights) {}
 
-  const Weights& weights() const { return weights_; }
+  constexpr const Weights& weights() const { return weights_; }
 
   bool valid_for(std::size_t rows, std::size_t cols) const {
     return detail::bit_weights_valid(weights_, bits(), rows, cols);
   }
 
   template <class Floats, class Normals>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const Normals&) const {
+  constexpr Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
+                         const Normals&) const {
     const Floats position = this->position(values);
     Floats reached(lowest()), code(lowest());
     for (int bit = bits() - 1; bit >= 0; --bit) {
@@ -325,7 +328,7 @@ class SarAdc : public detail::ConverterStage {
   }
 
   /// Whether a value in the very middle keeps the bit: where the ideal one's code is even then.
-  bool keeps_ties(int bit) const {
+  constexpr bool keeps_ties(int bit) const {
     const bool lowest_is_odd = lowest() < 0.0f;  // −(2^(bits−1) − 1), or 0
     return (bit == 0) == lowest_is_odd;
   }

@@ -28,22 +28,22 @@ inline namespace LUMINA_ISA_NAMESPACE {
 
 /// e^x in every lane.
 template <detail::Vector Floats>
-[[gnu::always_inline]] inline Floats exp(const Floats& x) {
+[[gnu::always_inline]] constexpr Floats exp(const Floats& x) {
   return detail::exponential(x);
 }
 /// The natural logarithm in every lane.
 template <detail::Vector Floats>
-[[gnu::always_inline]] inline Floats log(const Floats& x) {
+[[gnu::always_inline]] constexpr Floats log(const Floats& x) {
   return detail::natural_logarithm(x);
 }
 /// tanh x in every lane.
 template <detail::Vector Floats>
-[[gnu::always_inline]] inline Floats tanh(const Floats& x) {
+[[gnu::always_inline]] constexpr Floats tanh(const Floats& x) {
   return detail::hyperbolic_tangent(x);
 }
 /// √x in every lane.
 template <detail::Vector Floats>
-[[gnu::always_inline]] inline Floats sqrt(const Floats& x) {
+[[gnu::always_inline]] constexpr Floats sqrt(const Floats& x) {
   using detail::square_root;
   return square_root(x);  // or the vector's own, by its argument
 }

@@ -52,7 +52,7 @@ class Epilogue {
 
   constexpr explicit Epilogue(const Stages&... stages) : stages_(stages...) {}
 
-  const std::tuple<Stages...>& stages() const { return stages_; }
+  constexpr const std::tuple<Stages...>& stages() const { return stages_; }
 
   bool valid_for(std::size_t rows, std::size_t cols) const {
     return std::apply(
@@ -62,17 +62,16 @@ class Epilogue {
 
   /// `facts`: where a stage takes some.
   template <class Floats, class FactsT = detail::NoFacts>
-  [[gnu::always_inline]] Floats apply(const Floats& values, const Coordinates& at,
-                                      const ActiveLanes& active,
-                                      const std::array<Floats, normals_per_element>& normals,
-                                      const FactsT& facts = {}) const {
+  [[gnu::always_inline]] constexpr Floats apply(
+      const Floats& values, const Coordinates& at, const ActiveLanes& active,
+      const std::array<Floats, normals_per_element>& normals, const FactsT& facts = {}) const {
     return apply_showing(values, at, active, normals, facts,
                          [](auto, const auto&, const auto&) __attribute__((always_inline)){});
   }
 
   /// The same; before each stage show(its number as a constant, the stage, the values that enter).
   template <class Floats, class FactsT, class Show>
-  [[gnu::always_inline]] Floats apply_showing(
+  [[gnu::always_inline]] constexpr Floats apply_showing(
       const Floats& values, const Coordinates& at, const ActiveLanes& active,
       const std::array<Floats, normals_per_element>& normals, const FactsT& facts,
       const Show& show) const {
@@ -83,16 +82,17 @@ class Epilogue {
   /// Stage number Index and those behind it; they use the normals from FirstNormal on.
   template <std::size_t Index, std::size_t FirstNormal, class Floats, class Normals, class FactsT,
             class Show>
-  [[gnu::always_inline]] Floats apply_from(const Floats& values, const Coordinates& at,
-                                           const ActiveLanes& active, const Normals& normals,
-                                           const FactsT& facts, const Show& show) const {
+  [[gnu::always_inline]] constexpr Floats apply_from(const Floats& values, const Coordinates& at,
+                                                     const ActiveLanes& active,
+                                                     const Normals& normals, const FactsT& facts,
+                                                     const Show& show) const {
     if constexpr (Index == sizeof...(Stages)) {
       return values;
     } else {
       using ThisStage = std::tuple_element_t<Index, std::tuple<Stages...>>;
       constexpr std::size_t count = detail::normals_of<ThisStage>;
       std::array<Floats, count> own;
-      for (std::size_t i = 0; i < count; ++i) own[i] = normals[FirstNormal + i];
+      for (std::size_t i = 0; i != count; ++i) own[i] = normals[FirstNormal + i];
       show(std::integral_constant<std::size_t, Index>{}, std::get<Index>(stages_), values);
       const Floats result =
           detail::apply_stage(std::get<Index>(stages_), values, at, active, own, facts);

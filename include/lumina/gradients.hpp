@@ -42,8 +42,8 @@ struct WeightGate {
     return false;
   }
   template <class Floats, class Normals>
-  Floats apply(const Floats& gradient, const Coordinates& at, const ActiveLanes& active,
-               const Normals&) const {
+  constexpr Floats apply(const Floats& gradient, const Coordinates& at, const ActiveLanes& active,
+                         const Normals&) const {
     const Floats weight = load_columns<Floats>({w.row(at.row), w.cols()}, at, active);
     const Floats limit(static_cast<float>(detail::max_weight_code(bits)) * scales[at.row]);
     return select(abs(weight) <= limit, gradient, Floats(0.0f));

@@ -28,9 +28,10 @@ inline constexpr bool draws_for_row<T> = T::normals_of_row;
 
 /// The stage's variance(), with facts where it takes them.
 template <class T, class Floats, class FactsT>
-[[gnu::always_inline]] inline Floats variance_of(const T& stage, const Floats& values,
-                                                 const Coordinates& at, const ActiveLanes& active,
-                                                 [[maybe_unused]] const FactsT& facts) {
+[[gnu::always_inline]] constexpr Floats variance_of(const T& stage, const Floats& values,
+                                                    const Coordinates& at,
+                                                    const ActiveLanes& active,
+                                                    [[maybe_unused]] const FactsT& facts) {
   if constexpr (wants_facts<T>) {
     return stage.variance(values, at, active, facts);
   } else {
@@ -73,7 +74,7 @@ class Independent {
 
   constexpr explicit Independent(const Noises&... noises) : noises_(noises...) {}
 
-  const std::tuple<Noises...>& noises() const { return noises_; }
+  constexpr const std::tuple<Noises...>& noises() const { return noises_; }
 
   bool valid_for(std::size_t rows, std::size_t cols) const {
     return std::apply(
@@ -83,16 +84,16 @@ class Independent {
 
   /// `facts`: where a noise takes some.
   template <class Floats, class FactsT = detail::NoFacts>
-  [[gnu::always_inline]] Floats apply(const Floats& values, const Coordinates& at,
-                                      const ActiveLanes& active,
-                                      const std::array<Floats, 1>& normals,
-                                      const FactsT& facts = {}) const {
+  [[gnu::always_inline]] constexpr Floats apply(const Floats& values, const Coordinates& at,
+                                                const ActiveLanes& active,
+                                                const std::array<Floats, 1>& normals,
+                                                const FactsT& facts = {}) const {
     return fused_multiply_add(square_root(variance(values, at, active, facts)), normals[0], values);
   }
   template <class Floats, class FactsT = detail::NoFacts>
-  [[gnu::always_inline]] Floats variance(const Floats& values, const Coordinates& at,
-                                         const ActiveLanes& active,
-                                         const FactsT& facts = {}) const {
+  [[gnu::always_inline]] constexpr Floats variance(const Floats& values, const Coordinates& at,
+                                                   const ActiveLanes& active,
+                                                   const FactsT& facts = {}) const {
     return std::apply(
         [&](const auto& first, const auto&... rest) __attribute__((always_inline)) {
           Floats sum = detail::variance_of(first, values, at, active, facts);
@@ -103,7 +104,7 @@ class Independent {
   }
 
   template <class Floats>
-  Floats backward(const Floats& gradient) const {
+  constexpr Floats backward(const Floats& gradient) const {
     return gradient;
   }
 

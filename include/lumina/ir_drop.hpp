@@ -43,15 +43,15 @@ struct IrDrop {
     return false;
   }
   template <class Floats>
-  Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
-               const std::array<Floats, 0>&, const Facts<Floats>& facts) const {
+  constexpr Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
+                         const std::array<Floats, 0>&, const Facts<Floats>& facts) const {
     const Floats a = product(facts.magnitudes, Floats(facts.row.inputs / wire_to_device));
     const Floats inner = fused_multiply_add(a, Floats(0.05f), Floats(-0.2f));
     const Floats c = product(a, fused_multiply_add(a, inner, Floats(0.5f)));
     return values - product(product(c, Floats(strength)), facts.positions);
   }
   template <class Floats>
-  Floats backward(const Floats& gradient) const {
+  constexpr Floats backward(const Floats& gradient) const {
     return gradient;
   }
 };

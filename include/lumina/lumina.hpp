@@ -16,6 +16,7 @@
 #include "transposed.hpp"
 
 // Stages.
+#include "array_epilogue.hpp"
 #include "array_stages.hpp"
 #include "converters.hpp"
 #include "elementary.hpp"
@@ -63,8 +64,8 @@
 
 // Training.
 #include "adc_calibration.hpp"
-#include "analog_conv.hpp"
 #include "adc_range.hpp"
+#include "analog_conv.hpp"
 #include "analog_linear.hpp"
 #include "analog_pass.hpp"
 #include "backward.hpp"

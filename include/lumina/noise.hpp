@@ -5,7 +5,6 @@
 #pragma once
 
 #include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -31,14 +30,14 @@ struct NormalPair {
 
 /// As a signed integer a word has a magnitude, from which comes u in (0, 1], never 0 (the smallest
 /// is 2^-32), and a sign, which u does not depend on.
-inline float uniform_of_steps(float signed_steps) {
+constexpr float uniform_of_steps(float signed_steps) {
   return fused_multiply_add(__builtin_fabsf(signed_steps), 0x1p-31f, 0x1p-32f);
 }
-inline float uniform_of_word(std::uint32_t word) {
+constexpr float uniform_of_word(std::uint32_t word) {
   return uniform_of_steps(static_cast<float>(static_cast<std::int32_t>(word)));
 }
 
-inline NormalPair box_muller(std::uint32_t radius_word, std::uint32_t angle_word) {
+constexpr NormalPair box_muller(std::uint32_t radius_word, std::uint32_t angle_word) {
   // The radius word's sign turns the angle by π. (u ≥ 2^-32: the largest radius is 6.66.)
   const auto signed_steps = static_cast<float>(static_cast<std::int32_t>(radius_word));
   const float u = uniform_of_steps(signed_steps);
@@ -47,16 +46,17 @@ inline NormalPair box_muller(std::uint32_t radius_word, std::uint32_t angle_word
   const auto bits = std::bit_cast<std::int32_t>(u);
   const std::int32_t exponent = (bits - kLogPivotBits) & kExponentMask;
   const float f = std::bit_cast<float>(bits - exponent) - 1.0f;
-  const float log_ratio = polynomial(kLogCoefficients, f);
-  const float radius = __builtin_sqrtf(
+  const float log_ratio = polynomial<kLogCoefficients>(f);
+  const float radius = square_root(
       fused_multiply_add(static_cast<float>(exponent), kMinusTwoLn2, product(log_ratio, f)));
-  const float signed_radius = std::signbit(signed_steps) ? -radius : radius;
+  const float signed_radius =
+      (std::bit_cast<std::uint32_t>(signed_steps) >> 31) != 0 ? -radius : radius;
 
   // The angle word is x·π with x in [−1/2, 1/2).
   const float x = static_cast<float>(static_cast<std::int32_t>(angle_word)) * 0x1p-32f;
   const float x2 = product(x, x);
-  const float cosine = polynomial(kCosineCoefficients, x2);
-  const float sine = product(x, polynomial(kSineCoefficients, x2));
+  const float cosine = polynomial<kCosineCoefficients>(x2);
+  const float sine = product(x, polynomial<kSineCoefficients>(x2));
   return {product(signed_radius, cosine), product(signed_radius, sine)};
 }
 
@@ -68,8 +68,8 @@ namespace detail {
 /// each one's low half first. Steps count from 0; two of them make 32 normals.
 class NoiseWords {
  public:
-  NoiseWords(const NoiseKey& key, std::size_t row, std::size_t col, std::size_t draw,
-             std::size_t word, std::size_t step)
+  constexpr NoiseWords(const NoiseKey& key, std::size_t row, std::size_t col, std::size_t draw,
+                       std::size_t word, std::size_t step)
       : shift_(word % 2 == 0 ? 0 : 32) {
     // Lane l is an Xoshiro256++ whose state is the outputs 4·l … 4·l + 3 of a SplitMix64.
     const NoiseField::Row field_row = NoiseField(key, draw).row(key.row_offset + row);
@@ -79,12 +79,12 @@ class NoiseWords {
     for (std::size_t i = 0; i < step; ++i) xoshiro256pp_next<WordOperations>(state_);
   }
   /// That of the step, then those of the next ones.
-  std::uint32_t operator()() {
+  constexpr std::uint32_t operator()() {
     return static_cast<std::uint32_t>(xoshiro256pp_next<WordOperations>(state_) >> shift_);
   }
 
  private:
-  std::uint64_t state_[4];
+  std::uint64_t state_[4] = {};
   int shift_;
 };
 
@@ -94,8 +94,8 @@ class NoiseWords {
 /// every machine. `row` counts within the call; key.row_offset is added to it. `draw`: which of
 /// the element's independent normals (the first noise stage of an epilogue uses 0).
 /// |result| < 6.67.
-inline float standard_normal_at(const NoiseKey& key, std::size_t row, std::size_t col,
-                                std::size_t draw = 0) {
+constexpr float standard_normal_at(const NoiseKey& key, std::size_t row, std::size_t col,
+                                   std::size_t draw = 0) {
   using namespace detail;
   // Each block of 32 columns takes two steps: radii, then angles.
   const std::size_t block = col % kBlockColumns / kNormalsPerRound;
@@ -109,8 +109,8 @@ inline float standard_normal_at(const NoiseKey& key, std::size_t row, std::size_
 /// of standard_normal_at are where a draw yields uniform numbers instead (say, which devices are
 /// stuck). Its steps are 2^-31 below 2^-7 and 2^-24 near 1, its smallest value is 2^-32. A draw
 /// is used for one or the other, never for both.
-inline float standard_uniform_at(const NoiseKey& key, std::size_t row, std::size_t col,
-                                 std::size_t draw = 0) {
+constexpr float standard_uniform_at(const NoiseKey& key, std::size_t row, std::size_t col,
+                                    std::size_t draw = 0) {
   using namespace detail;
   // Each 16 columns take a step.
   NoiseWords words(key, row, col, draw, col % (kNormalsPerRound / 2),

@@ -99,5 +99,10 @@ constexpr const auto& ideal_dac(const Dac& random) {
 
 }  // namespace detail
 
+/// What analog_gemm takes in front of the arrays: a quantizer, a ManagedDac, or one of them that is
+/// noisy or rounds at random.
+template <class T>
+concept ArrayDac = detail::IdealDac<T> || detail::RandomDac<T>;
+
 }  // namespace LUMINA_ISA_NAMESPACE
 }  // namespace lumina

@@ -52,6 +52,11 @@ constexpr float step_of(double range, double codes, double lo) {
 /// The arithmetic that all quantizers share; codes of at most 16 bits.
 class UniformQuantizer {
  public:
+  /// SymmetricQuantizer with a limit that is known to be valid: kernels have nobody to report to.
+  static constexpr UniformQuantizer symmetric_with_valid_limit(std::int32_t max_code, float limit) {
+    return UniformQuantizer(ValidLimit(), max_code, limit);
+  }
+
   constexpr float lo() const { return lo_; }
   constexpr float hi() const { return hi_; }
   constexpr float step() const { return step_; }
@@ -89,22 +94,24 @@ class UniformQuantizer {
   /// As a stage of an epilogue.
   static constexpr std::size_t normals_per_element = 0;
   template <class Floats, class Coordinates, class ActiveLanes, class Normals>
-  Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&, const Normals&) const {
+  constexpr Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
+                         const Normals&) const {
     return quantize_lanes(values);
   }
   /// Straight through: the gradient passes where the value lies in [lo, hi], and nowhere else.
   template <class Floats>
-  auto passes(const Floats& values) const {
+  constexpr auto passes(const Floats& values) const {
     return (values >= Floats(lo_)) & (values <= Floats(hi_));
   }
   /// operator() in every lane.
   template <class Floats>
-  [[gnu::always_inline]] Floats quantize_lanes(const Floats& v) const {
+  [[gnu::always_inline]] constexpr Floats quantize_lanes(const Floats& v) const {
     return values_of_lanes(nearest_.code_or_nan(v));
   }
   /// encode in every lane of Count vectors of floats; the codes are vectors of int32.
   template <class Floats, std::size_t Count>
-  [[gnu::always_inline]] auto encode_lanes(const std::array<Floats, Count>& values) const {
+  [[gnu::always_inline]] constexpr auto encode_lanes(
+      const std::array<Floats, Count>& values) const {
     std::array<rebind_t<Floats, std::int32_t>, Count> codes;
     for (std::size_t i = 0; i < Count; ++i) {
       codes[i] = bits_as<std::int32_t>(nearest_.raised_code(values[i])) -
@@ -114,7 +121,7 @@ class UniformQuantizer {
   }
   /// The same with signs, where codes have any, as floats.
   template <class Floats, std::size_t Count>
-  [[gnu::always_inline]] std::array<Floats, Count> codes_of_lanes(
+  [[gnu::always_inline]] constexpr std::array<Floats, Count> codes_of_lanes(
       const std::array<Floats, Count>& values) const {
     std::array<Floats, Count> codes;
     for (std::size_t i = 0; i < Count; ++i) codes[i] = nearest_.code(values[i]);
@@ -122,7 +129,7 @@ class UniformQuantizer {
   }
   /// What codes with their signs, as floats, stand for.
   template <class Floats>
-  [[gnu::always_inline]] Floats values_of_lanes(const Floats& codes) const {
+  [[gnu::always_inline]] constexpr Floats values_of_lanes(const Floats& codes) const {
     return fused_multiply_add(codes, Floats(step_), Floats(offset_));
   }
 
@@ -145,18 +152,14 @@ class UniformQuantizer {
   }
   /// Codes −max_code … max_code over [−limit, limit]; should the handler return, the limit is 1.
   constexpr UniformQuantizer(std::int32_t max_code, float limit)
-      : lo_(-limit),
-        hi_(limit),
-        step_(step_of(static_cast<double>(limit), max_code, 0.0)),
-        bottom_(-static_cast<float>(max_code)),
-        top_(static_cast<float>(max_code)) {
+      : UniformQuantizer(ValidLimit(), max_code, limit) {
     if (!(step_ > 0.0f && limit <= std::numeric_limits<float>::max())) {
       lo_ = -1.0f;
       hi_ = 1.0f;
       step_ = 1.0f / top_;
+      nearest_ = {step_, offset_, bottom_, top_};
       report_error("lumina::SymmetricQuantizer: limit must be positive and finite");
     }
-    nearest_ = {step_, offset_, bottom_, top_};
   }
 
   constexpr std::int32_t signed_code(float v) const {
@@ -175,6 +178,16 @@ class UniformQuantizer {
   constexpr float value_of(float code) const { return fused_multiply_add(code, step_, offset_); }
 
  private:
+  struct ValidLimit {};
+  constexpr UniformQuantizer(ValidLimit, std::int32_t max_code, float limit)
+      : lo_(-limit),
+        hi_(limit),
+        step_(step_of(static_cast<double>(limit), max_code, 0.0)),
+        bottom_(-static_cast<float>(max_code)),
+        top_(static_cast<float>(max_code)) {
+    nearest_ = {step_, offset_, bottom_, top_};
+  }
+
   void reject(const char* message) {  // not constexpr: a wrong constant does not compile
     lo_ = 0.0f;
     hi_ = 1.0f;

@@ -22,18 +22,18 @@ struct NoiseOfSums {
   static constexpr std::size_t normals_per_element = 1;
 
   template <class Floats>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const std::array<Floats, 1>& normals, const Facts<Floats>& facts) const {
+  constexpr Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
+                         const std::array<Floats, 1>& normals, const Facts<Floats>& facts) const {
     const Floats variance = static_cast<const Noise&>(*this).variance(values, at, active, facts);
     return fused_multiply_add(square_root(variance), normals[0], values);
   }
   template <class Floats>
-  Floats backward(const Floats& gradient) const {
+  constexpr Floats backward(const Floats& gradient) const {
     return gradient;
   }
 };
 
-inline float square(float value) { return product(value, value); }
+constexpr float square(float value) { return product(value, value); }
 
 }  // namespace detail
 
@@ -50,8 +50,8 @@ struct ReadNoise : detail::NoiseOfSums<ReadNoise> {
     return detail::valid_strength(stddev, "lumina::ReadNoise: stddev");
   }
   template <class Floats>
-  Floats variance(const Floats&, const Coordinates&, const ActiveLanes&,
-                  const Facts<Floats>& facts) const {
+  constexpr Floats variance(const Floats&, const Coordinates&, const ActiveLanes&,
+                            const Facts<Floats>& facts) const {
     return product(Floats(detail::square(stddev)), facts.squared_inputs);
   }
 };
@@ -66,8 +66,8 @@ struct ProportionalReadNoise : detail::NoiseOfSums<ProportionalReadNoise> {
     return detail::valid_strength(stddev, "lumina::ProportionalReadNoise: stddev");
   }
   template <class Floats>
-  Floats variance(const Floats&, const Coordinates&, const ActiveLanes&,
-                  const Facts<Floats>& facts) const {
+  constexpr Floats variance(const Floats&, const Coordinates&, const ActiveLanes&,
+                            const Facts<Floats>& facts) const {
     return product(Floats(detail::square(stddev)), facts.squares);
   }
 };
@@ -83,8 +83,8 @@ struct ConstantReadNoise : detail::NoiseOfSums<ConstantReadNoise> {
     return detail::valid_strength(stddev, "lumina::ConstantReadNoise: stddev");
   }
   template <class Floats>
-  Floats variance(const Floats&, const Coordinates&, const ActiveLanes&,
-                  const Facts<Floats>& facts) const {
+  constexpr Floats variance(const Floats&, const Coordinates&, const ActiveLanes&,
+                            const Facts<Floats>& facts) const {
     return Floats(detail::product(detail::square(stddev), facts.row.sum_of_squares));
   }
 };
@@ -100,8 +100,8 @@ struct BalancedShotNoise : detail::NoiseOfSums<BalancedShotNoise> {
     return detail::valid_strength(strength, "lumina::BalancedShotNoise: strength");
   }
   template <class Floats>
-  Floats variance(const Floats&, const Coordinates&, const ActiveLanes&,
-                  const Facts<Floats>& facts) const {
+  constexpr Floats variance(const Floats&, const Coordinates&, const ActiveLanes&,
+                            const Facts<Floats>& facts) const {
     return product(Floats(detail::square(strength)), facts.magnitudes);
   }
 };
@@ -116,12 +116,12 @@ struct IntensityNoise {
     return detail::valid_strength(stddev, "lumina::IntensityNoise: stddev");
   }
   template <class Floats>
-  Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
-               const std::array<Floats, 1>& normals) const {
+  constexpr Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
+                         const std::array<Floats, 1>& normals) const {
     return fused_multiply_add(product(values, Floats(stddev)), normals[0], values);
   }
   template <class Floats>
-  Floats backward(const Floats& gradient) const {
+  constexpr Floats backward(const Floats& gradient) const {
     return gradient;
   }
 };

@@ -16,6 +16,9 @@
 // valid_for(rows, cols) const`, which reports an error and returns false where it does not fit the
 // output. Built-in stages and quantizers are stages like any other.
 //
+// A stage for a GPU (cuda.hpp) is the same type; there its apply() is `constexpr`, and so is what
+// it calls.
+//
 // A stage of an array (analog_gemm.hpp) may want more than the value: other sums of the same
 // weights and inputs, `static constexpr unsigned sums = Sums::magnitudes | …`, or what is known of
 // the row, `static constexpr bool row_facts = true`. Its apply() has a fifth argument then, `const
@@ -97,8 +100,8 @@ struct Facts {
 
 /// Per-column parameters for a vector: reads active lanes only.
 template <class Floats>
-Floats load_columns(std::span<const float> parameters, const Coordinates& at,
-                    const ActiveLanes& active) {
+constexpr Floats load_columns(std::span<const float> parameters, const Coordinates& at,
+                              const ActiveLanes& active) {
   const float* const first = parameters.data() + at.column;
   if (active.count >= Floats::size) return Floats::load_unaligned(first);
   return detail::load_first<Floats>(first, active.count);
@@ -168,10 +171,11 @@ struct NoFacts {};
 
 /// The stage's apply(), with facts where it takes them.
 template <class T, class Floats, class Normals, class FactsT>
-[[gnu::always_inline]] inline Floats apply_stage(const T& stage, const Floats& values,
-                                                 const Coordinates& at, const ActiveLanes& active,
-                                                 const Normals& normals,
-                                                 [[maybe_unused]] const FactsT& facts) {
+[[gnu::always_inline]] constexpr Floats apply_stage(const T& stage, const Floats& values,
+                                                    const Coordinates& at,
+                                                    const ActiveLanes& active,
+                                                    const Normals& normals,
+                                                    [[maybe_unused]] const FactsT& facts) {
   if constexpr (wants_facts<T>) {
     return stage.apply(values, at, active, normals, facts);
   } else {

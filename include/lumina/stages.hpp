@@ -29,12 +29,12 @@ struct AddBias {
     return false;
   }
   template <class Floats, class Normals>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const Normals&) const {
+  constexpr Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
+                         const Normals&) const {
     return values + load_columns<Floats>(bias, at, active);
   }
   template <class Floats>
-  Floats backward(const Floats& gradient) const {
+  constexpr Floats backward(const Floats& gradient) const {
     return gradient;
   }
 };
@@ -42,11 +42,12 @@ struct AddBias {
 /// max(y, 0); NaN stays NaN.
 struct Relu {
   template <class Floats, class Normals>
-  Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&, const Normals&) const {
+  constexpr Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
+                         const Normals&) const {
     return select(values < Floats(0.0f), Floats(0.0f), values);
   }
   template <class Floats>
-  auto passes(const Floats& values) const {
+  constexpr auto passes(const Floats& values) const {
     return values > Floats(0.0f);
   }
 };
@@ -60,11 +61,12 @@ struct Attenuation {
     return {static_cast<float>(std::pow(10.0, -static_cast<double>(decibel) / 10.0))};
   }
   template <class Floats, class Normals>
-  Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&, const Normals&) const {
+  constexpr Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
+                         const Normals&) const {
     return product(values, Floats(factor));
   }
   template <class Floats>
-  Floats backward(const Floats& gradient) const {
+  constexpr Floats backward(const Floats& gradient) const {
     return product(gradient, Floats(factor));
   }
 };
@@ -88,17 +90,17 @@ struct GaussianNoise {
     return detail::valid_strength(stddev, "lumina::GaussianNoise: stddev");
   }
   template <class Floats>
-  Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
-               const std::array<Floats, 1>& normals) const {
+  constexpr Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
+                         const std::array<Floats, 1>& normals) const {
     return fused_multiply_add(Floats(stddev), normals[0], values);
   }
   /// σ² of what is added, for independent().
   template <class Floats>
-  Floats variance(const Floats&, const Coordinates&, const ActiveLanes&) const {
+  constexpr Floats variance(const Floats&, const Coordinates&, const ActiveLanes&) const {
     return Floats(product(stddev, stddev));
   }
   template <class Floats>
-  Floats backward(const Floats& gradient) const {
+  constexpr Floats backward(const Floats& gradient) const {
     return gradient;
   }
 };
@@ -113,17 +115,17 @@ struct ShotNoise {
     return detail::valid_strength(strength, "lumina::ShotNoise: strength");
   }
   template <class Floats>
-  Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
-               const std::array<Floats, 1>& normals) const {
+  constexpr Floats apply(const Floats& values, const Coordinates&, const ActiveLanes&,
+                         const std::array<Floats, 1>& normals) const {
     const Floats deviation = product(Floats(strength), square_root(abs(values)));
     return fused_multiply_add(deviation, normals[0], values);
   }
   template <class Floats>
-  Floats variance(const Floats& values, const Coordinates&, const ActiveLanes&) const {
+  constexpr Floats variance(const Floats& values, const Coordinates&, const ActiveLanes&) const {
     return product(Floats(product(strength, strength)), abs(values));
   }
   template <class Floats>
-  Floats backward(const Floats& gradient) const {
+  constexpr Floats backward(const Floats& gradient) const {
     return gradient;
   }
 };
@@ -138,13 +140,13 @@ struct ShotNoiseWithDerivative {
     return ShotNoise{strength}.valid_for(rows, cols);
   }
   template <class Floats>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const std::array<Floats, 1>& normals) const {
+  constexpr Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
+                         const std::array<Floats, 1>& normals) const {
     return ShotNoise{strength}.apply(values, at, active, normals);
   }
   template <class Floats>
-  Floats backward(const Floats& gradient, const Floats& values, const Coordinates&,
-                  const ActiveLanes&, const std::array<Floats, 1>& normals) const {
+  constexpr Floats backward(const Floats& gradient, const Floats& values, const Coordinates&,
+                            const ActiveLanes&, const std::array<Floats, 1>& normals) const {
     const Floats zero(0.0f), root = square_root(abs(values));
     const Floats slope = quotient(product(Floats(0.5f * strength), normals[0]), root);
     const Floats change = select(values > zero, slope, zero - slope);

@@ -41,10 +41,12 @@ struct PerOutput {
   Noise noise;
   static constexpr bool per_output = true;
 
-  explicit PerOutput(const Noise& of_output) : noise(of_output) {}
-  auto perturbation(float largest_of_output) const { return noise.perturbation(largest_of_output); }
+  constexpr explicit PerOutput(const Noise& of_output) : noise(of_output) {}
+  constexpr auto perturbation(float largest_of_output) const {
+    return noise.perturbation(largest_of_output);
+  }
   bool valid_for(float largest) const { return noise.valid_for(largest); }
-  float deviation(float highest_level, float largest_of_output) const {
+  constexpr float deviation(float highest_level, float largest_of_output) const {
     return detail::deviation_of(noise, highest_level, largest_of_output, largest_of_output);
   }
   auto gradient_stage() const { return noise.gradient_stage(); }
@@ -60,8 +62,8 @@ struct GradientSparesInput {
 
   static constexpr std::size_t normals_per_element = normals_of<GradientStage>;
   template <class Floats, class Normals>
-  Floats apply(const Floats& gradient, const Coordinates& at, const ActiveLanes& active,
-               const Normals& normals) const {
+  constexpr Floats apply(const Floats& gradient, const Coordinates& at, const ActiveLanes& active,
+                         const Normals& normals) const {
     const Floats noisy = stage.apply(gradient, at, active, normals);
     const std::size_t lane = input - at.column;
     if (lane >= Floats::size) return noisy;
@@ -81,10 +83,11 @@ struct SparedInput {
   std::size_t input;
   static constexpr bool per_output = detail::is_per_output<Noise>;
 
-  SparedInput(const Noise& of_others, std::size_t spared) : noise(of_others), input(spared) {}
-  auto perturbation(float largest) const { return noise.perturbation(largest); }
+  constexpr SparedInput(const Noise& of_others, std::size_t spared)
+      : noise(of_others), input(spared) {}
+  constexpr auto perturbation(float largest) const { return noise.perturbation(largest); }
   bool valid_for(float largest) const { return noise.valid_for(largest); }
-  float deviation(float highest_level, float largest) const {
+  constexpr float deviation(float highest_level, float largest) const {
     return detail::deviation_of(noise, highest_level, largest, largest);
   }
   auto gradient_stage() const {
@@ -100,9 +103,10 @@ class TwoWeightNoises {
  public:
   static constexpr bool two_noises = true;
 
-  TwoWeightNoises(const First& first, const Second& second) : first_(first), second_(second) {}
-  const First& first() const { return first_; }
-  const Second& second() const { return second_; }
+  constexpr TwoWeightNoises(const First& first, const Second& second)
+      : first_(first), second_(second) {}
+  constexpr const First& first() const { return first_; }
+  constexpr const Second& second() const { return second_; }
 
   bool valid_for(float largest) const {
     return first_.valid_for(largest) && second_.valid_for(largest);
@@ -157,7 +161,7 @@ struct PolynomialPerturbation {
   float scale;
 
   template <class Floats>
-  Floats deviation(const Floats& weights) const {
+  constexpr Floats deviation(const Floats& weights) const {
     const Floats relative = quotient(abs(weights), Floats(largest));
     Floats sigma(coefficients[4]);
     for (std::size_t i = 4; i-- > 0;) {
@@ -166,7 +170,7 @@ struct PolynomialPerturbation {
     return product(Floats(scale), sigma);
   }
   template <class Floats>
-  Floats operator()(const Floats& weights, const Floats& normals) const {
+  constexpr Floats operator()(const Floats& weights, const Floats& normals) const {
     const Floats noisy = fused_multiply_add(deviation(weights), normals, weights);
     if constexpr (KeepsSign) {
       const Floats magnitude = abs(noisy), zero(0.0f);
@@ -176,7 +180,7 @@ struct PolynomialPerturbation {
     }
   }
   /// The largest |deviation| of weights up to the highest level: of 65 magnitudes from 0 on.
-  float largest_deviation(float highest) const {
+  constexpr float largest_deviation(float highest) const {
     float result = 0.0f;
     for (int i = 0; i <= 64; ++i) {
       const float weight = product(highest, static_cast<float>(i) / 64.0f);
@@ -190,8 +194,8 @@ struct PolynomialPerturbation {
   }
 };
 template <bool KeepsSign>
-PolynomialPerturbation<KeepsSign> polynomial_perturbation(const Polynomial& coefficients,
-                                                          float factor, float largest) {
+constexpr PolynomialPerturbation<KeepsSign> polynomial_perturbation(const Polynomial& coefficients,
+                                                                    float factor, float largest) {
   return {coefficients, largest > 0.0f ? largest : 1.0f, product(largest, factor)};
 }
 
@@ -203,13 +207,13 @@ struct PolynomialWeightNoise {
   float stddev;
   detail::Polynomial coefficients;
 
-  auto perturbation(float largest) const {
+  constexpr auto perturbation(float largest) const {
     return detail::polynomial_perturbation<false>(coefficients, stddev, largest);
   }
   bool valid_for(float largest) const {
     return detail::valid_polynomial(coefficients, stddev, largest, "lumina::PolynomialWeightNoise");
   }
-  float deviation(float highest_level, float largest) const {
+  constexpr float deviation(float highest_level, float largest) const {
     return perturbation(largest).largest_deviation(highest_level);
   }
   detail::GradientPasses gradient_stage() const { return {}; }
@@ -226,7 +230,7 @@ struct ProgrammingWeightNoise {
   detail::Polynomial coefficients = {0.26348f, 1.9650f, -1.1731f, 0.0f, 0.0f};
   float g_max = 25.0f;
 
-  auto perturbation(float largest) const {
+  constexpr auto perturbation(float largest) const {
     return detail::polynomial_perturbation<true>(coefficients, stddev / g_max, largest);
   }
   bool valid_for(float largest) const {
@@ -237,7 +241,7 @@ struct ProgrammingWeightNoise {
     return detail::valid_polynomial(coefficients, stddev / g_max, largest,
                                     "lumina::ProgrammingWeightNoise");
   }
-  float deviation(float highest_level, float largest) const {
+  constexpr float deviation(float highest_level, float largest) const {
     return perturbation(largest).largest_deviation(highest_level);
   }
   detail::GradientPasses gradient_stage() const { return {}; }
@@ -253,13 +257,13 @@ struct DiscretisedWeights {
   struct Perturbation {
     float step, deviation;
     template <class Floats>
-    Floats operator()(const Floats& weights, const Floats& normals) const {
+    constexpr Floats operator()(const Floats& weights, const Floats& normals) const {
       const Floats levels =
           product(detail::round_half_even(quotient(weights, Floats(step))), Floats(step));
       return fused_multiply_add(Floats(deviation), normals, levels);
     }
   };
-  Perturbation perturbation(float largest) const {
+  constexpr Perturbation perturbation(float largest) const {
     const float step = product(resolution, largest);
     return {step > 0.0f ? step : 1.0f, product(stddev, largest)};
   }
@@ -270,7 +274,7 @@ struct DiscretisedWeights {
     }
     return detail::valid_weight_deviation(stddev, largest, "lumina::DiscretisedWeights: stddev");
   }
-  float deviation(float, float largest) const { return product(stddev, largest); }
+  constexpr float deviation(float, float largest) const { return product(stddev, largest); }
   detail::GradientPasses gradient_stage() const { return {}; }
 };
 
@@ -286,13 +290,13 @@ struct DoReFaWeights {
   struct Perturbation {
     float resolution, scale;
     template <class Floats>
-    Floats operator()(const Floats& weights) const {
+    constexpr Floats operator()(const Floats& weights) const {
       const Floats bent = product(detail::hyperbolic_tangent(weights), Floats(scale));
       const Floats codes = detail::round_half_even(quotient(bent, Floats(resolution)));
       return product(codes, Floats(resolution));
     }
   };
-  Perturbation perturbation(float largest) const {
+  constexpr Perturbation perturbation(float largest) const {
     const float highest = detail::hyperbolic_tangent(largest);
     return {resolution, highest > 0x1p-100f ? clip / highest : 0.0f};
   }
@@ -307,7 +311,7 @@ struct DoReFaWeights {
     return false;
   }
   /// No noise, but weights may become larger than they were: up to clip, and a half step.
-  float deviation(float highest_level, float) const {
+  constexpr float deviation(float highest_level, float) const {
     return std::max(0.0f, clip + 0.5f * resolution - highest_level) * 0.25f;
   }
   detail::GradientPasses gradient_stage() const { return {}; }

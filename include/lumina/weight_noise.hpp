@@ -55,8 +55,8 @@ namespace detail {
 /// The stage of a derivative of 1.
 struct GradientPasses {
   template <class Floats, class Normals>
-  Floats apply(const Floats& gradient, const Coordinates&, const ActiveLanes&,
-               const Normals&) const {
+  constexpr Floats apply(const Floats& gradient, const Coordinates&, const ActiveLanes&,
+                         const Normals&) const {
     return gradient;
   }
 };
@@ -70,16 +70,16 @@ struct GradientOfTwo {
 
   static constexpr std::size_t normals_per_element = 2;
   template <class Floats>
-  Floats apply(const Floats& gradient, const Coordinates& at, const ActiveLanes& active,
-               const std::array<Floats, 2>& normals) const {
+  constexpr Floats apply(const Floats& gradient, const Coordinates& at, const ActiveLanes& active,
+                         const std::array<Floats, 2>& normals) const {
     return through(first, through(second, gradient, at, active, normals[1]), at, active,
                    normals[0]);
   }
 
  private:
   template <class Stage, class Floats>
-  static Floats through(const Stage& stage, const Floats& gradient, const Coordinates& at,
-                        const ActiveLanes& active, const Floats& normal) {
+  static constexpr Floats through(const Stage& stage, const Floats& gradient, const Coordinates& at,
+                                  const ActiveLanes& active, const Floats& normal) {
     static_assert(normals_of<Stage> <= 1);
     std::array<Floats, normals_of<Stage>> own;
     for (Floats& of_stage : own) of_stage = normal;
@@ -94,8 +94,8 @@ struct GradientPerturbed {
 
   static constexpr std::size_t normals_per_element = 1;
   template <class Floats>
-  Floats apply(const Floats& gradient, const Coordinates&, const ActiveLanes&,
-               const std::array<Floats, 1>& normals) const {
+  constexpr Floats apply(const Floats& gradient, const Coordinates&, const ActiveLanes&,
+                         const std::array<Floats, 1>& normals) const {
     return perturbation(gradient, normals[0]);
   }
 };
@@ -149,18 +149,18 @@ struct AdditiveWeightNoise {
   struct Perturbation {
     float deviation;
     template <class Floats>
-    Floats operator()(const Floats& weights, const Floats& normals) const {
+    constexpr Floats operator()(const Floats& weights, const Floats& normals) const {
       return fused_multiply_add(Floats(deviation), normals, weights);
     }
   };
-  Perturbation perturbation(float largest_magnitude) const {
+  constexpr Perturbation perturbation(float largest_magnitude) const {
     return {product(stddev, largest_magnitude)};
   }
   bool valid_for(float largest_magnitude) const {
     return detail::valid_weight_deviation(stddev, largest_magnitude,
                                           "lumina::AdditiveWeightNoise: stddev");
   }
-  float deviation(float, float largest_magnitude) const {
+  constexpr float deviation(float, float largest_magnitude) const {
     return product(stddev, largest_magnitude);
   }
   /// The gradient passes; the deviation counts as a constant (straight-through).
@@ -175,16 +175,18 @@ struct MultiplicativeWeightNoise {
   struct Perturbation {
     float stddev;
     template <class Floats>
-    Floats operator()(const Floats& weights, const Floats& normals) const {
+    constexpr Floats operator()(const Floats& weights, const Floats& normals) const {
       return fused_multiply_add(product(weights, Floats(stddev)), normals, weights);
     }
   };
-  Perturbation perturbation(float) const { return {stddev}; }
+  constexpr Perturbation perturbation(float) const { return {stddev}; }
   bool valid_for(float largest_magnitude) const {
     return detail::valid_weight_deviation(stddev, largest_magnitude,
                                           "lumina::MultiplicativeWeightNoise: stddev");
   }
-  float deviation(float highest_level, float) const { return product(stddev, highest_level); }
+  constexpr float deviation(float highest_level, float) const {
+    return product(stddev, highest_level);
+  }
   /// The gradient g becomes g·(1 + stddev·n): fma(product(g, stddev), n, g).
   detail::GradientPerturbed<Perturbation> gradient_stage() const { return {{stddev}}; }
 };
@@ -199,7 +201,7 @@ struct DropConnect {
   struct Perturbation {
     float threshold;
     template <class Floats>
-    Floats operator()(const Floats& weights, const Floats& normals) const {
+    constexpr Floats operator()(const Floats& weights, const Floats& normals) const {
       return select(normals < Floats(threshold), Floats(0.0f), weights);
     }
   };
@@ -270,7 +272,7 @@ namespace detail {
 /// What code 1 is worth of a weight whose levels are up to ±max_code·level_scale, once it deviates
 /// from them: spacing (highest level + 4 deviations) / 127. Without a deviation the finest spacing
 /// on which every level lies.
-inline float grid_scale(float level_scale, std::int32_t max_code, float deviation) {
+constexpr float grid_scale(float level_scale, std::int32_t max_code, float deviation) {
   constexpr std::int32_t kTop = CodedWeights<8>::max_code;
   if (!(deviation > 0.0f)) return level_scale / static_cast<float>(kTop / max_code);
   // In double the sum is rounded once, whether it is contracted or not.
@@ -284,7 +286,8 @@ inline float grid_scale(float level_scale, std::int32_t max_code, float deviatio
 /// A noise's largest deviation of a row's weights; 0 where it says none. Independent ones add up in
 /// squares.
 template <class Noise>
-float deviation_of(const Noise& noise, float highest_level, float largest, float row_largest) {
+constexpr float deviation_of(const Noise& noise, float highest_level, float largest,
+                             float row_largest) {
   if constexpr (requires { noise.two_noises; }) {
     const double first = deviation_of(noise.first(), highest_level, largest, row_largest);
     const double second = deviation_of(noise.second(), highest_level, largest, row_largest);

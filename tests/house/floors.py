@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks how include/lumina is laid out (docs/design.md): folders of detail/ are floors, and none looks up.
+"""Checks how include/lumina is laid out (docs/design.md): folders of detail/ are floors, and none looks up;
+what is a GPU's, cuda.hpp and cuda/, stands above all of them.
 
     floors.py [include/lumina]
 
@@ -85,6 +86,10 @@ class House:
         parts = name.split("/")
         return (parts[1] if len(parts) == 3 else "") if parts[0] == "detail" else None
 
+    @staticmethod
+    def is_of_gpu(name: str) -> bool:
+        return name == "cuda.hpp" or name.startswith("cuda/")
+
     @cache
     def floor(self, name: str) -> int:
         """A public header is on the highest floor that it needs: its own includes' or, through them,
@@ -117,6 +122,8 @@ class House:
         for number, target in self.includes(name):
             if target not in self.headers:
                 yield Violation(name, number, f"includes {target}, which is not there")
+            elif self.is_of_gpu(target) and not self.is_of_gpu(name):
+                yield Violation(name, number, f"includes {target}: cuda/ is above all that is the CPU's")
             elif folder in FLOORS and self.floor(target) > FLOORS.index(folder):
                 above = FLOORS[self.floor(target)]
                 what = "a public header that needs " if self.folder(target) is None else ""

@@ -57,6 +57,15 @@ class Floors(unittest.TestCase):
         self.expect({"matrix.hpp": '#include "detail/base/gone.hpp"\n'},
                     "matrix.hpp:1: includes detail/base/gone.hpp, which is not there")
 
+    def test_an_include_of_what_is_a_gpus(self):
+        self.expect({"matrix.hpp": '#include "cuda/detail/a.hpp"\n', "call.hpp": "#include <lumina/cuda.hpp>\n",
+                     "detail/base/c.hpp": '#include "../../cuda/b.hpp"\n',
+                     "cuda.hpp": '#include "cuda/b.hpp"\n', "cuda/detail/a.hpp": "",
+                     "cuda/b.hpp": '#include "detail/a.hpp"\n#include "../matrix.hpp"\n'},
+                    "call.hpp:1: includes cuda.hpp: cuda/ is above",
+                    "detail/base/c.hpp:1: includes cuda/b.hpp: cuda/ is above",
+                    "matrix.hpp:1: includes cuda/detail/a.hpp: cuda/ is above")
+
     def test_macros_of_instruction_sets(self):
         for macro in ("LUMINA_ISA_AVX2", "__AVX512F__", "__ARM_FEATURE_SVE", "__aarch64__", "__x86_64__"):
             line = f"#if defined({macro})\n"

@@ -49,7 +49,7 @@ std::uint32_t word_of_sine_half() {
   const auto sixth = static_cast<std::uint32_t>(0x1p32 / 6);
   for (std::uint32_t word = sixth - 20000; word != sixth + 20000; ++word) {
     const auto x = static_cast<float>(angle_of(word));
-    if (product(x, polynomial(kSineCoefficients, product(x, x))) == 0.5f) return word;
+    if (product(x, polynomial<kSineCoefficients>(product(x, x))) == 0.5f) return word;
   }
   return 0;
 }

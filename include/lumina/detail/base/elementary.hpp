@@ -63,7 +63,7 @@ constexpr float exponential(float x) {
   const float n = raised - kRoundingShift;
   float r = fused_multiply_add(n, -kLn2High, limited);
   r = fused_multiply_add(n, -kLn2Low, r);
-  const float rest = fused_multiply_add(product(r, r), polynomial(kExpCoefficients, r), r);
+  const float rest = fused_multiply_add(product(r, r), polynomial<kExpCoefficients>(r), r);
   const float significand = 1.0f + rest;
   // 2^n in two halves: a float for each n.
   const std::int32_t exponent =
@@ -86,7 +86,7 @@ constexpr float natural_logarithm(float x) {
   const float n = fused_multiply_add(static_cast<float>(exponent), 0x1p-23f, denormal ? -23 : 0);
   // n·ln 2 + f + (−f²/2 + f³·P(f)), the small terms first.
   const float f2 = product(f, f);
-  float rest = product(product(f, f2), polynomial(kLogRestCoefficients, f));
+  float rest = product(product(f, f2), polynomial<kLogRestCoefficients>(f));
   rest = fused_multiply_add(n, kLn2Low, rest);
   rest = fused_multiply_add(f2, -0.5f, rest);
   return fused_multiply_add(n, kLn2High, f + rest);
@@ -100,7 +100,7 @@ constexpr float hyperbolic_tangent(float x) {
   if (magnitude < kTanhSwitch) {
     const float x2 = product(magnitude, magnitude);
     result =
-        fused_multiply_add(product(magnitude, x2), polynomial(kTanhCoefficients, x2), magnitude);
+        fused_multiply_add(product(magnitude, x2), polynomial<kTanhCoefficients>(x2), magnitude);
   } else {
     result = 1.0f - 2.0f / (exponential(magnitude + magnitude) + 1.0f);
   }

@@ -24,9 +24,9 @@ struct FixedPoint {
   float scale = 0.0f;
   float unit = std::numeric_limits<float>::quiet_NaN();
 
-  FixedPoint() = default;
+  constexpr FixedPoint() = default;
   /// `largest`: the row's largest magnitude. Of a row with infinities or NaN everything is NaN.
-  explicit FixedPoint(float largest) {
+  constexpr explicit FixedPoint(float largest) {
     if (!(largest <= std::numeric_limits<float>::max())) return;
     scale = static_cast<float>(kLargest) / (largest < kSmallestRange ? kSmallestRange : largest);
     unit = 1.0f / scale;

@@ -25,7 +25,8 @@
 // back between these two, which stand around what computes, xsimd's headers and the intrinsics'.
 // (g++'s #pragma GCC optimize is no such thing: it makes functions that are not inlined into
 // others.)
-#if defined(__clang__) && (defined(__x86_64__) || defined(__i386__))
+#if defined(__clang__) && (defined(__x86_64__) || defined(__i386__)) && \
+    !defined(__HIP_DEVICE_COMPILE__)
 #define LUMINA_FLOATS_AS_WRITTEN _Pragma("float_control(precise, on, push)")
 #define LUMINA_FLOATS_AS_BEFORE _Pragma("float_control(pop)")
 #else

@@ -42,6 +42,13 @@
 #define LUMINA_TAG_DISPATCH
 #endif
 
+// What nvcc or hipcc make of a function may be slower than what the host's compiler alone does.
+#if defined(LUMINA_GPU_UNIT)
+#define LUMINA_TAG_GPU _gpu
+#else
+#define LUMINA_TAG_GPU
+#endif
+
 // --- x86: vectors of which the instruction set does not say; each implies those below ------------
 #if defined(LUMINA_ISA_AVX512)
 #if defined(__AVX512VL__)
@@ -139,8 +146,8 @@
 #define LUMINA_TAG_ARM
 #endif
 
-#define LUMINA_ISA_NAMESPACE                                                               \
-  LUMINA_TAG_JOIN(                                                                         \
-      LUMINA_ISA_BASE, LUMINA_TAG_VECTORS, LUMINA_TAG_V3, LUMINA_TAG_V4, LUMINA_TAG_NEWER, \
-      LUMINA_TAG_OLDER, LUMINA_TAG_ARM,                                                    \
-      LUMINA_TAG_JOIN(LUMINA_TAG_EXCEPTIONS, LUMINA_TAG_DISPATCH, LUMINA_NAMESPACE_TAG, , , , , ))
+#define LUMINA_ISA_NAMESPACE                                                                  \
+  LUMINA_TAG_JOIN(LUMINA_ISA_BASE, LUMINA_TAG_VECTORS, LUMINA_TAG_V3, LUMINA_TAG_V4,          \
+                  LUMINA_TAG_NEWER, LUMINA_TAG_OLDER, LUMINA_TAG_ARM,                         \
+                  LUMINA_TAG_JOIN(LUMINA_TAG_EXCEPTIONS, LUMINA_TAG_DISPATCH, LUMINA_TAG_GPU, \
+                                  LUMINA_NAMESPACE_TAG, , , , ))

@@ -1,11 +1,15 @@
 // The few roundings that everything is defined with, for single floats; usable in constant
 // expressions. detail/simd/vectors.hpp has the same operations for vectors.
+//
+// On a GPU (__CUDA_ARCH__) they are nvcc's own functions for one rounding, which no option of the
+// compiler contracts or makes approximate.
 #pragma once
 
 #include <math.h>
 
 #include <bit>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "../../config.hpp"
@@ -62,15 +66,20 @@ inline float library_fma(float a, float b, float c) {
 /// a·b + c rounded once, on every machine.
 constexpr float fused_multiply_add(float a, float b, float c) {
   if (std::is_constant_evaluated() || !kFmaRoundsOnce) return fused_multiply_add_exact(a, b, c);
-  if constexpr (!kHasFma) return library_fma(a, b, c);
+#if defined(__CUDA_ARCH__)
+  return __fmaf_rn(a, b, c);
+#elif defined(LUMINA_HAS_FMA)
   return __builtin_fmaf(a, b, c);
+#else
+  return library_fma(a, b, c);
+#endif
 }
 
 /// One link of a dot product's chain: fused where the machine fuses, rounded twice where a
 /// software FMA would cost a hundred times more (docs/numerics.md, "Accumulation order").
-inline float chain_multiply_add(float a, float b, float c) {
+constexpr float chain_multiply_add(float a, float b, float c) {
   if constexpr (kHasFma) {
-    return __builtin_fmaf(a, b, c);
+    return fused_multiply_add(a, b, c);
   } else {
     return a * b + c;
   }
@@ -80,11 +89,39 @@ inline float chain_multiply_add(float a, float b, float c) {
 /// (compilers do so by default), and the result would depend on the compiler.
 constexpr float product(float a, float b) {
   if (std::is_constant_evaluated() || !kHasFma) return a * b;
+#if defined(__CUDA_ARCH__)
+  return __fmul_rn(a, b);
+#else
   return __builtin_fmaf(a, b, -0.0f);
+#endif
 }
 constexpr double product(double a, double b) {
   if (std::is_constant_evaluated() || !kHasFma) return a * b;
+#if defined(__CUDA_ARCH__)
+  return __dmul_rn(a, b);
+#else
   return __builtin_fma(a, b, -0.0);
+#endif
+}
+
+/// √a, rounded to nearest; NaN where a is negative.
+constexpr float square_root(float a) {
+  if (std::is_constant_evaluated()) {
+    if (a < 0.0f) return std::numeric_limits<float>::quiet_NaN();
+    if (!(a > 0.0f && a <= std::numeric_limits<float>::max())) return a;
+    // Heron's rule from above; √a is no float and no middle of two but where it is exact.
+    const auto square = static_cast<double>(a);
+    double root = square > 1.0 ? square : 1.0;
+    for (double next = root; (next = 0.5 * (root + square / root)) < root;) root = next;
+    return static_cast<float>(root);
+  }
+#if defined(__CUDA_ARCH__)
+  return __fsqrt_rn(a);
+#elif defined(__HIP_DEVICE_COMPILE__)
+  return ::sqrtf(a);  // whereas the builtin, and HIP's __fsqrt_rn, are the hardware's estimate
+#else
+  return __builtin_sqrtf(a);
+#endif
 }
 
 /// 1.5·2^23: here a float's last bit is worth 1, so that adding it rounds to an integer, which then

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -13,12 +12,10 @@
 #include "../../noisy_dac.hpp"
 #include "../../quantizer.hpp"
 #include "../../stage.hpp"
-#include "../../stages.hpp"
 #include "../../tiled_floats.hpp"
 #include "../../tiled_weights.hpp"
 #include "../../tiled_weights_view.hpp"
 #include "../base/message.hpp"
-#include "../base/number.hpp"
 #include "../epilogue/sinks.hpp"
 #include "../epilogue/stage_traits.hpp"
 #include "../epilogue/tile_sums.hpp"
@@ -29,6 +26,7 @@
 #include "../rows/array_input.hpp"
 #include "../rows/array_rows.hpp"
 #include "../rows/random_input.hpp"
+#include "array_dac.hpp"
 #include "array_loop.hpp"
 #include "array_problem.hpp"
 #include "call.hpp"
@@ -78,72 +76,19 @@ inline constexpr bool is_tiled<TiledWeightsView<Bits>> = true;
 template <class T>
 concept ArrayWeights = is_tiled<T>;
 
-/// Reports a DAC that arrays cannot have, or one of more bits than they take, 8 with codes and 16
-/// with floats.
-template <AnyQuantizer Dac>
-bool array_dac_valid(const Dac& dac, int most_bits = 8) {
-  if (bits_of(dac) <= most_bits) return true;
-  return report_false(Message() << "lumina::analog_gemm: the DAC has "
-                                << static_cast<std::size_t>(bits_of(dac)) << " bits; arrays take "
-                                << static_cast<std::size_t>(most_bits) << " at most");
-}
-inline bool array_dac_valid(const ManagedDac& dac, int most_bits = 8) {
-  const auto refuse = [](auto what, const auto& is, auto needed) __attribute__((noinline)) {
-    return report_false(Message() << "lumina::analog_gemm: ManagedDac: " << what
-                                  << Number{static_cast<double>(is)} << needed);
-  };
-  if (dac.bits < 2 || dac.bits > most_bits) {
-    return refuse("it has ", dac.bits,
-                  most_bits == 8 ? " bits; arrays take 2..8" : " bits; arrays take 2..16");
-  }
-  if (!(dac.range >= 0x1p-100f && dac.range <= 0x1p+100f)) {
-    return refuse("range is ", dac.range, "; it must be positive and finite, from 2^-100 to 2^100");
-  }
-  if (dac.bound_iterations < 0 || dac.bound_iterations > 1000) {
-    return refuse("bound_iterations is ", dac.bound_iterations, "; it must be in 0..1000");
-  }
-  return true;
-}
-
-template <RandomDac Dac>
-bool array_dac_valid(const Dac& random, int most_bits = 8) {
-  if constexpr (is_noisy_dac<Dac>) {
-    if (!valid_strength(random.stddev, "lumina::NoisyDac: stddev")) return false;
-  }
-  return array_dac_valid(ideal_dac(random), most_bits);
-}
-
-/// Reports arrays whose sums 32 bits have no room for: noisy inputs have 16 bits.
 template <class Dac, template <int> class Weights, int Bits>
-bool array_sums_fit(const Dac&, const Weights<Bits>& weights) {
+bool array_sums_fit([[maybe_unused]] const Dac& dac,
+                    [[maybe_unused]] const Weights<Bits>& weights) {
   if constexpr (is_noisy_dac<Dac>) {
-    constexpr std::size_t kMost = std::numeric_limits<std::int32_t>::max() /
-                                  (FinePoint::kLargest * ((std::int32_t{1} << (Bits - 1)) - 1));
-    const std::size_t largest = weights.panels().inputs.largest();
-    if (largest > kMost) {
-      return report_false(Message()
-                          << "lumina::analog_gemm: w is " << Shape{weights.rows(), weights.cols()}
-                          << ", an array of which has " << largest
-                          << " inputs; behind a NoisyDac, and with weights of " << std::size_t{Bits}
-                          << " bits, it has " << kMost << " at most");
-    }
+    return array_sums_fit<Bits>(dac, {weights.rows(), weights.cols()},
+                                weights.panels().inputs.largest());
+  } else {
+    return true;
   }
-  return true;
 }
 template <class Dac>
 bool array_sums_fit(const Dac&, const TiledFloats&) {
   return true;
-}
-
-inline FixedInput input_of(const UniformQuantizer& dac, const NoiseKey&) { return FixedInput(dac); }
-inline ManagedInput input_of(const ManagedDac& dac, const NoiseKey&) { return ManagedInput(dac); }
-template <RandomDac Dac>
-auto input_of(const Dac& random, const NoiseKey& key) {
-  const auto ideal = input_of(ideal_dac(random), key);
-  float stddev = 0.0f;
-  if constexpr (is_noisy_dac<Dac>) stddev = random.stddev;
-  return RandomInput<std::remove_const_t<decltype(ideal)>, is_noisy_dac<Dac>,
-                     rounds_at_random<Dac>>(ideal, stddev, key);
 }
 
 template <class Dac>

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <tuple>
-#include <type_traits>
 
 #include "../../config.hpp"
 #include "../../epilogue.hpp"
@@ -16,6 +14,7 @@
 #include "../base/unroll.hpp"
 #include "../random/noise_generator.hpp"
 #include "../simd/vectors.hpp"
+#include "derivatives.hpp"
 #include "draws.hpp"
 #include "stage_traits.hpp"
 
@@ -105,9 +104,15 @@ class GradientPass {
     if constexpr (kNeedsValues) {
       const Floats values =
           whole ? Floats::load_unaligned(to) : load_first<Floats>(to, active.count);
-      gradient = with_values<0>(gradient, values, at, active, normals, by_bias);
+      gradient = Derivatives<Stages...>::with_values(epilogue_, gradient, values, at, active,
+                                                     normals, by_bias);
     } else {
-      gradient = with_record<Chain::count>(gradient, at, by_bias);
+      gradient = Derivatives<Stages...>::with_record(
+          epilogue_, gradient,
+          [&](std::size_t gate) __attribute__((always_inline)) {
+            return record_.template load<Floats::size>(first_gate_ + gate, at.row, at.column);
+          },
+          by_bias);
     }
     if (whole) {
       gradient.store_unaligned(to);
@@ -120,57 +125,6 @@ class GradientPass {
 
   static void add(const Floats& values, float* to) {
     (Floats::load_aligned(to) + values).store_aligned(to);
-  }
-
-  /// Through the first Count stages, the last of them first; gates as recorded.
-  template <std::size_t Count>
-  [[gnu::always_inline]] Floats with_record(const Floats& gradient, const Coordinates& at,
-                                            Floats& by_bias) const {
-    if constexpr (Count == 0) {
-      return gradient;
-    } else {
-      constexpr std::size_t kIndex = Count - 1;
-      using Stage = typename Chain::template Stage<kIndex>;
-      note_bias<Stage>(gradient, by_bias);
-      if constexpr (is_gate<Stage>) {
-        const std::uint32_t bits = record_.template load<Floats::size>(
-            first_gate_ + Chain::gates_before(kIndex), at.row, at.column);
-        return with_record<kIndex>(keep_where(bits, gradient), at, by_bias);
-      } else {
-        return with_record<kIndex>(std::get<kIndex>(epilogue_.stages()).backward(gradient), at,
-                                   by_bias);
-      }
-    }
-  }
-
-  /// The gradient by `values`, which enter stage number Index.
-  template <std::size_t Index>
-  [[gnu::always_inline]] Floats with_values(const Floats& grad_y, const Floats& values,
-                                            const Coordinates& at, const ActiveLanes& active,
-                                            const std::array<Floats, kDraws>& normals,
-                                            Floats& by_bias) const {
-    if constexpr (Index == Chain::count) {
-      return grad_y;
-    } else {
-      using Stage = typename Chain::template Stage<Index>;
-      const Stage& stage = std::get<Index>(epilogue_.stages());
-      const auto own = Chain::template normals_of_stage<Index>(normals);
-      const Floats gradient = with_values<Index + 1>(grad_y, stage.apply(values, at, active, own),
-                                                     at, active, normals, by_bias);
-      note_bias<Stage>(gradient, by_bias);
-      if constexpr (is_gate<Stage>) {
-        return select(stage.passes(values), gradient, Floats(0.0f));
-      } else if constexpr (is_straight<Stage>) {
-        return stage.backward(gradient);
-      } else {
-        return stage.backward(gradient, values, at, active, own);
-      }
-    }
-  }
-
-  template <class Stage>
-  [[gnu::always_inline]] static void note_bias(const Floats& gradient, Floats& by_bias) {
-    if constexpr (std::is_same_v<Stage, AddBias>) by_bias = gradient;
   }
 
   Epilogue<Stages...> epilogue_;

@@ -75,7 +75,8 @@ struct StageChain {
 
   /// The part of an element's normals that belongs to one stage.
   template <std::size_t Index, class Floats, std::size_t Count>
-  [[gnu::always_inline]] static auto normals_of_stage(const std::array<Floats, Count>& all) {
+  [[gnu::always_inline]] static constexpr auto normals_of_stage(
+      const std::array<Floats, Count>& all) {
     std::array<Floats, normals_of<Stage<Index>>> own;
     for (std::size_t i = 0; i < own.size(); ++i) own[i] = all[normals_before(Index) + i];
     return own;

@@ -43,7 +43,7 @@ struct ArchDefaults {
   /// What code for Arch may run on, the best one first.
   template <class Arch>
   static constexpr std::array<const char*, 1> names() {
-    return {Arch::name};
+    return std::array{Arch::name};
   }
   /// The name of what Arch's calls run on, and the wish for another one; false after an error. Here
   /// run time leaves nothing to choose.

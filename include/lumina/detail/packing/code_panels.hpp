@@ -112,8 +112,7 @@ class CodePanelWriter {
     constexpr std::size_t kGroups = kCodesPerWord<kStored> / 4;
     for (std::size_t column = 0; column < kPanelColumns; column += 4) {
       for (std::size_t four = 0; four * 4 < steps * kGroups; ++four) {
-        const std::array<IntQuad, 4> turned =
-            transposed_4x4<IntQuad>(fours_[column] + 4 * four, kBlock / 4);
+        const auto turned = transposed_4x4<IntQuad>(fours_[column] + 4 * four, kBlock / 4);
         unroll<4 / kGroups>([&](auto i) __attribute__((always_inline)) {
           const std::size_t step = four * (4 / kGroups) + i;
           if (step >= steps) return;

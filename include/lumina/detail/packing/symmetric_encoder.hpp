@@ -20,17 +20,18 @@ namespace detail {
 class SymmetricEncoder {
  public:
   SymmetricEncoder() = default;
-  SymmetricEncoder(float scale, std::int32_t max_code) {
+  constexpr SymmetricEncoder(float scale, std::int32_t max_code) {
     const auto top = static_cast<float>(max_code);
     if (scale != 0.0f) nearest_ = {scale, 0.0f, -top, top};
     all_zero_ = scale == 0.0f;
   }
 
-  bool all_zero() const { return all_zero_; }
+  constexpr bool all_zero() const { return all_zero_; }
 
   /// In each int32 a code plus kExcess, whose last byte is 0.
   template <class Floats, std::size_t Count>
-  [[gnu::always_inline]] auto encode_lanes(const std::array<Floats, Count>& weights) const {
+  [[gnu::always_inline]] constexpr auto encode_lanes(
+      const std::array<Floats, Count>& weights) const {
     std::array<rebind_t<Floats, std::int32_t>, Count> codes;
     unroll<Count>([&](auto i) __attribute__((always_inline)) {
       codes[i] = bits_as<std::int32_t>(nearest_.raised_code_of_number(weights[i]));

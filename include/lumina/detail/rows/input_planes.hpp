@@ -62,6 +62,15 @@ class InputPlanes {
     return std::bit_cast<std::uint32_t>(fused_multiply_add(t, t, kRoundingShift)) - kExcess;
   }
 
+  /// Of input k of an array's n, plus kPositionBias.
+  constexpr std::uint32_t position(std::uint32_t code, std::size_t k, std::size_t n) const {
+    const float far =
+        fused_multiply_add(static_cast<float>(k), -1.0f / static_cast<float>(n), 1.0f);
+    const float weight = fused_multiply_add(-far, far, 1.0f);
+    const float v = product(signed_.at(static_cast<float>(code)), weight) + kRoundingShift;
+    return std::bit_cast<std::uint32_t>(v) - (kExcess - kPositionBias);
+  }
+
   /// The same for a block of codes: those of the two that are wanted, and to `square_sums`, lane by
   /// lane and modulo 2^32, each square plus kExcess.
   template <class Floats, bool kMagnitudes, bool kSquares>

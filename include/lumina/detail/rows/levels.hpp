@@ -21,10 +21,19 @@ namespace detail {
 /// the step is 0. Of a caller's step a level may lie beyond float: it is the largest float then.
 class SymmetricLevels {
  public:
-  SymmetricLevels(float step, std::int32_t max_code, float value)
+  constexpr SymmetricLevels(float step, std::int32_t max_code, float value)
       : nearest_(step, 0.0f, -static_cast<float>(max_code), static_cast<float>(max_code)),
         all_zero_(step == 0.0f),
         value_(value) {}
+
+  constexpr bool all_zero() const { return all_zero_; }
+  /// Of some weights, where not all levels are 0.
+  template <class Vector>
+  [[gnu::always_inline]] constexpr Vector level_of(const Vector& weights) const {
+    const Vector largest(std::numeric_limits<float>::max());
+    return clamp_keeping_nan(product(nearest_.code_or_nan(weights), Vector(value_)), -largest,
+                             largest);
+  }
 
   /// `count` weights to `to`, at a vector's alignment; zeros behind them up to a whole vector.
   void quantize(const float* weights, std::size_t count, float* to) const {
@@ -50,12 +59,6 @@ class SymmetricLevels {
 
  private:
   using Floats = Native::Batch<float>;
-
-  [[gnu::always_inline]] Floats level_of(const Floats& values) const {
-    const Floats largest(std::numeric_limits<float>::max());
-    return clamp_keeping_nan(product(nearest_.code_or_nan(values), Floats(value_)), -largest,
-                             largest);
-  }
 
   NearestCode nearest_;
   bool all_zero_;

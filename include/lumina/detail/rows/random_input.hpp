@@ -74,6 +74,10 @@ class RandomInput {
     }
     return scale;
   }
+  /// Of what inputs draw; a code in fixed point; the deviation of noise there.
+  const NoiseKey& key() const { return key_; }
+  float fine() const { return static_cast<float>(fine_); }
+  float deviation() const { return deviation_; }
   std::size_t iterations() const { return base_.iterations(); }
   template <class X, class F>
   [[gnu::always_inline]] void with_dac(const X* x, std::size_t inputs, std::size_t iteration,
@@ -95,14 +99,15 @@ class RandomInput {
     /// The codes of the next inputs, counted from the lowest one.
     void encode(const float* x, const UniformQuantizer& dac, ByteBlock& codes) {
       using Floats = Native::Batch<float>;
-      constexpr std::size_t kVectors = 4;
       float uniform[ByteBlock::size];
       uniform_.fill(uniform, ByteBlock::size);
       const Floats zero(0.0f), lowest(static_cast<float>(dac.lowest()));
       const Floats highest(static_cast<float>(dac.highest()));
-      for (std::size_t i = 0; i < ByteBlock::size; i += kVectors * Floats::size) {
-        std::array<rebind_t<Floats, std::int32_t>, kVectors> own;
-        for (std::size_t v = 0; v < kVectors; ++v) {
+      const rebind_t<Floats, std::int32_t> none(0);
+      for (std::size_t i = 0; i < ByteBlock::size; i += 4 * Floats::size) {
+        // (As std::array<…> nvcc writes this down so that the host's compiler cannot read it.)
+        std::array own{none, none, none, none};
+        for (std::size_t v = 0; v < own.size(); ++v) {
           const std::size_t first = i + v * Floats::size;
           const Floats at =
               clamp_keeping_nan(quotient(Floats::load_unaligned(x + first) - Floats(dac.offset()),
@@ -149,6 +154,18 @@ class RandomInput {
   std::int32_t fine_;
   float deviation_;
 };
+
+/// Inputs behind a DAC, in a call with this key.
+inline FixedInput input_of(const UniformQuantizer& dac, const NoiseKey&) { return FixedInput(dac); }
+inline ManagedInput input_of(const ManagedDac& dac, const NoiseKey&) { return ManagedInput(dac); }
+template <RandomDac Dac>
+auto input_of(const Dac& random, const NoiseKey& key) {
+  const auto ideal = input_of(ideal_dac(random), key);
+  float stddev = 0.0f;
+  if constexpr (is_noisy_dac<Dac>) stddev = random.stddev;
+  return RandomInput<std::remove_const_t<decltype(ideal)>, is_noisy_dac<Dac>,
+                     rounds_at_random<Dac>>(ideal, stddev, key);
+}
 
 }  // namespace detail
 }  // namespace LUMINA_ISA_NAMESPACE

@@ -19,7 +19,7 @@ constexpr std::int32_t max_weight_code(int bits) { return (std::int32_t{1} << (b
 
 /// Weights as large as the largest magnitude get the code ±max_code. The smallest denormal float is
 /// the smallest scale: it represents weights exactly for which max_code would be too fine.
-inline float weight_scale(std::uint32_t largest_magnitude_bits, std::int32_t max_code) {
+constexpr float weight_scale(std::uint32_t largest_magnitude_bits, std::int32_t max_code) {
   const auto limit = std::bit_cast<float>(largest_magnitude_bits);
   if (limit == 0.0f) return 0.0f;
   return std::max(step_of(static_cast<double>(limit), max_code, 0.0),

@@ -17,14 +17,14 @@ namespace detail {
 
 /// v·scale, limited to ±FixedPoint::kLargest; NaN stays NaN.
 template <std::size_t Parts, class Floats>
-[[gnu::always_inline]] inline Floats fixed_position(const Floats& v, const Floats& scale) {
+[[gnu::always_inline]] constexpr Floats fixed_position(const Floats& v, const Floats& scale) {
   const Floats largest(static_cast<float>(FixedPoint<Parts>::kLargest));
   return clamp_keeping_nan(product(v, scale), Floats(0.0f) - largest, largest);
 }
 
 /// The nearest integer, ties to even, of such a position; of NaN any.
 template <std::size_t Parts, class Floats>
-[[gnu::always_inline]] inline auto nearest_fixed(const Floats& position) {
+[[gnu::always_inline]] constexpr auto nearest_fixed(const Floats& position) {
   if constexpr (Parts < 3) {
     return to_small_int(round_half_even(position));
   } else {
@@ -37,7 +37,7 @@ template <std::size_t Parts, class Floats>
 
 /// The nearest float of Σ 256^i·sums[i], each of 32 bits with a sign.
 template <class Floats, std::size_t Parts>
-[[gnu::always_inline]] inline Floats nearest_float_of_parts(
+[[gnu::always_inline]] constexpr Floats nearest_float_of_parts(
     std::array<rebind_t<Floats, std::int32_t>, Parts> sums) {
   using Ints = rebind_t<Floats, std::int32_t>;
   static_assert(Parts <= 3);

@@ -50,22 +50,22 @@ class NearestCode {
 
   /// NaN stays NaN.
   template <class T>
-  [[gnu::always_inline]] T code_or_nan(const T& v) const {
+  [[gnu::always_inline]] constexpr T code_or_nan(const T& v) const {
     return round_half_even(position(limited(distance(v))));
   }
   /// The code of NaN is 0.
   template <Vector Floats>
-  [[gnu::always_inline]] Floats code(const Floats& v) const {
+  [[gnu::always_inline]] constexpr Floats code(const Floats& v) const {
     return round_half_even(position(limited_number(distance(v))));
   }
   /// The same plus kRoundingShift: the code is in the last bits.
   template <Vector Floats>
-  [[gnu::always_inline]] Floats raised_code(const Floats& v) const {
+  [[gnu::always_inline]] constexpr Floats raised_code(const Floats& v) const {
     return position(limited_number(distance(v))) + Floats(kRoundingShift);
   }
   /// The same of values that are not NaN.
   template <Vector Floats>
-  [[gnu::always_inline]] Floats raised_code_of_number(const Floats& v) const {
+  [[gnu::always_inline]] constexpr Floats raised_code_of_number(const Floats& v) const {
     return position(limited(distance(v))) + Floats(kRoundingShift);
   }
 
@@ -79,7 +79,7 @@ class NearestCode {
 
   /// (v − offset)·scale, rounded as v − offset is; a quotient, where that is as fast.
   template <class T>
-  [[gnu::always_inline]] T distance(const T& v) const {
+  [[gnu::always_inline]] constexpr T distance(const T& v) const {
     if constexpr (kHasFma) {
       return fused_multiply_add(v, T(scale_), T(minus_offset_));
     } else {
@@ -87,7 +87,7 @@ class NearestCode {
     }
   }
   template <class T>
-  [[gnu::always_inline]] T position(const T& distance) const {
+  [[gnu::always_inline]] constexpr T position(const T& distance) const {
     if constexpr (kHasFma) {
       const T near = product(distance, T(inverse_));
       const T error = fused_multiply_add(near, T(minus_step_), distance);
@@ -98,15 +98,15 @@ class NearestCode {
   }
 
   template <Vector Floats>
-  [[gnu::always_inline]] Floats limited(const Floats& distance) const {
+  [[gnu::always_inline]] constexpr Floats limited(const Floats& distance) const {
     return clamp_keeping_nan(distance, Floats(first_), Floats(last_));
   }
-  [[gnu::always_inline]] float limited(float distance) const {
+  [[gnu::always_inline]] constexpr float limited(float distance) const {
     const float above = first_ > distance ? first_ : distance;
     return last_ < above ? last_ : above;
   }
   template <Vector Floats>
-  [[gnu::always_inline]] Floats limited_number(const Floats& distance) const {
+  [[gnu::always_inline]] constexpr Floats limited_number(const Floats& distance) const {
     // What is below 0, NaN too, becomes 0; where codes have signs it is added.
     const Floats zero(0.0f);
     const Floats upper = min_or_second(max_or_second(distance, zero), Floats(last_));

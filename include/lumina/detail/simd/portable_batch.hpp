@@ -139,10 +139,11 @@ class PortableBatch {
     for (std::size_t i = 0; i < size; ++i) result.lane_[i] = mask.lane[i] ? a.lane_[i] : b.lane_[i];
     return result;
   }
-  friend PortableBatch min(const PortableBatch& a, const PortableBatch& b) {
+  // (constexpr, for hipcc would prefer its own for a device's code to what it takes for a host's.)
+  friend constexpr PortableBatch min(const PortableBatch& a, const PortableBatch& b) {
     return map([](T x, T y) { return y < x ? y : x; }, a, b);
   }
-  friend PortableBatch max(const PortableBatch& a, const PortableBatch& b) {
+  friend constexpr PortableBatch max(const PortableBatch& a, const PortableBatch& b) {
     return map([](T x, T y) { return x < y ? y : x; }, a, b);
   }
   friend PortableBatch sqrt(const PortableBatch& a) {

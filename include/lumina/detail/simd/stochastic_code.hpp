@@ -12,7 +12,7 @@ namespace detail {
 /// The integer below `at`, |at| < 2^22, or, where `uniform` in (0, 1] is at most what `at` lies
 /// above it, the next one; NaN stays NaN.
 template <class Floats>
-[[gnu::always_inline]] inline Floats stochastic_code(const Floats& at, const Floats& uniform) {
+[[gnu::always_inline]] constexpr Floats stochastic_code(const Floats& at, const Floats& uniform) {
   const Floats one(1.0f), nearest = round_half_even(at);
   const Floats below = select(nearest > at, nearest - one, nearest);
   return select(uniform <= at - below, below + one, below);

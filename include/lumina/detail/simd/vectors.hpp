@@ -46,80 +46,86 @@ using rebind_t = typename VectorOperations<Batch>::template Rebound<T>;
 
 /// The same bits, seen as lanes of another type.
 template <class To, Vector Batch>
-[[gnu::always_inline]] inline rebind_t<Batch, To> bits_as(const Batch& from) {
+[[gnu::always_inline]] constexpr rebind_t<Batch, To> bits_as(const Batch& from) {
   return VectorOperations<Batch>::template bits_as<To>(from);
 }
 
 /// Signed integers, each rounded to the nearest float.
 template <Vector Ints>
-[[gnu::always_inline]] inline rebind_t<Ints, float> nearest_floats(const Ints& from) {
+[[gnu::always_inline]] constexpr rebind_t<Ints, float> nearest_floats(const Ints& from) {
   return VectorOperations<Ints>::nearest_floats(from);
 }
 
 /// max(a, b), and b where a or b is NaN.
 template <Vector Floats>
-[[gnu::always_inline]] inline Floats max_or_second(const Floats& a, const Floats& b) {
+[[gnu::always_inline]] constexpr Floats max_or_second(const Floats& a, const Floats& b) {
   return VectorOperations<Floats>::max_or_second(a, b);
 }
 /// min(a, b), and b where a or b is NaN.
 template <Vector Floats>
-[[gnu::always_inline]] inline Floats min_or_second(const Floats& a, const Floats& b) {
+[[gnu::always_inline]] constexpr Floats min_or_second(const Floats& a, const Floats& b) {
   return VectorOperations<Floats>::min_or_second(a, b);
 }
 
 /// a·b + c rounded once.
 template <Vector Floats>
-[[gnu::always_inline]] inline Floats fused_multiply_add(const Floats& a, const Floats& b,
-                                                        const Floats& c) {
+[[gnu::always_inline]] constexpr Floats fused_multiply_add(const Floats& a, const Floats& b,
+                                                           const Floats& c) {
   return VectorOperations<Floats>::fused_multiply_add(a, b, c);
 }
 
 /// One link of a dot product's chain, see scalar_math.hpp.
 template <Vector Floats>
-[[gnu::always_inline]] inline Floats chain_multiply_add(const Floats& a, const Floats& b,
-                                                        const Floats& c) {
+[[gnu::always_inline]] constexpr Floats chain_multiply_add(const Floats& a, const Floats& b,
+                                                           const Floats& c) {
   return VectorOperations<Floats>::chain_multiply_add(a, b, c);
 }
 
 /// a·b rounded by itself, see scalar_math.hpp.
 template <Vector Floats>
-[[gnu::always_inline]] inline Floats product(const Floats& a, const Floats& b) {
+[[gnu::always_inline]] constexpr Floats product(const Floats& a, const Floats& b) {
   return VectorOperations<Floats>::product(a, b);
 }
 
 /// a / b, rounded to nearest.
 template <Vector Floats>
-[[gnu::always_inline]] inline Floats quotient(const Floats& a, const Floats& b) {
+[[gnu::always_inline]] constexpr Floats quotient(const Floats& a, const Floats& b) {
   return VectorOperations<Floats>::quotient(a, b);
 }
 
 /// The square root, rounded to nearest.
 template <Vector Floats>
-[[gnu::always_inline]] inline Floats square_root(const Floats& a) {
+[[gnu::always_inline]] constexpr Floats square_root(const Floats& a) {
   return VectorOperations<Floats>::square_root(a);
+}
+
+/// The same of what is 0, or between 2^-23 and 45: some machines are faster there.
+template <Vector Floats>
+[[gnu::always_inline]] constexpr Floats bounded_square_root(const Floats& a) {
+  return VectorOperations<Floats>::bounded_square_root(a);
 }
 
 /// Nearest integer, ties to even, for |v| < 2^22; a result of zero is +0. Equal to the scalar form.
 template <Vector Floats>
-[[gnu::always_inline]] inline Floats round_half_even(const Floats& v) {
+[[gnu::always_inline]] constexpr Floats round_half_even(const Floats& v) {
   return VectorOperations<Floats>::round_half_even(v);
 }
 
 /// The truth value of each lane of a mask of Floats as a bit, the first lane's the lowest.
 template <Vector Floats, class Mask>
-[[gnu::always_inline]] inline std::uint32_t bits_of_mask(const Mask& mask) {
+[[gnu::always_inline]] constexpr std::uint32_t bits_of_mask(const Mask& mask) {
   return VectorOperations<Floats>::bits_of_mask(mask);
 }
 
 /// The values of the lanes whose bit is set, 0 in the others.
 template <Vector Floats>
-[[gnu::always_inline]] inline Floats keep_where(std::uint32_t bits, const Floats& values) {
+[[gnu::always_inline]] constexpr Floats keep_where(std::uint32_t bits, const Floats& values) {
   return VectorOperations<Floats>::keep_where(bits, values);
 }
 
 /// Integers |v| < 2^22 in floats, less `first`, as int32.
 template <Vector Floats>
-auto to_small_int(const Floats& v, std::int32_t first = 0) {
+constexpr auto to_small_int(const Floats& v, std::int32_t first = 0) {
   using Ints = rebind_t<Floats, std::int32_t>;
   return bits_as<std::int32_t>(v + Floats(kRoundingShift)) -
          Ints(std::bit_cast<std::int32_t>(kRoundingShift) + first);
@@ -127,26 +133,33 @@ auto to_small_int(const Floats& v, std::int32_t first = 0) {
 
 /// v, limited to [lo, hi]; NaN stays NaN.
 template <Vector Floats>
-Floats clamp_keeping_nan(const Floats& v, const Floats& lo, const Floats& hi) {
-  return min_or_second(hi, max_or_second(lo, v));
+[[gnu::always_inline]] constexpr Floats clamp_keeping_nan(const Floats& v, const Floats& lo,
+                                                          const Floats& hi) {
+  return VectorOperations<Floats>::clamp_keeping_nan(v, lo, hi);
 }
 
 /// The first `count` lanes from memory, the others `behind`; reads nothing behind them.
 template <Vector Floats>
-[[gnu::always_inline]] inline Floats load_first(const float* from, std::size_t count,
-                                                float behind = 0.0f) {
+[[gnu::always_inline]] constexpr Floats load_first(const float* from, std::size_t count,
+                                                   float behind = 0.0f) {
   return VectorOperations<Floats>::load_first(from, count, behind);
 }
 
 /// The first `count` lanes to memory; writes nothing behind them.
 template <Vector Floats>
-[[gnu::always_inline]] inline void store_first(const Floats& values, float* to, std::size_t count) {
+[[gnu::always_inline]] constexpr void store_first(const Floats& values, float* to,
+                                                  std::size_t count) {
   VectorOperations<Floats>::store_first(values, to, count);
 }
 
 /// What any vector can do, if slowly.
 template <class Floats>
 struct LaneOperations {
+  static constexpr Floats bounded_square_root(const Floats& a) { return square_root(a); }
+  static constexpr Floats clamp_keeping_nan(const Floats& v, const Floats& lo, const Floats& hi) {
+    return min_or_second(hi, max_or_second(lo, v));
+  }
+
   template <class Mask>
   static std::uint32_t bits_of_mask(const Mask& mask) {
     alignas(64) float lanes[Floats::size];
@@ -164,13 +177,13 @@ struct LaneOperations {
     return select(nearest_floats(set) > Floats(0.0f), values, Floats(0.0f));
   }
 
-  static Floats load_first(const float* from, std::size_t count, float behind) {
+  static constexpr Floats load_first(const float* from, std::size_t count, float behind) {
     alignas(64) float lanes[Floats::size];
     Floats(behind).store_aligned(lanes);
     for (std::size_t i = 0; i < count; ++i) lanes[i] = from[i];
     return Floats::load_aligned(lanes);
   }
-  static void store_first(const Floats& values, float* to, std::size_t count) {
+  static constexpr void store_first(const Floats& values, float* to, std::size_t count) {
     alignas(64) float lanes[Floats::size];
     values.store_aligned(lanes);
     for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];

@@ -44,8 +44,8 @@ struct InputGate {
   UniformQuantizer dac;
 
   template <class Floats, class Normals>
-  Floats apply(const Floats& gradient, const Coordinates& at, const ActiveLanes& active,
-               const Normals&) const {
+  constexpr Floats apply(const Floats& gradient, const Coordinates& at, const ActiveLanes& active,
+                         const Normals&) const {
     const Floats values = load_columns<Floats>({x.row(at.row), x.cols()}, at, active);
     return select(dac.passes(values), gradient, Floats(0.0f));
   }

@@ -184,8 +184,8 @@ struct AddMatrix {
   MatrixView<const float> matrix;
 
   template <class Floats, class Normals>
-  Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
-               const Normals&) const {
+  constexpr Floats apply(const Floats& values, const Coordinates& at, const ActiveLanes& active,
+                         const Normals&) const {
     if (matrix.data() == nullptr) return values;
     return load_columns<Floats>({matrix.row(at.row), matrix.cols()}, at, active) + values;
   }
