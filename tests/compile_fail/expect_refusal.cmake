@@ -1,4 +1,4 @@
-# cmake -DCXX=<compiler> -DSNIPPET=<file> -DINCLUDE=<folder> -P expect_refusal.cmake
+# cmake -DCXX=<compiler> -DSNIPPET=<file> -DINCLUDE=<folder> [-DFLAGS=<flag>;…] -P expect_refusal.cmake
 file(STRINGS "${SNIPPET}" expected LIMIT_COUNT 1)
 if(NOT expected MATCHES "^// expect: (.+)$")
   message(FATAL_ERROR "${SNIPPET} must begin with '// expect: <regular expression>'")
@@ -6,7 +6,7 @@ endif()
 set(expected "${CMAKE_MATCH_1}")
 
 # No xsimd: these checks do not depend on it, and it takes longest to read.
-set(compile "${CXX}" -std=c++20 -fsyntax-only -DLUMINA_NO_XSIMD -I "${INCLUDE}")
+set(compile "${CXX}" -std=c++20 -fsyntax-only -DLUMINA_NO_XSIMD -I "${INCLUDE}" ${FLAGS})
 
 execute_process(COMMAND ${compile} "${SNIPPET}" RESULT_VARIABLE result ERROR_VARIABLE errors)
 if(NOT result EQUAL 0)
