@@ -2,7 +2,8 @@
 
     y = ADC(DAC(x) @ W.T + b + noise)
 
-The functions take NumPy arrays and CPU tensors of PyTorch where they lie. `Profile` and its parts
+The functions take NumPy arrays and tensors of PyTorch where they lie, optical_linear_fused and
+optical_linear_infer on a GPU too. `Profile` and its parts
 describe hardware (`presets` has some); they need neither the compiled part nor PyTorch. `linear`
 and `convolution` compute on arrays that they describe.
 `lumina_kernel.nn` has the PyTorch layer `OpticalLinear`; it works without the compiled part too,

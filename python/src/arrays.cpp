@@ -233,10 +233,15 @@ void Array::refuse_value() const {
       (std::string(name_) + " must be " + expected_.text(type_) + ", not " + description())
           .c_str());
 }
+std::string Array::refusal(const std::string& condition) const {
+  return std::string(name_) + ", " + description() + ", must be " + expected_.text(type_) + ", " +
+         condition;
+}
 void Array::refuse_value(const std::string& condition) const {
-  throw nb::value_error((std::string(name_) + ", " + description() + ", must be " +
-                         expected_.text(type_) + ", " + condition)
-                            .c_str());
+  throw nb::value_error(refusal(condition).c_str());
+}
+void Array::refuse_gpu(const std::string& condition) const {
+  throw OnGpu(refusal(condition).c_str());
 }
 
 std::string Expectation::text(ElementType type) const {
@@ -303,8 +308,10 @@ bool Array::read_torch() {
         "lumina_kernel.nn");
   }
   if (!is_true(attribute<"is_cpu">(object_))) {
-    refuse_value("in the CPU's memory; it is on device " + text_of(attribute<"device">(object_)) +
-                 ": pass its .cpu()");
+    const std::string condition = "in the CPU's memory; it is on device " +
+                                  text_of(attribute<"device">(object_)) + ": pass its .cpu()";
+    if (is_true(attribute<"is_cuda">(object_))) refuse_gpu(condition);
+    refuse_value(condition);
   }
   if (!attribute<"layout">(object_).is(nb::handle(of_torch<"strided">())) ||
       is_true(attribute<"is_nested">(object_))) {
@@ -333,8 +340,10 @@ void Array::read_torch_layout(Layout& layout) const {
 }
 
 void Array::read_dlpack(bool writable) {
-  if (PyType_Check(object_.ptr()) || !attribute_if_any<"__dlpack__">(object_).is_valid()) {
-    refuse_type();
+  if (PyType_Check(object_.ptr())) refuse_type();
+  if (!attribute_if_any<"__dlpack__">(object_).is_valid()) {
+    if (!attribute_if_any<"__cuda_array_interface__">(object_).is_valid()) refuse_type();
+    refuse_gpu("in the CPU's memory; it is on a GPU");
   }
   source_ = Source::dlpack;
   foreign_ = true;
@@ -354,8 +363,11 @@ void Array::read_dlpack(bool writable) {
                  ", which its __dlpack__ does not give" + device);
   }
   if (tensor_.device_type() != nb::device::cpu::value) {
-    refuse_value("in the CPU's memory; it is on a device of DLPack's type " +
-                 std::to_string(tensor_.device_type()) + ": move it, say by .cpu()");
+    const std::string condition = "in the CPU's memory; it is on a device of DLPack's type " +
+                                  std::to_string(tensor_.device_type()) +
+                                  ": move it, say by .cpu()";
+    if (tensor_.device_type() == nb::device::cuda::value) refuse_gpu(condition);
+    refuse_value(condition);
   }
   expect_type(type_of_dtype(tensor_.dtype()));
   layout_.data = const_cast<void*>(static_cast<const void*>(tensor_.data()));

@@ -60,6 +60,11 @@ struct Expectation {
   std::size_t dimensions = 0, rows = 0, cols = 0;
 };
 
+/// An array lies on a GPU: a ValueError, unless a function has a way for it.
+struct OnGpu : nb::builtin_exception {
+  explicit OnGpu(const char* what) : builtin_exception(nb::exception_type::value_error, what) {}
+};
+
 /// An argument that is an array: where its elements are. Keeps them alive.
 class Array {
  public:
@@ -94,6 +99,8 @@ class Array {
   [[noreturn]] void refuse_value() const;
   /// Throws "<name>, <description>, must be <expected>, <condition>".
   [[noreturn]] void refuse_value(const std::string& condition) const;
+  /// The same as OnGpu.
+  [[noreturn]] void refuse_gpu(const std::string& condition) const;
 
   /// "a float64 array of shape (3, 4)"
   std::string description() const;
@@ -104,6 +111,7 @@ class Array {
   void read_torch_layout(Layout& layout) const;
   void read_dlpack(bool writable);
   void expect_type(ElementType type) const;
+  std::string refusal(const std::string& condition) const;
 
   nb::handle object_;
   const char* name_;

@@ -138,6 +138,15 @@ nb::object optical_linear(const CommonArguments& arguments, const Readout& reado
   return y.object();
 }
 
+/// The function of that name for arrays on a GPU; no valid object where PyTorch is missing.
+nb::object of_gpus(const char* name) {
+  const nb::object module = nb::steal(PyImport_ImportModule("lumina_kernel.nn.gpu_functions"));
+  if (module.is_valid()) return module.attr(name);
+  if (PyErr_ExceptionMatches(PyExc_ImportError) == 0) nb::raise_python_error();
+  PyErr_Clear();
+  return {};
+}
+
 nb::object optical_linear_fused(nb::handle input, nb::handle weight, nb::handle bias,
                                 nb::handle noise_std, nb::handle bits, nb::handle seed,
                                 nb::handle lo, nb::handle hi, nb::handle threads, nb::handle out,
@@ -145,11 +154,22 @@ nb::object optical_linear_fused(nb::handle input, nb::handle weight, nb::handle 
                                 nb::handle dac_hi, nb::handle stream, nb::handle row_offset,
                                 nb::handle symmetric, nb::handle dac_symmetric) {
   const Readout readout{.noise = read_strength(noise_std, "noise_std")};
-  return optical_linear(
-      {input, weight, bias, bits, lo, hi, threads, out, dac_bits, weight_bits, dac_lo, dac_hi,
-       symmetric, dac_symmetric},
-      readout,
-      {read_word(seed, "seed"), read_word(stream, "stream"), read_word(row_offset, "row_offset")});
+  const NoiseKey key{read_word(seed, "seed"), read_word(stream, "stream"),
+                     read_word(row_offset, "row_offset")};
+  try {
+    return optical_linear({input, weight, bias, bits, lo, hi, threads, out, dac_bits, weight_bits,
+                           dac_lo, dac_hi, symmetric, dac_symmetric},
+                          readout, key);
+  } catch (const OnGpu&) {
+    const nb::object function = of_gpus("optical_linear_fused");
+    if (!function.is_valid()) throw;
+    return function(input, weight, bias, noise_std, bits, seed, nb::arg("lo") = lo,
+                    nb::arg("hi") = hi, nb::arg("threads") = threads, nb::arg("out") = out,
+                    nb::arg("dac_bits") = dac_bits, nb::arg("weight_bits") = weight_bits,
+                    nb::arg("dac_lo") = dac_lo, nb::arg("dac_hi") = dac_hi,
+                    nb::arg("stream") = stream, nb::arg("row_offset") = row_offset,
+                    nb::arg("symmetric") = symmetric, nb::arg("dac_symmetric") = dac_symmetric);
+  }
 }
 
 nb::object optical_linear_infer(nb::handle input, nb::handle weight, nb::handle bias,
@@ -157,9 +177,19 @@ nb::object optical_linear_infer(nb::handle input, nb::handle weight, nb::handle 
                                 nb::handle out, nb::handle dac_bits, nb::handle weight_bits,
                                 nb::handle dac_lo, nb::handle dac_hi, nb::handle symmetric,
                                 nb::handle dac_symmetric) {
-  return optical_linear({input, weight, bias, bits, lo, hi, threads, out, dac_bits, weight_bits,
-                         dac_lo, dac_hi, symmetric, dac_symmetric},
-                        {}, {});
+  try {
+    return optical_linear({input, weight, bias, bits, lo, hi, threads, out, dac_bits, weight_bits,
+                           dac_lo, dac_hi, symmetric, dac_symmetric},
+                          {}, {});
+  } catch (const OnGpu&) {
+    const nb::object function = of_gpus("optical_linear_infer");
+    if (!function.is_valid()) throw;
+    return function(input, weight, bias, bits, nb::arg("lo") = lo, nb::arg("hi") = hi,
+                    nb::arg("threads") = threads, nb::arg("out") = out,
+                    nb::arg("dac_bits") = dac_bits, nb::arg("weight_bits") = weight_bits,
+                    nb::arg("dac_lo") = dac_lo, nb::arg("dac_hi") = dac_hi,
+                    nb::arg("symmetric") = symmetric, nb::arg("dac_symmetric") = dac_symmetric);
+  }
 }
 
 float read_crosstalk(nb::handle value) {
@@ -275,7 +305,12 @@ arrays, also with rows farther apart, are read where they lie; others are copied
 Errors: TypeError (no array, dtype), ValueError (shapes, ranges, device, read-only out);
 nothing is written then. Other threads of Python run meanwhile; they must not change the arrays.
 Handlers of signals run between parts of a long call: Ctrl-C ends it, when a part of out may have
-been written.)");
+been written.
+
+Arrays on one GPU (tensors, or what has __dlpack__ or __cuda_array_interface__; no packed weights)
+are read there, on PyTorch's current stream; the result is a tensor there, which nobody waits for.
+It has the bits of the CPU's with the package lumina_kernel_cuda; without that PyTorch computes, with
+noise of its own.)");
 
   module.def(
       "optical_linear_infer", &optical_linear_infer, nb::arg("input"), nb::arg("weight"),

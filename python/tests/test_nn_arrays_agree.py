@@ -531,7 +531,7 @@ def test_read_outs(kernel, per_column):
         weights = arrays.encode(w, encoding, kernel)
 
         class Kind:  # of this computation
-            computation, encoding, kernel, at = arrays, kind.encoding, kind.kernel, kind.at
+            (encoding, kernel, _, device), at, computation = kind, kind.at, arrays
 
         found.append(
             read_out(Kind, weights, 54, torch.tensor([[1.2345]]), per_column, Chip(1, 0, 9.0))

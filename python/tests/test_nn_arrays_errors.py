@@ -16,7 +16,7 @@ from lumina_kernel import Adc, Calibrated, Dac, presets, nn as ln
     (lambda: ln.AnalogLinear(0, 3), "in_features.*0"),
     (lambda: ln.AnalogLinear(3, -1), "out_features.*-1"),
     (lambda: ln.AnalogLinear(3, 4, profile="pcm"), "pcm.*pcm_hwa"),
-    (lambda: ln.AnalogLinear(3, 4, device="cuda"), "device.*cuda"),
+    (lambda: ln.AnalogLinear(3, 4, device="xla"), "device.*xla"),
     (lambda: ln.AnalogLinear(3, 4, seed=-1), "seed.*-1"),
     (lambda: ln.AnalogLinear(3, 4, seed=1, generator=torch.Generator()), "generator and seed"),
     (lambda: ln.AnalogConv2d(0, 3, 2), "in_channels.*0"),

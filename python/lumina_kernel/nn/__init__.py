@@ -1,8 +1,9 @@
 """Layers on simulated analog hardware for PyTorch.
 
 `AnalogLinear` and its relatives lie on arrays, under a `lumina_kernel.Profile`; `OpticalLinear` is
-a layer under one of the lumina_* profiles. They compute with the library's native kernels, or,
-where those can't be imported, with PyTorch alone; `backend()` says which. The environment variable
+a layer under one of the lumina_* profiles. They compute with the library's native kernels, on a GPU
+with those of the package lumina_kernel_cuda, or, where these can't be imported, with PyTorch alone;
+`backend(device)` says which. The environment variable
 LUMINA_USE_KERNEL (0 or 1), or by its older name LUMINA_USE_RUST, chooses.
 """
 

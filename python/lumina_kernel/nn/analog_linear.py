@@ -19,7 +19,7 @@ from .noise_keys import NoiseKeys
 class AnalogLinear(AnalogModule):
     """y = Σ_t r·s_t·ADC(Σ ŵ·DAC(x/r) + noise) + bias, over the arrays t along the inputs.
 
-    x [..., in_features] -> y [..., out_features] on the CPU. Arguments are torch.nn.Linear's, and
+    x [..., in_features] -> y [..., out_features] on one device. Arguments are torch.nn.Linear's, and
 
     profile         of the hardware: a Profile or a preset's name; with a HardwareProfile (the
                     lumina_* presets) the result is an OpticalLinear

@@ -26,7 +26,8 @@ class ArrayComputation(Protocol):
     """A module with these functions.
 
     x [rows, in] -> y [rows, out], or with a Kernel images [N, C, D, H, W]; weight [out, in], or
-    filters [out, C / groups, d, h, w]; bias [out]: float32 on the CPU, detached from autograd.
+    filters [out, C / groups, d, h, w]; bias [out]: float32 on one device, detached from autograd. On
+    the CPU what is not finite is refused (interface.py).
     `bound`: of the ADCs in units of ŷ, [1 or tiles, 1 or out] (a convolution's tiles: the most that
     one of its products has), above 0; None where nothing converts.
     """

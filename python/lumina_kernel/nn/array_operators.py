@@ -86,7 +86,7 @@ def _forward(
         None if number is None else number.item(),
         keep=True,
     )
-    key = torch.tensor(-1 if settings.key is None else settings.key)
+    key = torch.tensor(-1 if settings.key is None else settings.key, device="cpu")
     return y.contiguous(), computation.record(kept, y), key
 
 
@@ -103,9 +103,10 @@ def _forward_shapes(
         y = x.new_empty((x.shape[0], kernel.outputs, *kernel.output_size(x.shape[2:])))
     tiles = tiles_of(kernel, spec.units, spec.profile.mapping)
     settings = settings_of(spec.profile, 1.0)  # which computation it is does not depend on it
-    computation = spec.kind(spec.encoding(training), settings).computation
+    computation = spec.kind(spec.encoding(training), settings, y.device).computation
     record = computation.record_like(y, tiles if settings.adc_bits is not None else 0)
-    return y, record, x.new_empty((), dtype=torch.int64)
+    key = torch.empty((), dtype=torch.int64, device="meta" if x.is_meta else "cpu")
+    return y, record, key
 
 
 def _backward(

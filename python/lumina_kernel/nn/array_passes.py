@@ -85,9 +85,9 @@ class ArrayPasses(Passes):
         settings, chip = spec.settings(ranges.input_range), Chip.of(ranges.chip)
         if chip is not None:
             held = self._held(spec, weight, ranges, chip, training, source)
-            kind = spec.kind(held.encoding, settings)
+            kind = spec.kind(held.encoding, settings, weight.device)
             return held.weights, kind, kind.at(key)[1]
-        kind = spec.kind(spec.encoding(training), settings)
+        kind = spec.kind(spec.encoding(training), settings, weight.device)
         encoding, settings = kind.at(key)
         first = self._first_weights
         weights = first[0] if first else kind.computation.encode(weight, encoding, spec.kernel)
@@ -112,7 +112,8 @@ class ArrayPasses(Passes):
         held = self.held
         if held is not None and held.chip == chip:
             self.check_held(spec, weight if source is None else source)
-            kind = spec.kind(held.encoding, spec.settings(ranges.input_range))
+            settings = spec.settings(ranges.input_range)
+            kind = spec.kind(held.encoding, settings, weight.device)
             if held.computation is kind.computation:
                 return held
         held = spec.held(weight, ranges, chip, weight if source is None else source)

@@ -25,6 +25,7 @@ from ..mixing import mixed
 from . import selection, torch_arrays
 from .chips import Chip, Held, version_of
 from .compensation import factors, read_out
+from .on_host import ask
 
 
 class Ranges(NamedTuple):
@@ -42,16 +43,30 @@ class ArrayKind(NamedTuple):
     encoding: Encoding  #: a noise's key is a pass's
     kernel: Optional[Kernel]
     settings: ArraySettings  #: the key is a pass's
+    device: torch.device = torch.device("cpu")  #: of all tensors
 
     @property
     def computation(self) -> ModuleType:
         """An ArrayComputation: the native one where it is selected and has what this needs."""
-        if selection.backend() == "native":
+        if selection.backend(self.device) == "native":
             if missing_in_compiled_part(self.encoding, self.settings) is None:
                 from . import native_arrays
 
                 return native_arrays
         return torch_arrays
+
+    def encode_on_chip(self, weight: Tensor) -> Any:
+        """What the devices of the encoding's chip hold, wherever the layer is: what they do on the CPU,
+        which computes it then and is waited for."""
+        here = self._replace(device=torch.device("cpu")).computation
+        if here is self.computation or here.NAME != "native":
+            return self.computation.encode(weight, self.encoding, self.kernel)
+        held = here.encode(weight.cpu(), self.encoding, self.kernel)
+        codes = [each.to(self.device) for each in here.codes(held)]
+        scales = here.scales(held).to(self.device)
+        return torch_arrays.held_elsewhere(
+            codes, held.held.code_value, scales, self.encoding, self.kernel
+        )
 
     def at(self, key: Optional[int]) -> Tuple[Encoding, ArraySettings]:
         """Those of a pass; without a key, one without noise."""
@@ -92,14 +107,14 @@ class ArraySpec(NamedTuple):
 
     def settings(self, input_range: Optional[Tensor], converts: bool = True) -> ArraySettings:
         """Error: RuntimeError, the range is not calibrated."""
-        limit = 1.0 if input_range is None else input_range.item()
+        limit = 1.0 if input_range is None else ask(input_range, Tensor.item)
         if limit == 0.0 and self.profile.noise_management == "none":
             raise self.uncalibrated("the DAC's input_range")
         return settings_of(self.profile, limit or 1.0, converts)
 
     def bound(self, adc_bound: Optional[Tensor]) -> Optional[Tensor]:
         """Error: RuntimeError, it is not calibrated."""
-        if adc_bound is not None and not bool((adc_bound > 0).all()):
+        if adc_bound is not None and not ask(adc_bound, _is_calibrated):
             raise self.uncalibrated("the ADCs' adc_bound")
         return None if adc_bound is None else adc_bound.float()
 
@@ -117,13 +132,16 @@ class ArraySpec(NamedTuple):
     def encoding_on(self, chip: Chip) -> Encoding:
         return Encoding.on_chip(self.profile, *chip)
 
-    def kind(self, encoding: Encoding, settings: ArraySettings) -> ArrayKind:
-        return ArrayKind(encoding, self.kernel, settings)
+    def kind(
+        self, encoding: Encoding, settings: ArraySettings, device: torch.device
+    ) -> ArrayKind:
+        return ArrayKind(encoding, self.kernel, settings, device)
 
     def read_out(self, weight: Tensor, ranges: Ranges, chip: Chip) -> Tensor:
         """Of the chip: what drift is compensated with."""
-        kind = self.kind(self.encoding_on(chip), self.settings(ranges.input_range))
-        held = kind.computation.encode(weight, kind.encoding, self.kernel)
+        settings = self.settings(ranges.input_range)
+        kind = self.kind(self.encoding_on(chip), settings, weight.device)
+        held = kind.encode_on_chip(weight)
         return self._read_out(kind, held, ranges, chip)
 
     def _read_out(self, kind: ArrayKind, held: Any, ranges: Ranges, chip: Chip) -> Tensor:
@@ -135,14 +153,19 @@ class ArraySpec(NamedTuple):
         """What the chip holds of a weight [out, in] or of filters, in float32, compensated where
         the profile says so. `source`: the parameter that it is. (Nothing of what inference mode
         makes could be kept.)"""
-        kind = self.kind(self.encoding_on(chip), self.settings(ranges.input_range))
+        settings = self.settings(ranges.input_range)
+        kind = self.kind(self.encoding_on(chip), settings, weight.device)
         with torch.inference_mode(False), torch.no_grad():
-            weights = kind.computation.encode(weight.detach(), kind.encoding, self.kernel)
+            weights = kind.encode_on_chip(weight.detach())
             if ranges.reference is not None and chip.seconds is not None:
                 now = self._read_out(kind, weights, ranges, chip)
                 weights = kind.computation.compensate(weights, factors(ranges.reference, now))
         source = source.detach()
         return Held(weights, kind.encoding, chip, kind.computation, source, version_of(source))
+
+
+def _is_calibrated(adc_bound: Tensor) -> bool:
+    return bool((adc_bound > 0).all())
 
 
 def _training_noise(profile: Profile) -> Optional[WeightNoise]:

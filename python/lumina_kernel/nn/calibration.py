@@ -21,10 +21,12 @@ class _Bounds:
     """The largest magnitude, or a quantile of them, of each column of each array, of arrays, or of
     all: [1 or tiles, 1 or out]."""
 
-    def __init__(self, calibrated: Calibrated, shape: torch.Size) -> None:
+    def __init__(
+        self, calibrated: Calibrated, shape: torch.Size, device: torch.device
+    ) -> None:
         self._quantile = calibrated.quantile
         self._shape = shape
-        self._largest = torch.zeros(shape.numel())
+        self._largest = torch.zeros(shape.numel(), device=device)
         self._counts = ColumnMagnitudes(shape.numel()) if self._quantile < 1.0 else None
 
     def add(self, currents: Tensor) -> None:
@@ -35,7 +37,7 @@ class _Bounds:
             currents = currents.transpose(1, 2)
         apart = currents.reshape(-1, self._shape.numel())
         if self._counts is not None:
-            self._counts.add(apart.numpy())
+            self._counts.add(apart.cpu().numpy())
         else:
             torch.maximum(self._largest, apart.abs().amax(0), out=self._largest)
 
@@ -59,7 +61,8 @@ class LayerCalibration:
             self._input, self._input_quantile = MagnitudeCounts(), dac.range.quantile
         self._currents: Optional[_Bounds] = None
         if adc is not None and isinstance(adc.bound, Calibrated):
-            self._currents = _Bounds(adc.bound, layer.adc_bound.shape)
+            bounds = layer.adc_bound
+            self._currents = _Bounds(adc.bound, bounds.shape, bounds.device)
         self._inputs_are_known = self._input is None
         #: Currents are shares of the inputs' range, which must be known, but where rows choose it.
         self.needs_inputs_first = (
@@ -79,11 +82,11 @@ class LayerCalibration:
         bias = None if bias is None else bias.detach()
         self._rows += x.shape[0]
         if not self._inputs_are_known:
-            self._input.add(x.contiguous().numpy())
+            self._input.add(x.contiguous().cpu().numpy())
             layer.input_range.fill_(self._range())
         spec = layer._spec
         settings = spec.settings(layer.input_range, converts=False)
-        kind = spec.kind(spec.encoding(False), settings)
+        kind = spec.kind(spec.encoding(False), settings, x.device)
         computation = kind.computation
         weights = computation.encode(weight, kind.encoding, spec.kernel)
         y, _ = computation.forward(x, weights, bias, None, settings, False)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..array_settings import Encoding
+from .on_host import ask
 
 
 class Chip(NamedTuple):
@@ -25,7 +26,7 @@ class Chip(NamedTuple):
     @staticmethod
     def of(tensor: Tensor) -> Optional[Chip]:
         """None: none has been programmed."""
-        programmed, seed, stream, time = tensor.tolist()
+        programmed, seed, stream, time = ask(tensor, Tensor.tolist)
         if not programmed:
             return None
         seconds = None if time == -1 else struct.unpack("<d", struct.pack("<q", time))[0]

@@ -20,7 +20,7 @@ def read_out(
     per_column: bool,
     chip: Chip,
 ) -> Tensor:
-    """Behind noise and ADC, [tiles, 1 or out], float32. The noise is the chip's at that time: the
+    """Behind noise and ADC, [tiles, 1 or out], float32, where `kind` computes. The noise is the chip's at that time: the
     same read-out each time.
 
     kind: an array_spec.ArrayKind. in_features: of a convolution taps·channels.
@@ -31,15 +31,16 @@ def read_out(
 
     def outputs(units: np.ndarray, key: int) -> np.ndarray:
         _, settings = kind.at(key)
-        rows = torch.from_numpy(units) * settings.dac_range
-        return kind.computation.outputs(rows, weights, bound, settings).numpy()
+        rows = torch.from_numpy(units).to(kind.device) * settings.dac_range
+        return kind.computation.outputs(rows, weights, bound, settings).cpu().numpy()
 
     means = of_arrays.read_out(
         outputs, kind.encoding.mapping, kernel, in_features, per_column, *chip
     )
-    return torch.from_numpy(means)
+    return torch.from_numpy(means).to(kind.device)
 
 
 def factors(reference: Tensor, now: Tensor) -> Tensor:
     """1 where nothing can be said."""
-    return torch.from_numpy(of_arrays.factors(reference.numpy(), now.numpy()))
+    values = of_arrays.factors(reference.cpu().numpy(), now.cpu().numpy())
+    return torch.from_numpy(values).to(now.device)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Tuple, Union
 
 import numpy as np
+from torch import Tensor
 
 
 class Converter(NamedTuple):
@@ -25,6 +26,34 @@ class Converter(NamedTuple):
     def origin(self) -> float:
         """The level whose code is 0."""
         return 0.0 if self.symmetric else self.lo
+
+
+class LimitConverter(NamedTuple):
+    """The converter over ± `limit`, whose value only the device knows that it lies on. What is a
+    number of a Converter is a scalar there."""
+
+    bits: int
+    limit: Tensor  #: a scalar of float32, which nobody changes
+    symmetric: bool = False
+
+    @property
+    def lo(self) -> Tensor:
+        return -self.limit
+
+    @property
+    def hi(self) -> Tensor:
+        return self.limit
+
+    @property
+    def step(self) -> Tensor:
+        return (self.limit.double() * 2.0 / ((1 << self.bits) - 1 - self.symmetric)).float()
+
+    @property
+    def origin(self) -> Union[float, Tensor]:
+        return 0.0 if self.symmetric else -self.limit
+
+
+AnyConverter = Union[Converter, LimitConverter]
 
 
 def checked_range(name: str, bounds: Tuple[float, float], bits: int) -> Tuple[float, float]:

@@ -13,10 +13,10 @@ def _channels_of_outputs(kernel: Kernel, product: Product, device: torch.device)
     """Which of the product's channels each of its outputs has, [outputs, channels / groups]."""
     of_group = kernel.outputs // kernel.groups
     in_group = kernel.channels // kernel.groups
-    outputs = range(product.first_output, product.first_output + product.outputs)
-    first = [output // of_group * in_group - product.first_channel for output in outputs]
-    own = torch.arange(in_group, device=device)
-    return torch.tensor(first, device=device)[:, None] + own
+    last = product.first_output + product.outputs
+    groups = torch.arange(product.first_output, last, device=device) // of_group
+    own = torch.arange(in_group, device=device) - product.first_channel
+    return groups[:, None] * in_group + own
 
 
 def filter_matrix(filters: Tensor, kernel: Kernel, product: Product) -> Tensor:

@@ -27,7 +27,8 @@ class FrozenWeights:
         self._version = _version(weight)
         # What inference mode makes can't be kept for a later backward pass.
         with torch.inference_mode(False), torch.no_grad():
-            self._encoded = selection.active.encode(weight.detach().float(), bits)
+            computation = selection.computation(weight.device)
+            self._encoded = computation.encode(weight.detach().float(), bits)
 
     def encoded(self, weight: Tensor) -> Any:
         """Error: RuntimeError, `weight` is seen to be another one, or changed."""

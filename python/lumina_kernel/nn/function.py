@@ -11,6 +11,7 @@ from torch.autograd.function import Function, once_differentiable
 
 from . import recomputation, selection
 from .interface import Kept
+from .limits import Limit
 from .passes import Passes, PassKind
 
 
@@ -23,8 +24,8 @@ def run(
     passes: Passes,
     kind: PassKind,
     number: Optional[int],
-    limit: float,
-) -> Tuple[Tensor, float]:
+    limit: Limit,
+) -> Tuple[Tensor, Limit]:
     """(y, the limit that Passes.run() gives); y has gradients by x, weight and bias, where they
     want them. `weights`: `weight` in encoded form. A backward pass by a weight or bias that is
     `frozen` raises RuntimeError."""
@@ -67,15 +68,17 @@ class _LayerFunction(Function):
         passes: Passes,
         kind: PassKind,
         number: Optional[int],
-        limit: float,
+        limit: Limit,
         remember: bool,
-    ) -> Tuple[Tensor, float]:
+    ) -> Tuple[Tensor, Limit]:
         y, ctx.settings, _, limit, kept = passes.run(
             _detached(x), weights, _detached(bias), kind, number, limit, True, remember
         )
         ctx.save_for_backward(x, *kept.tensors)
         ctx.kept_rest = kept.rest
         ctx.frozen = frozen
+        if isinstance(limit, Tensor):
+            ctx.mark_non_differentiable(limit)
         return y, limit
 
     @staticmethod
@@ -89,7 +92,7 @@ class _LayerFunction(Function):
             )
         x, *tensors = ctx.saved_tensors
         kept = Kept(tuple(tensors), ctx.kept_rest)
-        gradients = selection.active.backward(
+        gradients = selection.computation(x.device).backward(
             kept, grad_y.detach(), x.detach(), ctx.settings, needed
         )
         return (*gradients, *_NO_GRADIENTS)

@@ -1,14 +1,15 @@
-"""What computes layers, and what it is told; native.py and pure_torch.py are two of it."""
+"""What computes layers, and what it is told; native.py, cuda.py and pure_torch.py are three of
+it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, NamedTuple, Optional, Protocol, Sequence, Tuple
+from typing import Any, List, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 
 from torch import Tensor
 
 from ..profiles import Readout
-from .converters import Converter
+from .converters import AnyConverter, Converter
 
 
 #: In floats, or in integers of so many bits for a gradient.
@@ -24,7 +25,7 @@ class LayerSettings:
 
     dac: Converter  #: of 2 … 16 bits; lo and hi in the unit of x
     readout: Readout  #: gain and attenuation are factors above 0; noise 0 or more, in that of v
-    adc: Converter  #: of 2 … 16 bits; lo and hi in the unit of v
+    adc: AnyConverter  #: of 2 … 16 bits; lo and hi in the unit of v
     key: Optional[int] = None  #: 0 … 2^63 − 1, from which all noise follows; None: there is none
     keep: bool = False  #: forward() keeps what backward() needs
     track: bool = False  #: forward() looks for the largest |v|
@@ -44,7 +45,10 @@ class Computation(Protocol):
     """A module with these functions.
 
     x, grad_x [..., in], y, grad_y [..., out], weight, grad_weight [out, in], bias, grad_bias [out]:
-    float32 on the CPU, detached from autograd.
+    float32 on one device, detached from autograd.
+
+    On the CPU what is not finite is refused. Elsewhere that would wait for the device, as reading
+    any of its values would: NaN and Inf go through, and numbers that a pass finds out stay there.
     """
 
     NAME: str
@@ -53,13 +57,14 @@ class Computation(Protocol):
         """What backward() uses for weights of so many bits, where the settings have `wish`."""
 
     def encode(self, weight: Tensor, bits: int) -> Any:
-        """What is multiplied with: `weights`. Error: ValueError, it has NaN or Inf."""
+        """What is multiplied with: `weights`. Error: ValueError, on the CPU, NaN or Inf."""
 
     def forward(
         self, x: Tensor, weights: Any, bias: Optional[Tensor], settings: LayerSettings
-    ) -> Tuple[Tensor, float, Optional[Kept]]:
+    ) -> Tuple[Tensor, Union[float, Tensor], Optional[Kept]]:
         """(y, the largest |v|, what is kept); 0 and None where the settings do not ask for them.
-        Error: ValueError, x has NaN or Inf."""
+        Outside the CPU the largest |v| is a scalar tensor. Error: ValueError, on the CPU, x has NaN
+        or Inf."""
 
     def backward(
         self,

@@ -1,4 +1,4 @@
-"""Types and places of tensors that layers take: floats on the CPU, computed in float32."""
+"""Types and places of tensors that layers take: floats on one device, computed in float32."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any, Optional, Union
 import torch
 from torch import Tensor
 
+from . import selection
+
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
-def check_kind(name: str, tensor: Tensor, weight: Tensor) -> None:
-    """Errors: TypeError, no float; ValueError, not dense or not on the CPU."""
-    if tensor.dtype in FLOATS and tensor.layout == torch.strided and tensor.is_cpu:
-        return
+def check_kind(name: str, tensor: Tensor) -> None:
+    """Errors: TypeError, no float; ValueError, not dense."""
     if tensor.dtype not in FLOATS:
         raise TypeError(
             f"{name} {list(tensor.shape)} must be float32, float64, float16 or bfloat16, not "
@@ -21,16 +21,14 @@ def check_kind(name: str, tensor: Tensor, weight: Tensor) -> None:
         )
     if tensor.layout != torch.strided:
         raise ValueError(f"{name} {list(tensor.shape)} must be dense, not {tensor.layout}")
-    if not (tensor.is_meta and weight.is_meta):
-        raise ValueError(f"{name} {list(tensor.shape)} must be on the CPU, not {tensor.device}")
 
 
 def checked_options(device: Union[None, str, torch.device], dtype: Optional[torch.dtype]) -> dict:
     """Of a parameter. Errors: TypeError, ValueError."""
     if dtype is not None and dtype not in FLOATS:
         raise TypeError(f"dtype must be float32, float64, float16 or bfloat16, not {dtype}")
-    if device is not None and torch.device(device).type not in ("cpu", "meta"):
-        raise ValueError(f"device must be meta or the CPU, not {device}")
+    if device is not None and not selection.is_known(device):
+        raise ValueError(f"device must be meta, the CPU or a CUDA device, not {device}")
     return {"device": device, "dtype": dtype}
 
 
@@ -45,9 +43,11 @@ def check_operands(input: Any, weight: Tensor, bias: Optional[Tensor]) -> None:
         raise TypeError(f"input must be a torch.Tensor, not {type(input).__name__}")
     if input.is_nested:
         raise ValueError("input must be one tensor, not a nested one")
-    for name, tensor in (("input", input), ("weight", weight), ("bias", bias)):
+    operands = (("input", input), ("weight", weight), ("bias", bias))
+    for name, tensor in operands:
         if tensor is not None:
-            check_kind(name, tensor, weight)
+            check_kind(name, tensor)
+    selection.check_devices(*operands)
 
 
 def check_linear(

@@ -46,7 +46,12 @@ def tiles(weights: Weights) -> int:
 
 
 def devices(weights: Weights) -> List[Tensor]:
-    codes = torch.from_numpy(weights.held.codes()).float().mul_(weights.held.code_value)
+    return [each.mul_(weights.held.code_value) for each in codes(weights)]
+
+
+def codes(weights: Weights) -> List[Tensor]:
+    """As floats, as devices() are."""
+    codes = torch.from_numpy(weights.held.codes()).float()
     if weights.kernel is None:
         return [codes.reshape(weights.shape)]
     own = products(weights.kernel)

@@ -3,7 +3,7 @@
 torch.compile, torch.export, torch.jit.trace, torch.func and dispatch modes see
 lumina_kernel::optical_linear, whose arguments and results are tensors and constants; within it runs
 what runs without them. So a graph encodes its weights, draws its noise and moves its range in each
-call. A graph belongs to the computation (selection.py) that was active when it was made.
+call. A graph belongs to the computation (selection.py) of its tensors when it was made.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..profiles import Readout
-from . import selection
+from . import limits, selection
 from .converters import Converter
 from .function import refuse_forward_mode
 from .interface import GRADIENT_PRODUCTS, LayerSettings
@@ -147,7 +147,8 @@ def _kind(settings: Sequence[float], flags: Sequence[int]) -> PassKind:
 
 
 def _encoded(weight: Tensor, kind: PassKind) -> Any:
-    return selection.active.encode(weight.detach(), kind.settings.adc.bits)
+    computation = selection.computation(weight.device)
+    return computation.encode(weight.detach(), kind.settings.adc.bits)
 
 
 def _draw(device: torch.device) -> Tensor:
@@ -165,8 +166,9 @@ def _forward(
     passes: int,
 ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
     kind = _kind(settings, flags)
-    before = limit.item() if kind.tracked else 0.0
-    if kind.tracked and before == 0.0 and not kind.learns:
+    before = limits.of_graph(limit) if kind.tracked else 0.0
+    known = isinstance(before, Tensor) or before != 0.0
+    if kind.tracked and not known and not kind.learns:
         raise RuntimeError(
             "OpticalLinear: the ADC's range is tracked and not known yet, and a graph can't take "
             "it from a batch in eval(): call the layer itself before, or give an output_range"
@@ -180,13 +182,20 @@ def _forward(
         before,
         keep=True,
     )
-    return y, torch.tensor(used), torch.tensor(after), selection.active.record(kept, y)
+    record = selection.computation(x.device).record(kept, y)
+    return y, _scalar(used, x), _scalar(after, x), record
+
+
+def _scalar(limit: limits.Limit, x: Tensor) -> Tensor:
+    """A tensor of its own, where x is."""
+    return limit.clone() if isinstance(limit, Tensor) else x.new_full((), limit)
 
 
 def _forward_shapes(x: Tensor, weight: Tensor, *_: Any) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
     refuse_onnx("OpticalLinear")  # an exporter may see nothing else of the layer
     y = x.new_empty((*x.shape[:-1], weight.shape[0]))
-    return y, x.new_empty(()), x.new_empty(()), selection.active.record_like(y)
+    record = selection.computation(y.device).record_like(y)
+    return y, x.new_empty(()), x.new_empty(()), record
 
 
 def _backward(
@@ -200,10 +209,10 @@ def _backward(
     needed: Sequence[bool],
 ) -> Tuple[Tensor, Tensor, Tensor]:
     kind = _kind(settings, flags)
-    at = kind.at(used.item())
-    x = x.detach()
-    kept = selection.active.kept_from(record, x, _encoded(weight, kind), at)
-    gradients = selection.active.backward(kept, grad_y.detach(), x, at, needed)
+    at = kind.at(used.item() if used.is_cpu else used)
+    x, computation = x.detach(), selection.computation(x.device)
+    kept = computation.kept_from(record, x, _encoded(weight, kind), at)
+    gradients = computation.backward(kept, grad_y.detach(), x, at, needed)
     return tuple(x.new_empty(0) if each is None else each for each in gradients)
 
 

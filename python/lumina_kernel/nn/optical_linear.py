@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..checks import checked_int
 from ..profiles import HardwareProfile, Readout
-from . import function, operators, selection
+from . import function, limits, operators, selection
 from .freezing import FrozenWeights
 from .kinds import check_linear, checked_options, float32
 from .noise_keys import NoiseKeys, drawn
@@ -21,7 +21,7 @@ from .passes import Passes, PassKind
 class OpticalLinear(nn.Module):
     """y = ADC(v) + bias,  v = a·((1 − 0.8·t)·s + noise_level·√|s|·N1 + 0.005·N2),  s = DAC(x)·Wᵀ
 
-    x [..., in_features] -> y [..., out_features] on the CPU; N1, N2 ~ N(0, 1) independent. The
+    x [..., in_features] -> y [..., out_features] on one device; N1, N2 ~ N(0, 1) independent. The
     weights have a scale for each output. Gradients are straight-through: rounding counts as the
     identity, what a converter clips gets 0. Noise is drawn in training, and in eval() only with
     `noise_in_eval`. x and parameters may be float32, float64, float16 or bfloat16: everything is
@@ -62,9 +62,9 @@ class OpticalLinear(nn.Module):
     from the next pass on; all but the features, generator and seed.
 
     The constructor raises TypeError or ValueError, and names the argument. forward() raises
-    TypeError for an x that is no tensor of such floats; ValueError if it is not dense, not on the
-    CPU, has another number of columns, NaN or Inf, or if a weight is NaN or Inf; RuntimeError for a
-    recomputation that can't be that of the pass, and for a graph that could not be right.
+    TypeError for an x that is no tensor of such floats; ValueError if it is not dense, not where the
+    weights are, has another number of columns, or on the CPU if x or a weight has NaN or Inf, which
+    nobody looks for on a GPU; RuntimeError for a recomputation that can't be that of the pass, and for a graph that could not be right.
     """
 
     weight: Tensor
@@ -159,14 +159,15 @@ class OpticalLinear(nn.Module):
             if frozen is not None:
                 weights = frozen.encoded(weight)
             else:
-                weights = selection.active.encode(w.detach(), kind.settings.adc.bits)
-            before = limit.item() if tracked else 0.0
+                computation = selection.computation(w.device)
+                weights = computation.encode(w.detach(), kind.settings.adc.bits)
+            before = limits.of(limit) if tracked else 0.0
             number = drawn().item() if kind.numbered else None
             y, after = function.run(
                 x, w, bias, weights, frozen is not None, self._passes, kind, number, before
             )
-            if after != before:
-                limit.fill_(after)
+            if tracked:
+                limits.move(limit, before, after)
         return y if input.dtype == torch.float32 else y.to(input.dtype)
 
     def _take(self, options: Options) -> None:
@@ -187,7 +188,8 @@ class OpticalLinear(nn.Module):
     @property
     def used_gradient_products(self) -> str:
         """How backward() of this layer multiplies: `gradient_products`, or what None chooses."""
-        return selection.active.gradient_products(self.precision, self.gradient_products)
+        computation = selection.computation(self.weight.device)
+        return computation.gradient_products(self.precision, self.gradient_products)
 
     @property
     def stream(self) -> Optional[int]:
@@ -264,5 +266,5 @@ class OpticalLinear(nn.Module):
             + "zero_preserving=True, " * self.zero_preserving
             + f"gradient_products={self.used_gradient_products}, "
             + "frozen=True, " * (self._frozen is not None)
-            + f"backend={selection.backend()}"
+            + f"backend={selection.backend(self.weight.device)}"
         )

@@ -20,10 +20,10 @@ def clip_weight(weight: Tensor, training: HardwareAware) -> None:
     if training.clip_kind == "fixed":
         bound = training.clip
     elif training.clip_kind == "gaussian":
-        bound = training.clip * weight.float().std(unbiased=False).item()
+        bound = weight.float().std(unbiased=False).double() * training.clip
     else:
         largest = weight.float().flatten(1).abs().amax(1)
-        bound = training.clip * largest.mean().item()
+        bound = largest.mean().double() * training.clip
     weight.clamp_(-bound, bound)
 
 

@@ -7,18 +7,14 @@ import itertools
 import weakref
 from typing import Any, NamedTuple, Optional
 
-import torch
 from torch import Tensor
 
-from . import ranks, recomputation, selection
-from .converters import Converter
+from . import limits, ranks, recomputation, selection
+from .converters import Converter, LimitConverter
 from .interface import Kept, LayerSettings
+from .limits import SMALLEST_LIMIT, Limit
 from .noise_keys import NoiseKeys
 from .recomputation import History
-
-# A tracked range is kept within what an ADC can have.
-SMALLEST_LIMIT = 2.0**-60
-LARGEST_LIMIT = torch.finfo(torch.float32).max / 4
 
 
 class PassKind(NamedTuple):
@@ -35,13 +31,15 @@ class PassKind(NamedTuple):
         return self.noisy or self.learns
 
     def at(
-        self, limit: float, key: Optional[int] = None, keep: bool = False, track: bool = False
+        self, limit: Limit, key: Optional[int] = None, keep: bool = False, track: bool = False
     ) -> LayerSettings:
         """The settings of a pass."""
         if key is None and not (self.tracked or keep or track):
             return self.settings  # making another takes as long as a small product
         dac, readout, adc = self.settings.dac, self.settings.readout, self.settings.adc
-        if self.tracked:
+        if self.tracked and isinstance(limit, Tensor):
+            adc = LimitConverter(adc.bits, limit, adc.symmetric)
+        elif self.tracked:
             adc = Converter(adc.bits, -limit, limit, adc.symmetric)
         products = self.settings.gradient_products
         return LayerSettings(dac, readout, adc, key, keep, track, products)
@@ -50,8 +48,8 @@ class PassKind(NamedTuple):
 class PassResult(NamedTuple):
     y: Tensor
     settings: LayerSettings
-    used: float  #: the limit of their ADC, where it is tracked
-    limit: float  #: the one that the next pass is to have
+    used: Limit  #: that of their ADC, where it is tracked
+    limit: Limit  #: the one that the next pass is to have
     kept: Optional[Kept]
 
 
@@ -86,7 +84,7 @@ class Passes:
         bias: Optional[Tensor],
         kind: PassKind,
         number: Optional[int],
-        limit: float,
+        limit: Limit,
         keep: bool,
         remember: bool = True,
     ) -> PassResult:
@@ -96,19 +94,19 @@ class Passes:
         Errors: those of interface.py; RuntimeError, `limit` is none of an ADC, or a recomputation
         is one of no known pass.
         """
-        if kind.tracked and limit != 0.0 and not SMALLEST_LIMIT <= limit <= LARGEST_LIMIT:
-            raise RuntimeError(f"OpticalLinear: adc_limit is {limit}, which no batch leaves there")
+        if kind.tracked:
+            limits.checked(limit)
         again = number is not None and recomputation.within_backward()
         key, used = None, limit
         if again:
             key, used = self.history.recall(number)
         elif kind.noisy:
             key = self._next_key(number)
-        forward = selection.active.forward
-        if kind.tracked and used == 0.0:
+        forward = selection.computation(x.device).forward
+        if kind.tracked and not isinstance(used, Tensor) and used == 0.0:
             some = kind.at(1.0, key, track=True)
             largest = forward(x, weights, bias, some)[1] if x.numel() else 0.0
-            limit = self._widened(0.0, largest, kind)
+            limit = limits.widened(0.0, largest, kind.learns, self.group)
             used = limit or SMALLEST_LIMIT  # a batch of zeros says nothing
             settings = kind.at(used, key, keep)
             y, _, kept = forward(x, weights, bias, settings)
@@ -117,7 +115,7 @@ class Passes:
             settings = kind.at(used, key, keep, track)
             y, largest, kept = forward(x, weights, bias, settings)
             if track:
-                limit = self._widened(limit, largest, kind)
+                limit = limits.widened(limit, largest, kind.learns, self.group)
         if remember and number is not None and not again:
             self.history.record(number, (key, used))
         return PassResult(y, settings, used, limit, kept)
@@ -135,13 +133,6 @@ class Passes:
 
     def _next_key(self, number: int) -> int:
         return self.keys.next(number, ranks.rank(self.group))
-
-    def _widened(self, limit: float, largest: float, kind: PassKind) -> float:
-        if kind.learns:
-            largest = ranks.largest(max(limit, largest), self.group)
-        if largest <= limit:
-            return limit
-        return min(max(largest, SMALLEST_LIMIT), LARGEST_LIMIT)
 
     def __deepcopy__(self, memo: dict) -> Passes:
         copied = type(self).__new__(type(self))

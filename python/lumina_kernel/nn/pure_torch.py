@@ -1,15 +1,16 @@
-"""The layer in plain PyTorch, for where the kernels are missing (interface.py).
+"""The layer in plain PyTorch, for where the kernels are missing (interface.py), on any device.
 
 Without noise the outputs are those of the kernels as long as sums of codes stay below 2^24, where
 float32 is exact; beyond that, with more than 8 bits, and with a DAC whose range does not begin at
-0, sums are rounded differently, which can move a value that lies between two codes.
+0, sums are rounded differently, which can move a value that lies between two codes. Noise is
+PyTorch's: that of a key differs from the kernels', and between kinds of devices.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..profiles import Readout
-from .converters import Converter
+from .converters import AnyConverter, Converter, LimitConverter
 from .interface import Kept, LayerSettings, not_finite
 
 NAME = "torch"
@@ -39,15 +40,22 @@ def in_float32(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def without_autocast(*given):
-        with torch.autocast("cpu", enabled=False):
+        tensor = next(each for each in given if isinstance(each, Tensor))
+        with torch.autocast("cuda" if tensor.is_cuda else "cpu", enabled=False):
             return function(*given)
 
     return without_autocast
 
 
 def all_finite(x: Tensor) -> bool:
+    """True also where nobody would wait for the answer."""
     # A sum is one quick pass, but can overflow.
-    return math.isfinite(x.sum().item()) or bool(x.isfinite().all())
+    return not x.is_cpu or math.isfinite(x.sum().item()) or bool(x.isfinite().all())
+
+
+def generator_on(device: torch.device, key: int) -> Optional[torch.Generator]:
+    """Of what is drawn there; None where tensors have no values."""
+    return None if device.type == "meta" else torch.Generator(device).manual_seed(key)
 
 
 def gradient_products(bits: int, wish: Optional[str]) -> str:
@@ -67,21 +75,35 @@ def encode(weight: Tensor, bits: int) -> Weights:
     return Weights(codes.mul_(scales[:, None]), None)
 
 
-def _codes(values: Tensor, converter: Converter) -> Tensor:
+def on_levels(weight: Tensor, bits: int) -> Tensor:
+    """What encoded weights stand for, [out, in]."""
+    matrix, scales = encode(weight, bits)
+    return matrix if scales is None else matrix.mul_(scales[:, None])
+
+
+def _codes(values: Tensor, converter: AnyConverter) -> Tensor:
     codes = values.clamp(converter.lo, converter.hi)
-    if converter.origin != 0.0:
+    if isinstance(converter, LimitConverter) or converter.origin != 0.0:
         codes.sub_(converter.origin)
     return codes.div_(converter.step).round_()
 
 
-def _decode(codes: Tensor, converter: Converter) -> Tensor:
+def _decode(codes: Tensor, converter: AnyConverter) -> Tensor:
     """In place of the codes."""
-    origin = torch.tensor(converter.origin, dtype=torch.float32, device="cpu")
+    if isinstance(converter, LimitConverter):
+        return codes.mul_(converter.step).add_(converter.origin)
+    origin = codes.new_full((), converter.origin)
     return torch.add(origin, codes, alpha=converter.step, out=codes)
 
 
-def _gate(gradient: Tensor, values: Tensor, converter: Converter) -> Tensor:
+def convert(values: Tensor, converter: AnyConverter) -> Tensor:
+    return _decode(_codes(values, converter), converter)
+
+
+def _gate(gradient: Tensor, values: Tensor, converter: AnyConverter) -> Tensor:
     """`gradient` where lo ≤ values ≤ hi, else 0."""
+    if isinstance(converter, LimitConverter):
+        return gradient.masked_fill(values.abs() > converter.limit, 0.0)
     # One pass, many times as fast as comparing and selecting; it shuts at the ends it is given.
     below = float(np.nextafter(np.float32(converter.lo), np.float32(-np.inf)))
     above = float(np.nextafter(np.float32(converter.hi), np.float32(np.inf)))
@@ -97,18 +119,33 @@ def _dot_products(codes: Tensor, weights: Weights, dac: Converter) -> Tensor:
     return torch.addcmul(offsets, sums, factors)
 
 
-def _read_out(s: Tensor, readout: Readout, key: Optional[int]) -> Tensor:
+@in_float32
+def product(x: Tensor, weights: Weights, dac: Optional[Converter]) -> Tensor:
+    """DAC(x)·Wᵀ"""
+    if dac is None:
+        return F.linear(x, weights.matrix)
+    if weights.scales is None:
+        return F.linear(convert(x, dac), weights.matrix)
+    return _dot_products(_codes(x, dac), weights, dac)
+
+
+def read_out(s: Tensor, readout: Readout, key: Optional[int]) -> Tensor:
     """In place of the dot products."""
     gain, shot_noise, noise, attenuation = readout
     if key is None:
         return s.mul_(gain).mul_(attenuation)
     normals = torch.empty_like(s)
-    normals.normal_(generator=torch.Generator(device="cpu").manual_seed(key))
+    normals.normal_(generator=generator_on(s.device, key))
     if shot_noise == 0.0:
         return s.mul_(gain).add_(normals, alpha=noise).mul_(attenuation)
     # Shot noise and additive noise are independent: their sum is one normal of summed variances.
     deviations = s.abs().mul_(shot_noise**2).add_(noise**2).sqrt_()
     return s.mul_(gain).addcmul_(deviations, normals).mul_(attenuation)
+
+
+def _largest_magnitude(v: Tensor) -> Union[float, Tensor]:
+    least, most = v.aminmax()
+    return max(abs(least.item()), abs(most.item())) if v.is_cpu else torch.maximum(-least, most)
 
 
 @in_float32
@@ -117,10 +154,10 @@ def forward(
     weights: Weights,
     bias: Optional[Tensor],
     settings: LayerSettings,
-) -> Tuple[Tensor, float, Optional[Kept]]:
+) -> Tuple[Tensor, Union[float, Tensor], Optional[Kept]]:
     if not all_finite(x):
         raise not_finite("input", x)
-    dac, adc, keep = settings.dac, settings.adc, settings.keep
+    dac, keep = settings.dac, settings.keep
     x_values = _codes(x, dac)
     if weights.scales is not None:
         s = _dot_products(x_values, weights, dac)
@@ -128,10 +165,9 @@ def forward(
             _decode(x_values, dac)
     else:
         s = F.linear(_decode(x_values, dac), weights.matrix)
-    v = _read_out(s, settings.readout, settings.key)
-    tracked = settings.track and v.numel() != 0
-    largest = max(abs(end.item()) for end in v.aminmax()) if tracked else 0.0
-    y = _decode(_codes(v, adc), adc)
+    v = read_out(s, settings.readout, settings.key)
+    largest = _largest_magnitude(v) if settings.track and v.numel() != 0 else 0.0
+    y = convert(v, settings.adc)
     if bias is not None:
         y.add_(bias)
     return y, largest, Kept((x_values, v, *weights)) if keep else None
@@ -163,6 +199,31 @@ def backward(
     return [grad_x, grad_weight, grad_bias]
 
 
+@in_float32
+def backward_by_gate(
+    grad_y: Tensor,
+    passed: Tensor,
+    x: Tensor,
+    matrix: Tensor,
+    settings: LayerSettings,
+    needed: Sequence[bool],
+) -> List[Optional[Tensor]]:
+    """backward() for a computation that knows W [out, in] and which outputs its ADC let through, as
+    grad_y is."""
+    need_x, need_weight, need_bias = needed
+    gradients: List[Optional[Tensor]] = [None, None, None]
+    readout, dac = settings.readout, settings.dac
+    grad_s = grad_y.masked_fill(~passed, 0.0).mul_(readout.attenuation * readout.gain)
+    if need_x:
+        gradients[0] = _gate(grad_s @ matrix, x, dac)
+    if need_weight:
+        x_values = convert(x, dac).flatten(0, -2)
+        gradients[1] = grad_s.flatten(0, -2).t() @ x_values
+    if need_bias:
+        gradients[2] = grad_y.flatten(0, -2).sum(0)
+    return gradients
+
+
 def record_like(y: Tensor) -> Tensor:
     return torch.empty_like(y)
 
@@ -172,4 +233,4 @@ def record(kept: Kept, y: Tensor) -> Tensor:
 
 
 def kept_from(record: Tensor, x: Tensor, weights: Weights, settings: LayerSettings) -> Kept:
-    return Kept((_decode(_codes(x, settings.dac), settings.dac), record, *weights))
+    return Kept((convert(x, settings.dac), record, *weights))

@@ -14,7 +14,9 @@ from typing import Optional, Set, Tuple
 
 import torch
 
-Drawn = Tuple[Optional[int], float]
+from .limits import Limit
+
+Drawn = Tuple[Optional[int], Limit]
 
 if hasattr(torch._C, "_current_graph_task_id"):
 

@@ -1,4 +1,4 @@
-"""Layers on arrays in plain PyTorch (array_interface.py), for where the kernels are missing, and
+"""Layers on arrays in plain PyTorch (array_interface.py), on any device, for where the kernels are missing, and
 for what they have not: no DAC, weights that are not on levels, more than 8 bits.
 
 Without noise the outputs are those of the kernels but for the rounding of sums, which can move a
@@ -13,7 +13,7 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from ..array_layout import Product, products
+from ..array_layout import Product, products, spans
 from .array_interface import ArraySettings, Encoding, Kernel, KeptPass
 from .filters import filter_matrix, filters_of
 from .interface import not_finite
@@ -55,6 +55,25 @@ def encode(weight: Tensor, encoding: Encoding, kernel: Optional[Kernel] = None) 
     matrices = [filter_matrix(weight, kernel, product) for product in products(kernel)]
     encoded = [encode_matrix(matrix, encoding, i) for i, matrix in enumerate(matrices)]
     return Weights(tuple(encoded), kernel)
+
+
+def held_elsewhere(
+    codes: Sequence[Tensor],
+    code_value: float,
+    scales: Tensor,
+    encoding: Encoding,
+    kernel: Optional[Kernel] = None,
+) -> Weights:
+    """Weights that another computation has encoded: codes [outputs, inputs] of each product, scales
+    [tiles, out]. They are not trained."""
+    mapping, matrices, first = encoding.mapping, [], 0
+    for own in codes:
+        tiles = tuple(spans(own.shape[1], mapping.tile[0], mapping.split))
+        last = first + own.shape[0]
+        matrix = TiledMatrix(own, code_value, scales[: len(tiles), first:last], tiles)
+        matrices.append(matrix._replace(bits=mapping.weight_bits))
+        first = last
+    return Weights(tuple(matrices), kernel)
 
 
 def tiles(weights: Weights) -> int:
@@ -149,7 +168,9 @@ def _forward_part(
     through: ArrayPass, part: _Part, bound: Optional[Tensor], clips: Optional[Tensor]
 ) -> Tensor:
     y, clipped = _add_up(through, part.x, part, bound, 0, clips)
-    rows = clipped.nonzero().squeeze(1)
+    if through.settings.bound_iterations == 0:
+        return y
+    rows = clipped.nonzero().squeeze(1)  # (The host waits for them.)
     for doublings in range(1, through.settings.bound_iterations + 1):
         if rows.numel() == 0:
             break
@@ -172,7 +193,7 @@ def forward(
 ) -> Tuple[Tensor, Optional[KeptPass]]:
     if not all_finite(x):
         raise not_finite("input", x)
-    kernel, through = weights.kernel, ArrayPass(settings)
+    kernel, through = weights.kernel, ArrayPass(settings, x.device)
     y = x.new_empty(_row_count(x, kernel), weights.outputs)
     clips = None
     if keep and settings.adc_bits is not None:
@@ -218,7 +239,7 @@ def backward(
     grad_rows = _to_rows(grad_y)
     if clips is not None:
         clips = clips.view(grad_rows.shape[0], tiles(weights), grad_rows.shape[1])
-    through = ArrayPass(settings._replace(key=None))
+    through = ArrayPass(settings._replace(key=None), x.device)
     grad_x = torch.zeros_like(x, memory_format=torch.contiguous_format) if need_x else None
     by_matrix = [torch.zeros_like(matrix.codes) for matrix in weights.matrices]
     for part in _parts(x, weights) if need_x or need_weight else ():
@@ -274,7 +295,7 @@ def outputs(
 ) -> Tensor:
     if not all_finite(x):
         raise not_finite("input", x)
-    through = ArrayPass(settings)
+    through = ArrayPass(settings, x.device)
     result = x.new_zeros(_row_count(x, weights.kernel), tiles(weights), weights.outputs)
     for part in _parts(x, weights):
         matrix = part.matrix

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..array_settings import ArraySettings
+from .pure_torch import generator_on
 from .torch_slices import input_digits, weight_digits
 from .torch_weights import TiledMatrix, largest_magnitudes
 
@@ -40,12 +41,13 @@ def _highest(bits: int) -> int:
     return (1 << (bits - 1)) - 1
 
 
-def _round(positions: Tensor, highest: int, generator: Optional[torch.Generator]) -> Tensor:
-    """The codes of positions among codes, in place; at random where there is a generator."""
-    positions.clamp_(-highest, highest)
-    if generator is None:
-        return positions.round_()
-    below = positions.floor()
+def _to_nearest(positions: Tensor, highest: int) -> Tensor:
+    """The codes of positions among codes, in place."""
+    return positions.clamp_(-highest, highest).round_()
+
+
+def _at_random(positions: Tensor, highest: int, generator: Optional[torch.Generator]) -> Tensor:
+    below = positions.clamp_(-highest, highest).floor()
     uniform = torch.empty_like(below).uniform_(generator=generator).neg_().add_(1.0)
     up = uniform <= positions.sub_(below)
     return positions.copy_(below).add_(up)
@@ -54,14 +56,19 @@ def _round(positions: Tensor, highest: int, generator: Optional[torch.Generator]
 class ArrayPass:
     """A pass through arrays, one after the other: their noise comes from one generator."""
 
-    def __init__(self, settings: ArraySettings) -> None:
+    def __init__(self, settings: ArraySettings, device: torch.device) -> None:
         self.settings = settings
-        self._generator: Optional[torch.Generator] = None
-        if settings.key is not None:
-            self._generator = torch.Generator(device="cpu").manual_seed(settings.key)
+        self._draws = settings.key is not None
+        self._generator = generator_on(device, settings.key) if self._draws else None
 
     def _normals(self, like: Tensor) -> Tensor:
         return torch.empty_like(like).normal_(generator=self._generator)
+
+    def _codes(self, positions: Tensor, highest: int, stochastic: bool) -> Tensor:
+        """In place."""
+        if stochastic and self._draws:
+            return _at_random(positions, highest, self._generator)
+        return _to_nearest(positions, highest)
 
     # --- Inputs ----------------------------------------------------------------------------------
 
@@ -75,15 +82,14 @@ class ArrayPass:
             highest = _highest(settings.dac_bits)
             ranges = self._ranges(x, doublings)
             unit, steps = float(np.float32(1.0 / highest)), ranges / highest
-            at_random = self._generator if settings.dac_stochastic else None
-            codes = _round(x / steps, highest, at_random)
+            codes = self._codes(x / steps, highest, settings.dac_stochastic)
         noisy = codes
-        if self._generator is not None and settings.dac_noise > 0.0:
+        if self._draws and settings.dac_noise > 0.0:
             noisy = codes.add(self._normals(codes), alpha=settings.dac_noise * highest)
         return Inputs(codes, noisy, unit, steps, ranges)
 
     def _ranges(self, x: Tensor, doublings: int) -> Tensor:
-        ranges = x.new_tensor(self.settings.dac_range)
+        ranges = x.new_full((), self.settings.dac_range)
         if self.settings.row_ranges:
             largest = largest_magnitudes(x)[:, None]
             ranges = torch.where(largest == 0.0, ranges, largest)
@@ -98,7 +104,7 @@ class ArrayPass:
         """(ŷ as it leaves an array, which share of it its ADCs have clipped), each [rows, out].
         `bound`: of its ADCs, a scalar where all of a layer have the same, else [1 or out]."""
         converts = self.settings.adc_bits is not None
-        if not converts and self._generator is None:
+        if not converts and not self._draws:
             matrix = matrix._replace(slices=None)  # their sum is the same, exactly
         result = clipped = None
         shares = 0.0
@@ -161,7 +167,7 @@ class ArrayPass:
         _Conversion.
         """
         read_noise, out_noise = self.settings.read_noise * steps, self.settings.out_noise * steps
-        if self._generator is None or (read_noise == 0.0 and out_noise == 0.0):
+        if not self._draws or (read_noise == 0.0 and out_noise == 0.0):
             return
         if read_noise == 0.0:
             currents.add_(self._normals(currents), alpha=out_noise)
@@ -186,8 +192,7 @@ class ArrayPass:
         limit = bound if bound.dim() == 0 else bound.new_ones(())
         clipped = currents.abs() > limit
         step = limit / highest
-        at_random = self._generator if self.settings.adc_stochastic else None
-        _round(currents.div_(step), highest, at_random).mul_(step)
+        self._codes(currents.div_(step), highest, self.settings.adc_stochastic).mul_(step)
         if bound.dim() != 0:
             currents.mul_(bound)
         return clipped

@@ -39,7 +39,8 @@ _LEAST_SHARE = 1e-7  # of g_max, for logarithms
 
 class DeviceDraws:
     """The random numbers of devices, functions of the words that say which devices they are, and
-    those of a reading also of its time: whatever has been asked for before."""
+    those of a reading also of its time: whatever has been asked for before, and wherever tensors are,
+    for a chip stays what it is."""
 
     def __init__(self, *words: int) -> None:
         self._words = words
@@ -48,7 +49,8 @@ class DeviceDraws:
         return torch.Generator(device="cpu").manual_seed(mixed(*self._words, *kind))
 
     def _normals(self, like: Tensor, *kind: int) -> Tensor:
-        return torch.empty_like(like).normal_(generator=self._generator(*kind))
+        normals = torch.empty_like(like, device="cpu").normal_(generator=self._generator(*kind))
+        return normals.to(like.device)
 
     def programming(self, like: Tensor) -> Tensor:
         return self._normals(like, _PROGRAMMING)
@@ -62,8 +64,9 @@ class DeviceDraws:
 
     def uniform(self, like: Tensor) -> Tensor:
         """In (0, 1]."""
-        numbers = torch.empty_like(like).uniform_(generator=self._generator(_UNIFORM))
-        return numbers.neg_().add_(1.0)
+        numbers = torch.empty_like(like, device="cpu")
+        numbers.uniform_(generator=self._generator(_UNIFORM)).neg_().add_(1.0)
+        return numbers.to(like.device)
 
 
 def linspace(last: float, count: int) -> Tensor:

@@ -14,6 +14,7 @@ from ..array_settings import Encoding, WeightNoise
 from ..hardware.cells import Cell, StuckAt
 from ..hardware.mapping import Mapping, Slices, Wires
 from ..mixing import mixed
+from .pure_torch import generator_on
 from .torch_devices import (
     DeviceDraws,
     Pairs,
@@ -120,7 +121,7 @@ class _Noise:
 
     def __init__(self, noise: WeightNoise, product: int) -> None:
         self._noise = noise
-        self._generator = torch.Generator(device="cpu").manual_seed(mixed(noise.key, product))
+        self._key = mixed(noise.key, product)
 
     def _deviations(self, weights: Tensor) -> Tensor:
         """σ of weights, where it's a polynomial of their magnitude."""
@@ -139,9 +140,10 @@ class _Noise:
     def apply(self, weights: Tensor) -> Tuple[Tensor, Optional[Tensor]]:
         """(the noisy ones, what gradients are multiplied with)."""
         kind, strength = self._noise.kind, self._noise.strength
+        generator = generator_on(weights.device, self._key)
         factors = None
         if kind != "none":
-            normals = torch.empty_like(weights).normal_(generator=self._generator)
+            normals = torch.empty_like(weights).normal_(generator=generator)
             if kind == "additive":
                 weights = weights.add(normals, alpha=strength)
             elif kind == "multiplicative":
@@ -154,7 +156,7 @@ class _Noise:
                     noisy = torch.where(weights < 0.0, -noisy, noisy)
                 weights = noisy
         if self._noise.drop_connect > 0.0:
-            uniform = torch.empty_like(weights).uniform_(generator=self._generator)
+            uniform = torch.empty_like(weights).uniform_(generator=generator)
             kept = (uniform >= self._noise.drop_connect).to(weights.dtype)
             weights = weights * kept
             factors = kept if factors is None else factors.mul_(kept)

@@ -1,0 +1,1 @@
+"""Kernels for GPUs, which lumina_kernel finds and uses for CUDA tensors."""
