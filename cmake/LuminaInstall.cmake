@@ -4,7 +4,11 @@ include(GNUInstallDirs)
 
 set(lumina_package_dir "${CMAKE_INSTALL_DATADIR}/cmake/lumina")
 
-install(TARGETS lumina lumina_cuda EXPORT lumina-targets INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+set(lumina_headers lumina)
+if(TARGET lumina_cuda)
+  list(APPEND lumina_headers lumina_cuda)
+endif()
+install(TARGETS ${lumina_headers} EXPORT lumina-targets INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/lumina" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 install(EXPORT lumina-targets NAMESPACE lumina:: DESTINATION "${lumina_package_dir}")

@@ -113,3 +113,62 @@ TEST_CASE("Golden on a device: layers in floats", "[cuda]") {
   }
   CHECK(index == std::size(golden::kF32Sums));
 }
+
+TEST_CASE("Golden on a device: weights encoded there", "[cuda]") {
+  gpu_tests::use(80);
+  golden::for_each_coded_layer([&]<int Bits, class X, class Y>(
+                                   const char* name, const golden::CodedLayer<Bits, X, Y>& layer) {
+    CAPTURE(name);
+    std::vector<float> w(layer.out * layer.in);
+    golden::weights_in_floats(layer, w.data());
+    auto given = uploaded<float>(w);
+    OnDevice<std::byte> memory(cuda::CodedWeights<Bits>::bytes(layer.out, layer.in));
+    REQUIRE(cuda::encode_weights(cuda::device_view<const float>(given.data(), layer.out, layer.in),
+                                 cuda::CodedWeights<Bits>(memory.data(), layer.out, layer.in),
+                                 stream()));
+    std::vector<std::byte> found = memory.download();
+    const auto arrays = cuda::CodedWeights<Bits>(found.data(), layer.out, layer.in).arrays();
+    constexpr int kStored = CodedWeights<Bits>::stored_bits;
+    const std::size_t panel_size = detail::coded_steps<Bits>(layer.in) * detail::kPanelColumns;
+    for (std::size_t row = 0; row < layer.out; ++row) {
+      CAPTURE(row);
+      CHECK(golden::bits_of(arrays.scales[row]) == golden::bits_of(layer.scales[row]));
+      CHECK(arrays.code_sums[row] == layer.code_sums[row]);
+      std::size_t different = 0;
+      for (std::size_t k = 0; k < layer.in; ++k) {
+        const std::int32_t code = detail::unpack_code<kStored>(
+            layer.words + row / detail::kPanelColumns * panel_size, row % detail::kPanelColumns, k);
+        different += arrays.codes[row * arrays.row_bytes + k] != code ? 1 : 0;
+      }
+      CHECK(different == 0);
+    }
+  });
+}
+
+TEST_CASE("Golden on a device: a layer on arrays", "[cuda]") {
+  using namespace golden;
+  gpu_tests::use(90);
+  std::vector<float> w(kTiledOut * kTiledIn), x(kTiledBatch * kTiledIn), bias(kTiledOut);
+  fill_weights(kTiledW, kTiledOut, kTiledIn, w.data());
+  fill_units(kTiledX, kTiledBatch, kTiledIn, x.data());
+  fill_units(kTiledBias, 1, kTiledOut, bias.data());
+  const Mapping mapping{{kTileInputs, kTiledOut}};
+  const auto tiles =
+      encode_tiles<4>(MatrixView<const float>(w.data(), kTiledOut, kTiledIn), mapping);
+  OnDevice<std::byte> memory(cuda::TiledWeights<4>::bytes(kTiledOut, kTiledIn, mapping));
+  const cuda::TiledWeights<4> weights(memory.data(), kTiledOut, kTiledIn, mapping);
+  REQUIRE(cuda::copy_weights(tiles, weights, stream()));
+  auto inputs = uploaded<float>(x), on_device = uploaded<float>(bias);
+  OnDevice<float> y(kTiledBatch * kTiledOut);
+  const lumina::SymmetricQuantizer<8> dac(kTiledDac);
+  const auto in_array = lumina::array(ReadNoise(kTiledRead), GaussianNoise{kTiledAdditive},
+                                      lumina::SymmetricQuantizer<kTiledAdcBits>(kTiledAdc));
+  OnDevice<std::byte> workspace(cuda::analog_workspace_bytes(kTiledBatch, weights, dac, in_array));
+  const std::span<const float> own_bias(on_device.data(), on_device.size());
+  REQUIRE(cuda::analog_gemm(cuda::device_view<const float>(inputs.data(), kTiledBatch, kTiledIn),
+                            dac, weights, in_array, digital(AddBias{own_bias}),
+                            cuda::device_view(y.data(), kTiledBatch, kTiledOut),
+                            NoiseKey{kTiledKey[0], kTiledKey[1], kTiledKey[2]}, stream(),
+                            {workspace.data(), workspace.size()}));
+  check(y.download(), kTiledOutputs);
+}

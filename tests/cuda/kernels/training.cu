@@ -1,7 +1,6 @@
-// Kernels that are compiled and looked at, not run: weights encoded with every noise, forward
+// Kernels that are compiled and looked at, not run: weights encoded with noise, forward
 // passes that record, gradients in integers and in floats.
 #include <lumina/cuda.hpp>
-#include <lumina/weight_modifiers.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -33,13 +32,12 @@ void instantiate(std::span<const float> bias) {
   encode(AdditiveWeightNoise{0.1f});
   encode(both(ProgrammingWeightNoise{}, DropConnect{0.1f}));
   encode(SparedInput{PerOutput{MultiplicativeWeightNoise{0.1f}}, 3});
-  encode(both(DiscretisedWeights{0.1f}, DoReFaWeights{0.1f}));
 
   const Quantizer<8> dac(-1.0f, 1.0f);
   const cuda::DeviceView<const float> x;
   const auto pass = cuda::forward_pass(x, dac, cuda::CodedWeights<8>(),
                                        epilogue(GaussianNoise{0.1f}, Relu{}, dac));
-  train(pass, IntegerSplitProducts<1>(), IntegerSplitProducts<2>(), IntegerSplitProducts<3>());
+  train(pass, IntegerSplitProducts<1>(), IntegerSplitProducts<3>());
   const auto stages = epilogue(Relu{}, AddBias{bias}, ShotNoiseWithDerivative{0.1f}, dac);
   const auto weight_stages = epilogue(WeightGate<8>{MatrixView<const float>(), bias},
                                       MultiplicativeWeightNoise{0.1f}.gradient_stage());
@@ -47,6 +45,5 @@ void instantiate(std::span<const float> bias) {
                            stages)
             .with_weight_stages(weight_stages),
         IntegerSplitProducts<2>());
-  train(cuda::forward_pass(x, cuda::PackedWeights(), stages), F32Products());
   train(cuda::forward_pass(x, dac, cuda::PackedWeights(), stages), F32Products());
 }
