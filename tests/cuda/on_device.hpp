@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
 #if !defined(LUMINA_GPU_PLATFORM)
@@ -58,8 +59,9 @@ class OnDevice {
   explicit OnDevice(std::size_t size) : size_(size) {
     require(cudaMalloc(&data_, std::max<std::size_t>(size * sizeof(T), 1)));
   }
-  OnDevice(const OnDevice&) = delete;
-  OnDevice& operator=(const OnDevice&) = delete;
+  OnDevice(OnDevice&& from) noexcept
+      : data_(std::exchange(from.data_, nullptr)), size_(std::exchange(from.size_, 0)) {}
+  OnDevice& operator=(OnDevice&&) = delete;
   ~OnDevice() { cudaFree(data_); }
 
   T* data() { return data_; }
