@@ -29,22 +29,7 @@ constexpr float kSigma = 0.1f;
 constexpr std::size_t kCompared = 16;
 
 template <class T>
-class Array {
- public:
-  explicit Array(std::size_t size) : size_(size) { require(cudaMalloc(&data_, size * sizeof(T))); }
-  explicit Array(std::span<const T> from) : Array(from.size()) {
-    require(cudaMemcpy(data_, from.data(), from.size_bytes(), cudaMemcpyHostToDevice));
-  }
-  Array(const Array&) = delete;
-  Array& operator=(const Array&) = delete;
-  ~Array() { cudaFree(data_); }
-  T* data() const { return data_; }
-  std::size_t size() const { return size_; }
-
- private:
-  T* data_ = nullptr;
-  std::size_t size_;
-};
+using Array = DeviceArray<T>;
 
 /// Whether some rows of y, spread over all, are those that compute(row, to) makes.
 template <class Y, class Compute>

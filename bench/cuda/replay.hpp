@@ -5,15 +5,9 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <vector>
 
-inline void require(cudaError_t error) {
-  if (error == cudaSuccess) return;
-  std::fprintf(stderr, "%s\n", cudaGetErrorString(error));
-  std::exit(1);
-}
+#include "../../examples/cuda/support.hpp"
 
 /// Microseconds of call(), which puts its kernels on `stream`.
 template <class Call>

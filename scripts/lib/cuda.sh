@@ -45,7 +45,7 @@ cuda_stage() {
 # it takes to build them, LUMINA_GPU_PROGRAMS names a folder with those of another one (build/test/gpu/bin).
 gpu_stage() {
   local dir=build/test/gpu log=build/test/gpu.log bin=${LUMINA_GPU_PROGRAMS:-} nvcc program tool begin=$SECONDS
-  local tests=(cuda_gpu_tests_90 cuda_gpu_tests_80 cuda_fast_math cuda_fused cuda_user_stage cuda_graph)
+  local tests=(cuda_gpu_tests_90 cuda_gpu_tests_80 cuda_fast_math cuda_every_root cuda_fused cuda_user_stage cuda_graph)
   if [[ -z $bin ]]; then
     bin=$dir/bin
     mkdir -p build/test

@@ -7,13 +7,13 @@
 
 #include "../border.hpp"
 #include "../config.hpp"
-#include "../detail/base/aligned_buffer.hpp"
 #include "../detail/base/message.hpp"
 #include "../detail/base/range.hpp"
 #include "../tiled_weights.hpp"
 #include "coded_weights.hpp"
 #include "detail/array_tiling.hpp"
 #include "detail/checks.hpp"
+#include "detail/upload.hpp"
 #include "device_view.hpp"
 #include "platform/platform.hpp"
 
@@ -129,33 +129,26 @@ bool copy_weights(const lumina::TiledWeights<Bits>& from, const TiledWeights<Bit
   }
   if (from.rows() == 0) return true;
   const std::size_t bytes = TiledWeights<Bits>::bytes(to.rows(), to.cols(), to.mapping());
-  Device device;
-  if (!call.on_device(device) ||
-      !call.memory_valid(device, {{"the memory", to.memory(), bytes, 128}})) {
-    return false;
-  }
-  detail::AlignedBuffer<std::byte> memory;
-  if (!memory.grow_to(bytes)) return false;
-  std::memset(memory.data(), 0, bytes);
-  const TiledRows arrays =
-      TiledWeights<Bits>(memory.data(), to.rows(), to.cols(), to.mapping()).arrays();
-  *arrays.code_value = from.code_value();
-  for (std::size_t tile = 0; tile < from.tiles(); ++tile) {
-    const std::size_t first = tile * arrays.padded_outputs;
-    const auto scales = from.scales(tile);
-    const auto code_sums = from.code_sums(tile);
-    std::memcpy(arrays.scales + first, scales.data(), scales.size_bytes());
-    std::memcpy(arrays.code_sums + first, code_sums.data(), code_sums.size_bytes());
-    const detail::Range inputs{from.first_input(tile), from.input_count(tile)};
-    std::int8_t* const codes = arrays.codes + tiling.first_byte(static_cast<int>(tile));
-    for (std::size_t row = 0; row < from.rows(); ++row) {
-      for (std::size_t i = 0; i < inputs.size; ++i) {
-        codes[row * arrays.row_bytes + i] =
-            static_cast<std::int8_t>(from.code(row, inputs.begin + i));
+  return upload(call, to.memory(), bytes, stream, [&](void* memory) {
+    const TiledRows arrays =
+        TiledWeights<Bits>(memory, to.rows(), to.cols(), to.mapping()).arrays();
+    *arrays.code_value = from.code_value();
+    for (std::size_t tile = 0; tile < from.tiles(); ++tile) {
+      const std::size_t first = tile * arrays.padded_outputs;
+      const auto scales = from.scales(tile);
+      const auto code_sums = from.code_sums(tile);
+      std::memcpy(arrays.scales + first, scales.data(), scales.size_bytes());
+      std::memcpy(arrays.code_sums + first, code_sums.data(), code_sums.size_bytes());
+      const detail::Range inputs{from.first_input(tile), from.input_count(tile)};
+      std::int8_t* const codes = arrays.codes + tiling.first_byte(static_cast<int>(tile));
+      for (std::size_t row = 0; row < from.rows(); ++row) {
+        for (std::size_t i = 0; i < inputs.size; ++i) {
+          codes[row * arrays.row_bytes + i] =
+              static_cast<std::int8_t>(from.code(row, inputs.begin + i));
+        }
       }
     }
-  }
-  return call.launched(copy_to_device(to.memory(), memory.data(), bytes, stream.handle));
+  });
 }
 
 }  // namespace cuda

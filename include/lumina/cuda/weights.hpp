@@ -8,12 +8,12 @@
 
 #include "../coded_weights.hpp"
 #include "../config.hpp"
-#include "../detail/base/aligned_buffer.hpp"
 #include "../detail/base/message.hpp"
 #include "../detail/base/range.hpp"
 #include "coded_weights.hpp"
 #include "detail/checks.hpp"
 #include "detail/float_kernel.hpp"
+#include "detail/upload.hpp"
 #include "device_view.hpp"
 #include "packed_weights.hpp"
 #include "platform/platform.hpp"
@@ -61,24 +61,17 @@ bool copy_weights(const lumina::CodedWeights<Bits>& from, const CodedWeights<Bit
   }
   const std::size_t bytes = CodedWeights<Bits>::bytes(from.rows(), from.cols());
   if (bytes == 0) return true;
-  Device device;
-  if (!call.on_device(device) ||
-      !call.memory_valid(device, {{"the memory", to.memory(), bytes, 128}})) {
-    return false;
-  }
-  detail::AlignedBuffer<std::byte> memory;
-  if (!memory.grow_to(bytes)) return false;
-  std::memset(memory.data(), 0, bytes);
-  const CodedRows arrays = CodedWeights<Bits>(memory.data(), from.rows(), from.cols()).arrays();
-  const CodedWeightsView<Bits> view = from.view();
-  std::memcpy(arrays.scales, view.scales().data(), view.scales().size_bytes());
-  std::memcpy(arrays.code_sums, view.code_sums().data(), view.code_sums().size_bytes());
-  for (std::size_t row = 0; row < from.rows(); ++row) {
-    for (std::size_t col = 0; col < from.cols(); ++col) {
-      arrays.codes[row * arrays.row_bytes + col] = static_cast<std::int8_t>(view.code(row, col));
+  return upload(call, to.memory(), bytes, stream, [&](void* memory) {
+    const CodedRows arrays = CodedWeights<Bits>(memory, from.rows(), from.cols()).arrays();
+    const CodedWeightsView<Bits> view = from.view();
+    std::memcpy(arrays.scales, view.scales().data(), view.scales().size_bytes());
+    std::memcpy(arrays.code_sums, view.code_sums().data(), view.code_sums().size_bytes());
+    for (std::size_t row = 0; row < from.rows(); ++row) {
+      for (std::size_t col = 0; col < from.cols(); ++col) {
+        arrays.codes[row * arrays.row_bytes + col] = static_cast<std::int8_t>(view.code(row, col));
+      }
     }
-  }
-  return call.launched(copy_to_device(to.memory(), memory.data(), bytes, stream.handle));
+  });
 }
 
 }  // namespace cuda

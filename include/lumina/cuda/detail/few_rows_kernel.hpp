@@ -61,7 +61,8 @@ __global__ void __launch_bounds__(Blocks::threads, Blocks::residents)
         ahead[number] = finish.template draw<4, kRounds>(row + 8 * number, column, thread);
       }
     }
-    __syncthreads();  // the barriers are there
+    wait_for_previous_grid();  // scales, and what stages read, may be its work too
+    __syncthreads();           // the barriers are there
 
     int sums[1][kSums];
     for (int step = 0; step < steps; ++step) {

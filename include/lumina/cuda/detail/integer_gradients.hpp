@@ -70,7 +70,7 @@ struct FixedProduct {
     const CodeOperands operands{{fixed.bytes, fixed.stride, all_rows},
                                 {codes.bytes, codes.stride, static_cast<int>(columns)},
                                 static_cast<int>(depth)};
-    return multiply_codes_on(operands, finish, device, stream, false);
+    return multiply_codes_on(operands, finish, device, stream);
   }
 
   /// The codes: what `map` makes of rows [depth, columns].

@@ -122,6 +122,7 @@ __global__ void __launch_bounds__(PingPongBlocks::threads, 1)
       }
     } else {
       more_registers<Blocks::multiplying_registers>();
+      wait_for_previous_grid();  // scales, and what stages read, may be its work too
       const int group = role - 1;
       const auto release = [&](int stage) {
         if (lane == 0) barrier_arrive(ring.barrier(stage, Blocks::kEmpty));

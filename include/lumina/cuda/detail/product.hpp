@@ -19,39 +19,36 @@ inline namespace LUMINA_ISA_NAMESPACE {
 namespace detail::gpu {
 
 template <class Blocks>
-LaunchShape shape_of(std::size_t rows, std::size_t columns, std::size_t shared_bytes,
-                     bool overlaps_previous = true) {
+LaunchShape shape_of(std::size_t rows, std::size_t columns, std::size_t shared_bytes) {
   return {static_cast<unsigned>(ceil_div(rows, std::size_t{Blocks::rows})),
           static_cast<unsigned>(ceil_div(columns, std::size_t{Blocks::columns})),
-          static_cast<unsigned>(Blocks::threads), shared_bytes, overlaps_previous};
+          static_cast<unsigned>(Blocks::threads), shared_bytes, true};
 }
 
 /// x [rows, depth] times w [columns, depth], through `finish`, on mma.sync.
 template <class Many, class Some, class Few, class FinishT>
 Error multiply_on_mma_in(const CodeOperands& operands, const FinishT& finish, const Device& device,
-                         StreamHandle stream, bool overlaps_previous) {
+                         StreamHandle stream) {
   const auto rows = static_cast<std::size_t>(operands.x.rows);
   const auto columns = static_cast<std::size_t>(operands.w.rows);
   const auto units = static_cast<std::size_t>(device.facts.multiprocessors);
   return with_blocks<Many, Some, Few>(rows, columns, units, units, [&](auto blocks) {
     using Blocks = decltype(blocks);
     return launch(&multiply_codes<Blocks, FinishT>,
-                  shape_of<Blocks>(rows, columns, Blocks::shared_bytes, overlaps_previous), stream,
-                  operands, finish);
+                  shape_of<Blocks>(rows, columns, Blocks::shared_bytes), stream, operands, finish);
   });
 }
 template <class FinishT>
 Error multiply_on_mma(const CodeOperands& operands, const FinishT& finish, const Device& device,
-                      StreamHandle stream, bool overlaps_previous = true) {
+                      StreamHandle stream) {
   using Many = std::conditional_t<FinishT::kObserved, ManyObservedMma, ManyMma>;
-  return multiply_on_mma_in<Many, SomeMma, FewMma>(operands, finish, device, stream,
-                                                   overlaps_previous);
+  return multiply_on_mma_in<Many, SomeMma, FewMma>(operands, finish, device, stream);
 }
 
 /// The same on wgmma, tiles brought by the copy engine. `depth` is not 0.
 template <class FinishT>
 Error multiply_on_wgmma(const CodeOperands& operands, const FinishT& finish, const Device& device,
-                        StreamHandle stream, bool overlaps_previous = true) {
+                        StreamHandle stream) {
   const auto rows = static_cast<std::size_t>(operands.x.rows);
   const auto columns = static_cast<std::size_t>(operands.w.rows);
   const auto units = static_cast<std::size_t>(device.facts.multiprocessors);
@@ -70,7 +67,7 @@ Error multiply_on_wgmma(const CodeOperands& operands, const FinishT& finish, con
         constexpr bool kManyTiles = std::is_same_v<Blocks, PingPongBlocks>;
         using Ring = typename Blocks::Ring;
         const std::size_t shared = Ring::shared_bytes(kManyTiles ? Ring::count : tensors.steps());
-        LaunchShape shape = shape_of<Blocks>(rows, columns, shared, overlaps_previous);
+        LaunchShape shape = shape_of<Blocks>(rows, columns, shared);
         if constexpr (kManyTiles) {
           const auto tiles = static_cast<int>(tiles_of<Blocks>(rows, columns));
           const TileOrder order{static_cast<int>(shape.grid_x), tiles};
@@ -84,17 +81,16 @@ Error multiply_on_wgmma(const CodeOperands& operands, const FinishT& finish, con
       });
 }
 
-/// `overlaps_previous`: the grid before in the stream makes nothing of w.
 template <class FinishT>
 Error multiply_codes_on(const CodeOperands& operands, const FinishT& finish, const Device& device,
-                        StreamHandle stream, bool overlaps_previous = true) {
+                        StreamHandle stream) {
   if constexpr (TileRows<FinishT>::tiles > 1) {
     return multiply_on_mma_in<ManyOfThree, SomeOfThree, SomeOfThree>(operands, finish, device,
-                                                                     stream, overlaps_previous);
+                                                                     stream);
   } else {
     return device.has_tensor_memory && operands.depth > 0
-               ? multiply_on_wgmma(operands, finish, device, stream, overlaps_previous)
-               : multiply_on_mma(operands, finish, device, stream, overlaps_previous);
+               ? multiply_on_wgmma(operands, finish, device, stream)
+               : multiply_on_mma(operands, finish, device, stream);
   }
 }
 

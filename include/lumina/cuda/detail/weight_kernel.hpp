@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(1024) share_largest(const __grid_constant__ Me
   }
 }
 
-/// Codes, scales, sums.
+/// Codes, scales, sums; zeros behind the last output's.
 template <class Memory, class Encoding>
 __global__ void __launch_bounds__(32 * kRowsOfBlock)
     encode_rows(const __grid_constant__ Memory weights, const __grid_constant__ Encoding encoding) {
@@ -98,7 +98,13 @@ __global__ void __launch_bounds__(32 * kRowsOfBlock)
   wait_for_previous_grid();
   const std::size_t row = row_of_warp();
   const bool is_first = threadIdx.x % 32 == 0;
-  if (row >= weights.rows) return;
+  if (row >= weights.rows) {
+    if (is_first && row < weights.padded_rows) {
+      weights.to.scales[row] = 0.0f;
+      weights.to.code_sums[row] = 0;
+    }
+    return;
+  }
   const float* const own_row = weights.row(row);
   const std::uint32_t row_largest =
       largest_of_row(own_row, weights.columns, [](float v, std::size_t) { return v; });
@@ -181,17 +187,6 @@ __global__ void __launch_bounds__(32 * kRowsOfBlock)
   }
 }
 
-/// Zeros behind scales and sums. A grid of its own behind the one that makes codes: a product that
-/// overlaps the grid before it copies codes of weights before it waits for that.
-template <class Memory>
-__global__ void __launch_bounds__(kOutputMultiple)
-    fill_behind(const __grid_constant__ Memory weights) {
-  const std::size_t row = weights.rows + threadIdx.x;
-  if (row >= weights.padded_rows) return;
-  weights.to.scales[row] = 0.0f;
-  weights.to.code_sums[row] = 0;
-}
-
 /// The kernels of an encoding.
 template <class Encoding>
 Error encode_weights_on(const WeightMemory& weights, const Encoding& encoding,
@@ -205,10 +200,8 @@ Error encode_weights_on(const WeightMemory& weights, const Encoding& encoding,
     error = launch(&share_largest<WeightMemory>, one, stream, weights);
     if (error != kSuccess) return error;
   }
-  const Error error = launch(&encode_rows<WeightMemory, Encoding>, shape_of_rows(weights.rows),
-                             stream, weights, encoding);
-  if (error != kSuccess) return error;
-  return launch(&fill_behind<WeightMemory>, {1, 1, kOutputMultiple, 0, false}, stream, weights);
+  return launch(&encode_rows<WeightMemory, Encoding>, shape_of_rows(weights.padded_rows), stream,
+                weights, encoding);
 }
 
 }  // namespace detail::gpu
